@@ -1,0 +1,90 @@
+"""Declared work: tasks, their steps, parameters and results. Times are seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controller.model.diagnostic import Place
+
+
+class ResultType(StrEnum):
+    """What the output of a task or step means."""
+
+    TEXT = "text"
+    METRIC = "metric"  # the last line that is not empty is one value
+    TABLE = "table"  # lines are rows
+    FILE = "file"  # `path` names a file to fetch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What comes back; `path` is set for `file` only."""
+
+    type: ResultType = ResultType.TEXT
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Further tries of a step that failed or timed out: the n-th waits delay * backoff**(n-1) seconds."""
+
+    limit: int = 0
+    delay: float = 0.0
+    backoff: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A typed parameter; `schema` is the JSON Schema of its value without our own keys."""
+
+    name: str
+    schema: Mapping[str, object] = field(default_factory=dict)
+    default: object = None
+    required: bool = False
+    secret: bool = False
+    place: Place = Place(file="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of a task's DAG.
+
+    Exactly one of `run` (template text for `shell`) and `script` (a path from the root of the config repository)
+    is set. `shell` is the interpreter's argument list as text, such as "bash -eu"; None means `sh`, or for a
+    script its own first line. `needs` is resolved: names of the steps that must end first.
+    """
+
+    name: str
+    run: str | None = None
+    script: str | None = None
+    shell: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    timeout: float | None = None
+    retry: Retry = field(default_factory=Retry)
+    when: str | None = None
+    needs: tuple[str, ...] = ()
+    continue_on_error: bool = False
+    user: str | None = None
+    result: Result | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where each key of the step is written, by key; "" is the step itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Declared work with its steps in declared order; `secrets` maps environment name to secret name."""
+
+    name: str
+    title: str | None = None
+    params: Mapping[str, Param] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    workdir: str | None = None
+    timeout: float = 86400.0
+    check: str | None = None
+    steps: tuple[Step, ...] = ()
+    result: Result = field(default_factory=Result)
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where each key is written: "", "env.NAME", "params.NAME", "secrets.NAME", "check", ..."""

@@ -1,0 +1,78 @@
+"""What one pair (target, server) would run, fully rendered, and the input digest of it.
+
+`declaration` makes these; `planning` compares their digests; `jobs` carries them out. No secret value is ever
+inside: `secrets` maps environment names to names of secrets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.model.diagnostic import Place
+from controller.model.ids import Digest
+from controller.model.task import Result, Retry
+
+DIGEST_FORMAT = 1
+"""Raised when a field is added to the input digest; older records are compared in their own format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """One step, rendered.
+
+    `text` is what the interpreter reads; `shell` is its argument list, None for its own first line (scripts) or
+    `sh`. `when` stays an expression: it sees the steps before it.
+    """
+
+    name: str
+    text: str
+    script: str | None = None
+    shell: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    user: str | None = None
+    timeout: float | None = None
+    retry: Retry = field(default_factory=Retry)
+    when: str | None = None
+    needs: tuple[str, ...] = ()
+    continue_on_error: bool = False
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input of the digest: the hash of its value and the place of the key that gave it."""
+
+    digest: Digest
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Everything a job needs, and what can change its result.
+
+    `params` are final values (for CTL_PARAM_*), `masked` the names of secret parameters. `inputs` maps the dotted
+    name of each input ("steps.fetch.run", "params.channel", "source") to its digest; `digest` is the input digest:
+    SHA-256 over the canonical JSON of {"format": 1, "inputs": {name: digest}}.
+    """
+
+    task: str
+    digest: Digest
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    steps: tuple[StepWork, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
+    user: str | None = None
+    workdir: str | None = None
+    timeout: float = 86400.0
+    result: Result = field(default_factory=Result)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One (target, server) with its work; equal work is one shared object."""
+
+    target: str
+    server: str
+    work: Work

@@ -1,0 +1,255 @@
+"""The carrier port: what every way to reach a server promises.
+
+A `Dialer` opens `Session`s. The promises, on ssh and local alike (one contract suite runs on each):
+
+- an attempt id starts at most once on its server, whatever is lost, repeated or replayed; a second `start` of an id
+  returns what is known of it;
+- work survives the controller, the connection and the session;
+- output is the exact bytes in exact order (stdout and stderr are one stream), numbered by offset and resumable from any
+  offset, drained to a spool on the server whatever the controller does; past the cap the middle is dropped and shows as
+  a gap, while length and SHA-256 of everything are still told;
+- `stop` reaches every process of the attempt: TERM, grace, KILL;
+- time-outs are enforced on the server;
+- environment and secrets travel inside the session, never in an argument list;
+- a target's marker is compared and its lock taken on the server before the first step.
+
+Failure to reach a server raises `TransportError` with its cause; a session that breaks raises `SessionLostError`; a
+command that fails is an outcome. Cancelling a waiting call stops the waiting, never the work.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from controller.model.ids import AttemptId, Digest, JobId
+from controller.model.inventory import Server
+from controller.model.observation import Holder
+
+
+class Phase(StrEnum):
+    """What the server knows of an attempt."""
+
+    NONE = "none"  # never claimed here
+    RUNNING = "running"
+    ENDED = "ended"  # an exit file is there
+    INTERRUPTED = "interrupted"  # claimed under another boot id, or the supervisor is gone without an exit file
+
+
+class Ending(StrEnum):
+    """How an ended attempt ended."""
+
+    EXIT = "exit"  # by itself; `exit_code` says how (128+n for signal n)
+    TIMEOUT = "timeout"
+    STOP = "stop"
+    START = "start"  # the command could not be started (`message` says why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSpec:
+    """One attempt, ready to be sent.
+
+    `text` is a shell text or a whole script; `shell` the interpreter that reads it (None: its own first line, or sh).
+    `env` is everything the process gets beside PATH, HOME, USER, LOGNAME, SHELL and LANG; values may be secret. The
+    runner adds CTL_OUTPUT (a file of this attempt) and CTL_ARTIFACTS (a folder of the job). `user` None is the
+    session's user. `workdir` None is the user's home. Times are seconds, sizes bytes.
+    """
+
+    id: AttemptId
+    job: JobId
+    text: bytes
+    shell: tuple[str, ...] | None = None
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    user: str | None = None
+    timeout: float = 86400.0
+    grace: float = 10.0
+    head: int = 1 << 20
+    tail: int = 9 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStatus:
+    """What the server knows of an attempt at one moment.
+
+    `fresh` is true only in the answer of the `start` that claimed it. `length` counts every byte of output so far;
+    `sha256` is set at the end (None where the server cannot compute it and bytes were dropped). `outputs` are the bytes
+    of the CTL_OUTPUT file (at most 64 KiB), at the end. `incomplete` names processes a stop could not reach.
+    """
+
+    id: AttemptId
+    phase: Phase
+    fresh: bool = False
+    ending: Ending | None = None
+    exit_code: int | None = None
+    message: str = ""
+    length: int = 0
+    sha256: Digest | None = None
+    outputs: bytes = b""
+    incomplete: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Output from `offset` on; `gap` bytes before `offset` were dropped at the cap."""
+
+    offset: int
+    data: bytes
+    gap: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpec:
+    """A short read-only command: `check:`, `uptime`. Not claimed, not kept; output bounded to `limit` bytes."""
+
+    text: bytes
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    user: str | None = None
+    shell: tuple[str, ...] | None = None
+    timeout: float = 30.0
+    limit: int = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """How a probe ended; `exit_code` 124 with `timed_out` when its time ran out."""
+
+    exit_code: int
+    output: bytes
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetClaim:
+    """The answer to `claim_target`. Exactly one of: taken, `stale` (another marker is there), `holder` (held by another).
+
+    `took_over` is the holder whose lock was of an earlier boot, or whose attempts had all ended.
+    """
+
+    taken: bool
+    stale: bytes | None = None
+    holder: Holder | None = None
+    took_over: Holder | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a session learnt when it opened."""
+
+    boot_id: str
+    login: str
+    root: bool
+    base: str  # the state folder: /var/lib/ctl for root, else ~/.local/state/ctl
+    tools: frozenset[str] = frozenset()  # of sha256sum, sync, setsid, setpriv, su, cgroup
+
+
+class Attempts(Protocol):
+    """Starting work, following it and stopping it."""
+
+    async def start(self, spec: AttemptSpec) -> AttemptStatus:
+        """Claim the id and start the work, or say what is known of the id."""
+        ...
+
+    async def status(self, attempt: AttemptId) -> AttemptStatus:
+        """Say what is known of an attempt now."""
+        ...
+
+    async def wait(self, attempt: AttemptId) -> AttemptStatus:
+        """Wait until an attempt has ended (or was never claimed)."""
+        ...
+
+    def output(
+        self, attempt: AttemptId, *, offset: int = 0, follow: bool = False
+    ) -> AsyncIterator[Chunk]:
+        """Give output from `offset` on; with `follow` until the attempt has ended and all is given."""
+        ...
+
+    async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
+        """TERM every process of the attempt, KILL after `grace` seconds; return when it has ended."""
+        ...
+
+    async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
+        """Delete the spools of ended attempts (and the job's folder); their claims remain."""
+        ...
+
+
+class Targets(Protocol):
+    """Markers and locks of targets; `marker` bytes are opaque here (JSON, at most 64 KiB)."""
+
+    async def markers(self, project: str) -> Mapping[str, bytes]:
+        """Read every marker of the project, by target."""
+        ...
+
+    async def locks(self, project: str) -> Mapping[str, Holder]:
+        """Say who holds which target now (locks that may be taken over left out)."""
+        ...
+
+    async def claim_target(
+        self, project: str, target: str, *, holder: Holder, expect: Digest | None, marker: bytes
+    ) -> TargetClaim:
+        """Take the lock, compare the SHA-256 of the marker with `expect` (None: no marker), write `marker`.
+
+        All or nothing. A lock held by the same run is taken again, and then its marker is not compared.
+        """
+        ...
+
+    async def release_target(
+        self, project: str, target: str, *, run: str, marker: bytes | None
+    ) -> None:
+        """Write `marker` (None: delete it) when this run holds the lock, and give the lock back."""
+        ...
+
+    async def forget_target(self, project: str, target: str, *, expect: Digest) -> bool:
+        """Delete a marker that is unlocked and still as expected; say whether it is gone."""
+        ...
+
+
+class Files(Protocol):
+    """Reading what work left on the server."""
+
+    async def probe(self, spec: ProbeSpec) -> Probed:
+        """Run a short read-only command."""
+        ...
+
+    async def artifacts(self, job: JobId) -> Mapping[str, int]:
+        """List the files below the job's CTL_ARTIFACTS folder, path to size, at most 1,000."""
+        ...
+
+    async def size(self, path: str) -> int | None:
+        """Say the size of a regular file, None when there is none; "artifacts:JOB/PATH" names an artifact."""
+        ...
+
+    def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
+        """Read a regular file (or artifact) from `offset` to its present end."""
+        ...
+
+
+class Session(Attempts, Targets, Files, Protocol):
+    """One open use of a way to a server; safe for many tasks at once."""
+
+    @property
+    def facts(self) -> Facts:
+        """What was learnt at opening."""
+        ...
+
+    async def close(self) -> None:
+        """Give the session back; work goes on."""
+        ...
+
+
+class Dialer(Protocol):
+    """Opens sessions; keeps at most one connection to each server and shares it."""
+
+    async def open(self, server: Server) -> Session:
+        """Reach a server.
+
+        Raises:
+            TransportError: it was not reached; `cause` says why.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection; work goes on."""
+        ...
