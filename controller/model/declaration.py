@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from controller.model.diagnostic import Place
+from controller.model.diagnostic import NOWHERE, Place
 from controller.model.inventory import Inventory
 from controller.model.task import Task
 
@@ -30,7 +30,7 @@ class Repo:
     ssh_key: str | None = None
     verify: str | None = None
     active: bool = True
-    place: Place = Place(file="")
+    place: Place = NOWHERE
 
 
 class SecretKind(StrEnum):
@@ -49,7 +49,7 @@ class Secret:
     kind: SecretKind
     source: str
     expires: str | None = None
-    place: Place = Place(file="")
+    place: Place = NOWHERE
 
 
 class OnCommit(StrEnum):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Severity(StrEnum):
@@ -21,6 +22,10 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
+
+
+NOWHERE: Final = Place(file="")
+"""For records that no file declares, such as those made in tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

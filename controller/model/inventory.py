@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from controller.model.diagnostic import Place
+from controller.model.diagnostic import NOWHERE, Place
 
 
 class Carrier(StrEnum):
@@ -61,7 +61,7 @@ class Server:
     check: Check = field(default_factory=Check)
     concurrency: int = 1
     active: bool = True
-    place: Place = Place(file="")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Group:
     servers: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     vars: Mapping[str, object] = field(default_factory=dict)
-    place: Place = Place(file="")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

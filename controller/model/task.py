@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from controller.model.diagnostic import Place
+from controller.model.diagnostic import NOWHERE, Place
 
 
 class ResultType(StrEnum):
@@ -42,7 +42,7 @@ class Param:
     default: object = None
     required: bool = False
     secret: bool = False
-    place: Place = Place(file="")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
