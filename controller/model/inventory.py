@@ -34,6 +34,14 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vaulted:
+    """A vaulted value of an Ansible inventory: the name of its secret, and its closed text."""
+
+    name: str
+    ciphertext: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """How often a server's connectivity is checked, in seconds."""
 
