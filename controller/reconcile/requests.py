@@ -17,7 +17,7 @@ from controller.model.diagnostic import Diagnostic
 from controller.model.ids import JobId, Sha
 from controller.model.job import Job, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.model.plan import Change, Gate, Plan, Summary
+from controller.model.plan import Change, Plan, Summary
 from controller.model.task import ResultType
 
 
@@ -224,22 +224,12 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class Sightings:
     """Everything last seen, beside `declared()`: for `ctl get`."""
 
     servers: Mapping[str, ServerSeen] = field(default_factory=dict)
     repos: Mapping[str, RepoSeen] = field(default_factory=dict)
     records: Mapping[tuple[str, str], Applied] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
-    """One gate of `ctl why`, in the order they are asked; `passed` None: not asked, an earlier one said no."""
-
-    gate: Gate | str
-    passed: bool | None
-    message: str
-    clear: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
