@@ -1,0 +1,91 @@
+"""What the planner is told: wishes as values, what was seen, and what the person asked for.
+
+`reconcile` gathers these and calls `planner.plan`; nothing here knows where they come from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from controller.model.applied import Applied
+from controller.model.diagnostic import Diagnostic
+from controller.model.ids import Sha
+from controller.model.observation import ServerSeen
+from controller.model.plan import Blocker
+from controller.model.revision import Revision
+from controller.model.scope import Scope
+from controller.model.work import Pair
+
+PairKey = tuple[str, str]
+"""(target, server)."""
+
+
+class Comparison(StrEnum):
+    """How a secret's value compares with the one that was applied."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    NEW = "new"  # nothing to compare with: never applied here
+    UNREADABLE = "unreadable"  # the value cannot be read on this machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One secret of one pair; `reason` says why a value is unreadable: "env DB_PASSWORD is not set"."""
+
+    comparison: Comparison
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What is wished.
+
+    `pairs` are those in scope, resolved; `sources` holds the repo's commit by target name. `commit`, `author` and
+    `subject` are of the configuration repository; `dirty` says that the work tree differs from `commit`. `secrets`
+    maps pair to secret name to comparison. `blocked_sources` says by repo name why its newest commit is not taken.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    sources: Mapping[str, Revision] = field(default_factory=dict)
+    commit: Sha | None = None
+    dirty: bool = False
+    author: str | None = None
+    subject: str | None = None
+    secrets: Mapping[PairKey, Mapping[str, Compared]] = field(default_factory=dict)
+    blocked_sources: Mapping[str, Blocker] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Findings the plan carries along, such as warnings of the loader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What is known.
+
+    `records` are the applied records of the state, `servers` the last look at each server, now or earlier.
+    `refreshed` says that this very command looked, so that every marker is newer than every record.
+    """
+
+    records: Mapping[PairKey, Applied] = field(default_factory=dict)
+    servers: Mapping[str, ServerSeen] = field(default_factory=dict)
+    refreshed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the person asked for.
+
+    `filters` are the filters as typed, for people: {"limit": ..., "target": ...}. `heal` is `--heal`. `by_hand` is
+    false under `serve`. Targets of `scope` count as named by `--target`. `retry` holds pairs a person wants to
+    run again whatever came of the last try. `full` asks for pairs in sync, too, as changes that do nothing. `expires`
+    is how long a saved plan may be applied.
+    """
+
+    scope: Scope = field(default_factory=Scope)
+    filters: Mapping[str, str] = field(default_factory=dict)
+    heal: bool = False
+    by_hand: bool = True
+    retry: frozenset[PairKey] = frozenset()
+    full: bool = False
+    expires: timedelta = timedelta(hours=24)

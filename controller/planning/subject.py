@@ -1,0 +1,69 @@
+"""One pair as the planner sees it: what is declared of it, and which of what is known of it counts.
+
+Made by `planner` and `removal`, read by `verdict` and `gates`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.model.applied import Applied
+from controller.model.declaration import Repo, Target
+from controller.model.ids import Digest
+from controller.model.inventory import Server
+from controller.model.observation import Holder, MarkerSeen, ServerSeen
+from controller.model.plan import Blocker
+from controller.model.work import Work
+from controller.planning.inputs import Observed, PairKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One pair. `target`, `server` and `work` are None where the declaration no longer, or not yet, has them.
+
+    `record` is what is known to be in force, by the marker or by the state, whichever is right. `refused` is why
+    the newest commit of the repo is not taken. `named` says that the person named the target.
+    """
+
+    key: PairKey
+    target: Target | None = None
+    server: Server | None = None
+    repo: Repo | None = None
+    work: Work | None = None
+    record: Applied | None = None
+    seen: ServerSeen | None = None
+    refused: Blocker | None = None
+    named: bool = False
+
+    @property
+    def desired(self) -> Digest | None:
+        """The input digest that is asked for."""
+        return None if self.work is None else self.work.digest
+
+    @property
+    def marker(self) -> MarkerSeen | None:
+        """The marker as it was last read."""
+        return None if self.seen is None else self.seen.markers.get(self.key[0])
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who holds the target there."""
+        return None if self.seen is None else self.seen.locks.get(self.key[0])
+
+
+def moment(record: Applied) -> datetime | None:
+    """Say when a record last changed."""
+    times = [record.at, None if record.tried is None else record.tried.at]
+    return max((at for at in times if at is not None), default=None)
+
+
+def record_of(observed: Observed, key: PairKey, seen: ServerSeen | None) -> Applied | None:
+    """Pick the record that counts: the server's marker where it was read after the state's record was written."""
+    stored = observed.records.get(key)
+    if seen is None or not seen.reached:
+        return stored
+    if stored is not None and not observed.refreshed:
+        written = moment(stored)
+        if written is not None and written > seen.at:
+            return stored
+    marker = seen.markers.get(key[0])
+    return None if marker is None else marker.record
