@@ -1,0 +1,117 @@
+"""Records to the text of a row and back: the one place where the shelf's shape of a model is decided.
+
+Called by the shelves and, so that both twins keep exactly the same things, by `memory`. Datetimes are kept in UTC; numbers and
+names as JSON has them. Unknown keys are ignored on reading, so that a column written by a newer patch release still reads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from controller.errors import StateError
+from controller.model.applied import Applied
+from controller.model.ids import Digest, JobId
+from controller.model.inventory import Server
+from controller.model.job import Event, Job, JobBody, Run
+from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.work import Work
+
+Record = TypeVar("Record", Run, Job, Event, Applied, ServerSeen, RepoSeen, Work, "BodyRow")
+
+Row = dict[str, object]
+"""Values of one row by column."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRow:
+    """A job's body without its work, which many jobs share."""
+
+    job: JobId
+    server: Server
+    project: str = "main"
+    expect: Digest | None = None
+    manifest: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    committed_at: datetime | None = None
+
+
+def encode(record: object) -> str:
+    """Turn a record into the text of its row.
+
+    Raises:
+        StateError: a value in it has no JSON form, such as text with half a surrogate pair.
+    """
+    try:
+        return _ENCODER.encode(record).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StateError(
+            f"cannot record a {type(record).__name__} with a value that JSON cannot hold: {error}"
+        ) from error
+
+
+def decode(shape: type[Record], data: str) -> Record:
+    """Turn the text of a row back into its record.
+
+    Raises:
+        StateError: the row does not hold such a record.
+    """
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise StateError(
+            f"cannot read a {shape.__name__} from the state: {error}",
+            hint="restore the state folder from a backup",
+        ) from error
+
+
+def body_row(body: JobBody) -> BodyRow:
+    """Take the work out of a body."""
+    return BodyRow(
+        job=body.job,
+        server=body.server,
+        project=body.project,
+        expect=body.expect,
+        manifest=body.manifest,
+        facts=body.facts,
+        committed_at=body.committed_at,
+    )
+
+
+def whole_body(row: BodyRow, work: Work) -> JobBody:
+    """Put the work back into a body."""
+    return JobBody(
+        job=row.job,
+        server=row.server,
+        work=work,
+        project=row.project,
+        expect=row.expect,
+        manifest=row.manifest,
+        facts=row.facts,
+        committed_at=row.committed_at,
+    )
+
+
+def job_row(job: Job) -> Row:
+    """Spread a job over the columns of its row."""
+    return {
+        "id": job.id,
+        "run": job.run,
+        "target": job.target,
+        "server": job.server,
+        "state": job.state.value,
+        "stop_requested": job.stop_requested,
+        "data": encode(job),
+    }
+
+
+def stored_job(data: str, *, stop_requested: bool) -> Job:
+    """Read a job; the wish to stop has a column of its own, because people write it while the engine works."""
+    job = decode(Job, data)
+    return (
+        job if job.stop_requested == stop_requested else replace(job, stop_requested=stop_requested)
+    )

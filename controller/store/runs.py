@@ -1,0 +1,108 @@
+"""Runs on SQLite.
+
+Built by `sqlite`; calls the writer and the reader.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy.exc import IntegrityError
+
+from controller.errors import IllegalTransitionError, NotFoundError
+from controller.model.ids import RunId
+from controller.model.job import Job, JobBody, Run
+from controller.store.laws import already_recorded, check_fan_out
+from controller.store.reader import Reader
+from controller.store.rows import Row, body_row, decode, encode, job_row
+from controller.store.tables import BODIES, JOBS, RUNS, WORKS
+from controller.store.writer import Writer
+
+_INSERT_RUN = insert(RUNS)
+_INSERT_JOBS = insert(JOBS)
+_INSERT_BODIES = insert(BODIES)
+_INSERT_WORKS = insert_or(WORKS).on_conflict_do_nothing()
+_KNOWN_RUN = select(func.count()).select_from(RUNS).where(RUNS.c.id == bindparam("id"))
+_GET = select(RUNS.c.data).where(RUNS.c.id == bindparam("id"))
+_LIST = select(RUNS.c.data).order_by(RUNS.c.position.desc()).limit(bindparam("limit"))
+_FINISH = update(RUNS).where(RUNS.c.id == bindparam("run_id")).values(data=bindparam("run_data"))
+
+
+class SqliteRuns:
+    """Runs and their jobs."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+        """Record a run with all its jobs in one transaction."""
+        check_fan_out(run, jobs)
+        rows = _FanOut(run, jobs)
+        await self._writer.write(rows.insert)
+
+    async def get(self, run: RunId) -> Run | None:
+        """Find a run by its whole id."""
+        data = await self._reader.read(lambda c: c.execute(_GET, {"id": run}).scalar())
+        return None if data is None else decode(Run, data)
+
+    async def list(self, *, limit: int = 50) -> tuple[Run, ...]:
+        """List runs, newest first."""
+        rows = await self._reader.read(lambda c: c.execute(_LIST, {"limit": limit}).scalars().all())
+        return tuple(decode(Run, data) for data in rows)
+
+    async def finish(self, run: Run) -> None:
+        """Record the end of a run."""
+        row = {"run_id": run.id, "run_data": encode(run)}
+
+        def write(connection: Connection) -> None:
+            if connection.execute(_FINISH, row).rowcount == 0:
+                raise NotFoundError(f"cannot finish run {run.id}: it was never recorded")
+
+        await self._writer.write(write)
+
+
+class _FanOut:
+    """The rows of one run, made before the writer is asked, so that its thread only writes."""
+
+    def __init__(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+        self.run = run
+        self.run_row: Row = {"id": run.id, "data": encode(run)}
+        self.jobs: list[Row] = []
+        self.bodies: list[Row] = []
+        self.works: dict[str, str] = {}
+        self._digests: dict[int, str] = {}
+        for job, body in jobs:
+            self.jobs.append(job_row(job))
+            self.bodies.append(
+                {"job": job.id, "work": self._work(body), "data": encode(body_row(body))}
+            )
+
+    def _work(self, body: JobBody) -> str:
+        """Name the work by its text; equal work is one object, so it is encoded once."""
+        known = self._digests.get(id(body.work))
+        if known is None:
+            data = encode(body.work)
+            known = hashlib.sha256(data.encode()).hexdigest()
+            self._digests[id(body.work)] = known
+            self.works[known] = data
+        return known
+
+    def insert(self, connection: Connection) -> None:
+        """Write the rows."""
+        if connection.execute(_KNOWN_RUN, {"id": self.run.id}).scalar_one():
+            raise already_recorded("run", self.run.id)
+        connection.execute(_INSERT_RUN, self.run_row)
+        if not self.jobs:
+            return
+        try:
+            connection.execute(_INSERT_JOBS, self.jobs)
+        except IntegrityError as error:
+            raise IllegalTransitionError(
+                f"cannot record run {self.run.id}: one of its jobs is recorded already"
+            ) from error
+        connection.execute(
+            _INSERT_WORKS, [{"digest": name, "data": data} for name, data in self.works.items()]
+        )
+        connection.execute(_INSERT_BODIES, self.bodies)

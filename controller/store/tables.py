@@ -1,0 +1,123 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations` makes them, a test holds the two together.
+
+Read by the shelves (`runs`, `jobs`, `records`, `observations`). Each row keeps what is searched for in columns of its own
+and the whole record as JSON in `data`; `position` counts up in the order of recording.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every constraint has a name: without one, SQLite cannot drop it in a later migration."""
+
+UNSETTLED: Final = ("pending", "dispatched", "running", "paused", "lost")
+"""States of jobs that recovery looks at; `lost` may still change when evidence turns up."""
+
+RUNS: Final = Table(
+    "runs",
+    METADATA,
+    Column("position", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("position"),
+    UniqueConstraint("id"),
+)
+
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    Column("position", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("target", Text),
+    Column("server", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("position"),
+    UniqueConstraint("id"),
+)
+Index(None, JOBS.c.run)
+Index(None, JOBS.c.target)
+Index(None, JOBS.c.server)
+Index(
+    "ix_jobs_unsettled",
+    JOBS.c.position,
+    sqlite_where=text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')"),
+)
+
+WORKS: Final = Table(
+    "works",
+    METADATA,
+    Column("digest", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("digest"),
+)
+"""The rendered work of jobs, once for all jobs that share it; `digest` is the SHA-256 of `data`."""
+
+BODIES: Final = Table(
+    "bodies",
+    METADATA,
+    Column("job", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("work", Text, ForeignKey("works.digest"), nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("job"),
+)
+Index(None, BODIES.c.work)
+
+EVENTS: Final = Table(
+    "events",
+    METADATA,
+    Column("job", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("job", "seq"),
+    sqlite_with_rowid=False,
+)
+
+RECORDS: Final = Table(
+    "records",
+    METADATA,
+    Column("target", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("target", "server"),
+    sqlite_with_rowid=False,
+)
+
+SERVERS_SEEN: Final = Table(
+    "servers_seen",
+    METADATA,
+    Column("server", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("server"),
+)
+
+REPOS_SEEN: Final = Table(
+    "repos_seen",
+    METADATA,
+    Column("repo", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("repo"),
+)

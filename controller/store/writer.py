@@ -1,0 +1,183 @@
+"""The one writer: a thread that commits what many callers ask for in groups.
+
+Called by the shelves of SQLite; calls the database. Each caller's write stands in a SAVEPOINT of its own, so one that is refused
+takes no other with it; all are durable (fsync) before any caller goes on. Over all processes one group at a time is
+written, under a lock file: SQLite before 3.51.3 can lose a write when two connections write and checkpoint at the
+same instant (https://www.sqlite.org/wal.html, "The WAL-reset bug").
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.errors import StateError
+from controller.store.database import Database, still_open
+from controller.store.trouble import is_fatal, state_error
+
+T = TypeVar("T")
+
+GROUP: Final = 200
+"""Writes that share one commit at most."""
+WAITING: Final = 2000
+"""Callers that may wait for a commit; further ones wait for a place."""
+CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
+"""Length of the write-ahead log at which it is copied back into the database."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Write:
+    """One caller's write, who waits for it, and how it went."""
+
+    do: Callable[[Connection], object]
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[object]"
+    result: object = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Wake the caller, unless it has gone."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Takes writes from any number of coroutines and commits them in groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._places = asyncio.Semaphore(WAITING)
+        self._broken: StateError | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, do: Callable[[Connection], T]) -> T:
+        """Do a write and come back when it is durable.
+
+        Raises:
+            StateError: the database cannot be written; after an error of the disk, for good.
+            ControllerError: what `do` itself raised; nothing of it is kept then.
+        """
+        async with self._places:
+            if self._closed:
+                raise StateError("cannot write to a state that has been closed")
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[object] = loop.create_future()
+            self._queue.put(_Write(do=do, loop=loop, future=future))
+            result: T = await future  # type: ignore[assignment]  # what `do` gave, through a queue of many
+            return result
+
+    async def run(self, statement: Executable, rows: Sequence[Mapping[str, object]]) -> None:
+        """Do one statement for each of the rows; see `write`."""
+
+        def do(connection: Connection) -> None:
+            connection.execute(statement, rows)
+
+        await self.write(do)
+
+    async def close(self) -> None:
+        """Finish what is waiting, copy the log back, end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        going = True
+        while going:
+            group, going = self._next_group()
+            if group:
+                self._commit(group)
+                _wake(group)
+        self._database.close_writer()
+
+    def _next_group(self) -> tuple[list[_Write], bool]:
+        """Wait for a write, then take all that came in meanwhile; false once the store is closed."""
+        group: list[_Write] = []
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) >= GROUP:
+                return group, True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _commit(self, group: list[_Write]) -> None:
+        if self._broken is not None:
+            _refuse(group, self._broken)
+            return
+        try:
+            with self._database.writing() as connection:
+                for write in group:
+                    _try_write(connection, write)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            _refuse(group, self._translate(error))
+        except StateError as error:
+            _refuse(group, error)
+        else:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Copy the log back; what was committed stays committed when that fails."""
+        try:
+            self._database.checkpoint(CHECKPOINT_BYTES)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            self._translate(error)
+
+    def _translate(self, error: sqlite3.Error | SQLAlchemyError) -> StateError:
+        """Say it in our words, and stop writing for good when the disk is at fault."""
+        said = state_error(self._database.path, error)
+        if is_fatal(error):
+            self._broken = said
+        return said
+
+
+def _refuse(group: list[_Write], error: StateError) -> None:
+    """Nothing of the group was kept: tell every caller."""
+    for write in group:
+        write.error = error
+
+
+def _try_write(connection: Connection, write: _Write) -> None:
+    """Do one write in a savepoint: what it refuses is its own, what ends the transaction is everybody's."""
+    connection.exec_driver_sql("SAVEPOINT one")
+    try:
+        write.result = write.do(connection)
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        if is_fatal(error) or not still_open(connection):
+            raise
+        write.error = error
+    except Exception as error:  # noqa: BLE001  # it goes to the caller it belongs to; the thread lives on
+        write.error = error
+    if write.error is not None:
+        connection.exec_driver_sql("ROLLBACK TO one")
+    connection.exec_driver_sql("RELEASE one")
+
+
+def _wake(group: list[_Write]) -> None:
+    """Wake the callers, loop by loop, each loop once; a loop that is gone has nobody to wake."""
+    for loop in {id(write.loop): write.loop for write in group}.values():
+        mine = [write for write in group if write.loop is loop]
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle_all, mine)
+
+
+def _settle_all(group: list[_Write]) -> None:
+    for write in group:
+        write.settle()

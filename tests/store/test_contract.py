@@ -1,0 +1,272 @@
+"""What every store promises, held against both adapters."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.errors import IllegalTransitionError, NotFoundError, StateError, Unreachable
+from controller.model.applied import Tried
+from controller.model.ids import JobId, RunId, attempt_id
+from controller.model.job import Attempt, Run, State, StepRun
+from controller.model.observation import CheckSeen, Holder, MarkerSeen, RepoSeen, ServerSeen
+from controller.store.memory import MemoryStore
+from controller.store.ports import Store
+from controller.store.sqlite import open_store
+from tests.fakes.clocks import FakeClock
+from tests.store.shelf import (
+    DIGEST,
+    NOW,
+    a_body,
+    a_job,
+    a_record,
+    a_run,
+    an_event,
+    with_bodies,
+)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made: Store
+    if request.param == "memory":
+        made = MemoryStore()
+    else:
+        made = open_store(tmp_path / ".ctl", clock=FakeClock())
+    yield made
+    await made.close()
+
+
+async def test_a_run_with_its_jobs_reads_back_equal(store: Store) -> None:
+    jobs = with_bodies(a_job(1), a_job(2, target=None))
+    await store.runs.add(a_run(), jobs)
+    assert await store.runs.get(a_run().id) == a_run()
+    for job, body in jobs:
+        assert await store.jobs.get(job.id) == job
+        assert await store.jobs.body(job.id) == body
+        assert await store.jobs.events(job.id) == ()
+
+
+async def test_a_run_without_jobs_is_a_run(store: Store) -> None:
+    await store.runs.add(a_run(), [])
+    assert await store.runs.list() == (a_run(),)
+
+
+async def test_what_was_never_recorded_is_not_found(store: Store) -> None:
+    assert await store.runs.get(RunId("none")) is None
+    assert await store.jobs.get(JobId("none")) is None
+    assert await store.jobs.events(JobId("none")) == ()
+    with pytest.raises(NotFoundError):
+        await store.jobs.body(JobId("none"))
+    with pytest.raises(NotFoundError):
+        await store.jobs.append(a_job(9), [an_event(a_job(9), 1)])
+    with pytest.raises(NotFoundError):
+        await store.jobs.request_stop(JobId("none"))
+    with pytest.raises(NotFoundError):
+        await store.runs.finish(a_run(9))
+
+
+async def test_a_refused_run_leaves_nothing_behind(store: Store) -> None:
+    await store.runs.add(a_run(1), with_bodies(a_job(1)))
+    for run, jobs in (
+        (a_run(1), with_bodies(a_job(2))),  # the run's id is taken
+        (a_run(2), with_bodies(a_job(3, run=2), a_job(1, run=2))),  # a job's id is taken
+        (a_run(2), with_bodies(a_job(3, run=2), a_job(3, run=2))),  # one id twice
+        (a_run(2), with_bodies(a_job(3, run=1))),  # another run's job
+        (a_run(2), [(a_job(3, run=2), a_body(a_job(4)))]),  # another job's body
+    ):
+        with pytest.raises(IllegalTransitionError):
+            await store.runs.add(run, jobs)
+    assert await store.runs.list() == (a_run(1),)
+    assert await store.jobs.list() == (a_job(1),)
+
+
+async def test_a_ledger_grows_and_the_job_stands_as_told(store: Store) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    attempt = Attempt(id=attempt_id(job.id, "fetch", 1), number=1, state=State.RUNNING)
+    running = replace(
+        job,
+        state=State.RUNNING,
+        started_at=NOW,
+        steps=(StepRun(name="fetch", state=State.RUNNING, attempts=(attempt,)),),
+    )
+    events = [an_event(job, 1, State.DISPATCHED, boot_id="b"), an_event(job, 2, step="fetch")]
+    await store.jobs.append(running, events)
+    ended = replace(running, state=State.SUCCEEDED, exit_code=0, finished_at=NOW)
+    last = an_event(job, 3, State.SUCCEEDED, exit_code=0, outputs={"version": "1.2"})
+    await store.jobs.append(ended, [last])
+    assert await store.jobs.get(job.id) == ended
+    assert await store.jobs.events(job.id) == (*events, last)
+
+
+async def test_a_seq_is_used_once_and_a_refused_append_changes_nothing(store: Store) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    await store.jobs.append(replace(job, state=State.DISPATCHED), [an_event(job, 1)])
+    for events in ([an_event(job, 2), an_event(job, 1)], [an_event(job, 3), an_event(job, 3)]):
+        with pytest.raises(IllegalTransitionError, match="seq is taken"):
+            await store.jobs.append(replace(job, state=State.RUNNING), events)
+    with pytest.raises(IllegalTransitionError, match="to the ledger of"):
+        await store.jobs.append(job, [an_event(a_job(2), 4)])
+    assert await store.jobs.get(job.id) == replace(job, state=State.DISPATCHED)
+    assert len(await store.jobs.events(job.id)) == 1
+
+
+@pytest.mark.parametrize("state", [s for s in State if s.ended and s is not State.LOST])
+async def test_the_end_of_a_job_is_written_once(store: Store, state: State) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    ended = replace(job, state=state)
+    await store.jobs.append(ended, [an_event(job, 1, state)])
+    with pytest.raises(IllegalTransitionError, match=f"ended as {state}"):
+        await store.jobs.append(replace(job, state=State.RUNNING), [an_event(job, 2)])
+    assert await store.jobs.request_stop(job.id) is False
+    assert await store.jobs.get(job.id) == ended
+    assert len(await store.jobs.events(job.id)) == 1
+
+
+async def test_a_lost_job_may_still_change(store: Store) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    await store.jobs.append(replace(job, state=State.LOST), [an_event(job, 1, State.LOST)])
+    assert [one.id for one in await store.jobs.open()] == [job.id]
+    found = replace(job, state=State.SUCCEEDED)
+    await store.jobs.append(found, [an_event(job, 2, State.SUCCEEDED)])
+    assert await store.jobs.get(job.id) == found
+    assert await store.jobs.open() == ()
+
+
+async def test_of_two_ends_at_the_same_time_one_is_kept(store: Store) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    ends = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.TIMED_OUT)
+    tries = [
+        store.jobs.append(replace(job, state=state), [an_event(job, seq, state)])
+        for seq, state in enumerate(ends, start=1)
+    ]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(result is None for result in results) == 1
+    assert sum(isinstance(result, IllegalTransitionError) for result in results) == 3
+    assert len(await store.jobs.events(job.id)) == 1
+
+
+async def test_a_refused_write_takes_no_other_with_it(store: Store) -> None:
+    jobs = [a_job(number) for number in range(1, 41)]
+    await store.runs.add(a_run(), with_bodies(*jobs))
+    tries = []
+    for job in jobs:
+        tries.append(store.jobs.append(replace(job, state=State.RUNNING), [an_event(job, 1)]))
+        tries.append(store.jobs.append(replace(job, state=State.PAUSED), [an_event(job, 1)]))
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(result, IllegalTransitionError) for result in results) == 40
+    for job in jobs:
+        stored = await store.jobs.get(job.id)
+        assert stored is not None
+        assert stored.state is State.RUNNING
+        assert len(await store.jobs.events(job.id)) == 1
+
+
+async def test_a_wish_to_stop_survives_what_the_engine_writes(store: Store) -> None:
+    job = a_job()
+    await store.runs.add(a_run(), with_bodies(job))
+    assert await store.jobs.request_stop(job.id) is True
+    assert await store.jobs.request_stop(job.id) is True
+    await store.jobs.append(replace(job, state=State.RUNNING), [an_event(job, 1)])
+    assert await store.jobs.get(job.id) == replace(job, state=State.RUNNING, stop_requested=True)
+
+
+async def test_lists_are_newest_first_filtered_and_bounded(store: Store) -> None:
+    first = [a_job(1), a_job(2, target="blog")]
+    second = [a_job(3, run=2), a_job(4, run=2, server="web-01")]
+    await store.runs.add(a_run(1), with_bodies(*first))
+    await store.runs.add(a_run(2), with_bodies(*second))
+    ids = [job.id for job in (*first, *second)]
+
+    async def listed(**filters: str) -> list[int]:
+        return [ids.index(j.id) + 1 for j in await store.jobs.list(**filters)]  # type: ignore[arg-type]
+
+    assert await listed() == [4, 3, 2, 1]
+    assert await listed(target="blog") == [2]
+    assert await listed(server="web-01") == [4, 1]
+    assert await listed(run=a_run(2).id, server="web-03") == [3]
+    assert await listed(target="nowhere") == []
+    assert [job.id for job in await store.jobs.list(limit=1)] == ids[3:]
+    assert await store.runs.list(limit=1) == (a_run(2),)
+    assert await store.runs.list() == (a_run(2), a_run(1))
+    assert [job.id for job in await store.jobs.open()] == ids
+
+
+async def test_jobs_are_found_by_the_beginning_of_their_id(store: Store) -> None:
+    await store.runs.add(a_run(), with_bodies(*(a_job(number) for number in range(1, 13))))
+    assert await store.jobs.find("job00000001") == (a_job(10), a_job(11), a_job(12))
+    assert await store.jobs.find("job000000012") == (a_job(12),)
+    assert len(await store.jobs.find("")) == 10
+    assert await store.jobs.find("job%") == ()
+    assert await store.jobs.find("job_") == ()
+    assert await store.jobs.find("\udcff") == ()
+
+
+async def test_a_run_ends(store: Store) -> None:
+    await store.runs.add(a_run(), [])
+    ended = replace(a_run(), finished_at=NOW)
+    await store.runs.finish(ended)
+    assert await store.runs.get(ended.id) == ended
+
+
+async def test_records_replace_each_other_by_pair(store: Store) -> None:
+    tried = Tried(digest=DIGEST, run=RunId("r"), at=NOW, state=State.FAILED)
+    old, other = a_record(), a_record(server="web-02", key="00" * 32)
+    new = a_record(tried=tried, manifest={"source": "abcdef01"}, params={"n": [1, 2]})
+    await store.records.put([old, other])
+    await store.records.put([new])
+    await store.records.put([])
+    assert await store.records.all() == {("shop", "web-01"): new, ("shop", "web-02"): other}
+    await store.records.forget([("shop", "web-01"), ("shop", "never")])
+    assert await store.records.all() == {("shop", "web-02"): other}
+
+
+async def test_observations_replace_each_other(store: Store) -> None:
+    seen = ServerSeen(
+        server="web-01",
+        at=NOW,
+        reached=True,
+        boot_id="b",
+        markers={"shop": MarkerSeen(record=a_record(), sha256=DIGEST)},
+        checks={"shop": CheckSeen(digest=DIGEST, exit_code=1, output="no", at=NOW)},
+        locks={"shop": Holder(run="r", who="ops", controller="c", boot_id="b", since=NOW)},
+    )
+    gone = ServerSeen(server="web-02", at=NOW, reached=False, cause=Unreachable.DNS, message="no")
+    await store.observations.put_servers([seen, gone])
+    await store.observations.put_servers([replace(gone, message="still")])
+    assert await store.observations.servers() == {
+        "web-01": seen,
+        "web-02": replace(gone, message="still"),
+    }
+    repo = RepoSeen(repo="shop", url="https://example.com/shop.git")
+    await store.observations.put_repo(repo)
+    await store.observations.put_repo(replace(repo, error="gone", error_code="source-unreachable"))
+    repos = await store.observations.repos()
+    assert list(repos) == ["shop"]
+    assert repos["shop"].error == "gone"
+
+
+async def test_what_cannot_be_kept_is_refused_and_leaves_no_trace(store: Store) -> None:
+    bad = replace(a_run(), title="half a pair \ud800")
+    with pytest.raises(StateError, match="cannot record a Run"):
+        await store.runs.add(bad, [])
+    job = replace(a_job(), cause="\ud800")
+    with pytest.raises(StateError, match="cannot record a Job"):
+        await store.runs.add(a_run(), with_bodies(job))
+    assert await store.runs.list() == ()
+
+
+async def test_hostile_names_are_only_text(store: Store) -> None:
+    name = "x'; DROP TABLE jobs; --\x00\u202e"
+    job = a_job(1, target=name, server=name, cause=name)
+    run = Run(id=a_run().id, actor=name, created_at=NOW, title=name)
+    await store.runs.add(run, with_bodies(job))
+    assert await store.jobs.list(target=name, server=name) == (job,)
+    assert await store.runs.list() == (run,)
