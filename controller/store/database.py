@@ -47,13 +47,13 @@ class Database:
         try:
             self._writer = self._engine.connect()
             with self._only_writer():
-                if self.path.stat().st_size <= CHECKED_BYTES:
-                    self._check()
-                self._writer.exec_driver_sql("PRAGMA journal_mode = WAL")
-                self._writer.rollback()
+                self._make_ready(_plain(self._writer))
         except (sqlite3.Error, SQLAlchemyError) as error:
             self.close_writer()
             raise state_error(self.path, error) from error
+        except StateError:
+            self.close_writer()
+            raise
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -95,15 +95,18 @@ class Database:
             with contextlib.closing(sqlite3.connect(path)) as copy:
                 source.backup(copy)
 
-    def _check(self) -> None:
-        if self._writer is None:
-            return
-        said = self._writer.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-        if said != "ok":
-            raise StateError(
-                f"cannot use {self.path}: the database is damaged: {said}",
-                hint="restore the state folder from a backup",
-            )
+    def _make_ready(self, connection: sqlite3.Connection) -> None:
+        """Look whether the file is sound and see to it that it is in WAL mode."""
+        if self.path.stat().st_size <= CHECKED_BYTES:
+            said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if said != "ok":
+                raise StateError(
+                    f"cannot use {self.path}: the database is damaged: {said}",
+                    hint="restore the state folder from a backup",
+                )
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StateError(f"cannot use {self.path}: its file system does not allow WAL ({mode})")
 
     @contextlib.contextmanager
     def _only_writer(self) -> Iterator[None]:
