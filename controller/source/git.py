@@ -1,0 +1,270 @@
+"""The one function that runs git, and what every call of it carries.
+
+Called by the other files of this room only; it calls git through GitPython. The argument list is made of constants
+and of values that were judged before; the environment is built from nothing by `env -i`, because GitPython
+hands over its own. Configuration of the machine and of the person, hooks, attributes, submodules, redirects and
+credential helpers are off. Time, output and disk are bounded, and the whole process group dies at the bound.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from git import Git
+from git.exc import GitCommandNotFound
+
+from controller.errors import SourceError
+
+ENV: Final = "/usr/bin/env"
+CONSTANTS: Final = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LC_ALL": "C",
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PROTOCOL_FROM_USER": "0",
+    "GIT_SSH_VARIANT": "ssh",
+}
+SETTINGS: Final = (
+    "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.fsmonitor=false",
+    "core.symlinks=false",
+    "core.quotePath=false",
+    "core.bigFileThreshold=8m",
+    "core.pager=cat",
+    "color.ui=false",
+    "credential.helper=",
+    "fetch.fsckObjects=true",
+    "transfer.fsckObjects=true",
+    "transfer.unpackLimit=1",
+    "fetch.unpackLimit=1",
+    "transfer.bundleURI=false",
+    "transfer.credentialsInUrl=die",
+    "fetch.recurseSubmodules=no",
+    "submodule.recurse=false",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=30",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.allow=never",
+    "protocol.version=2",
+    "log.showSignature=false",
+    "i18n.logOutputEncoding=UTF-8",
+    "safe.bareRepository=explicit",
+)
+BLOCK: Final = 65_536
+TICK: Final = 0.1
+COMPLAINT: Final = 65_536
+MEMORY: Final = 4 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one call: seconds of time, bytes of output, bytes under `grows` on disk."""
+
+    seconds: float = 60.0
+    output: int = 16 << 20
+    disk: int = 512 << 20
+    grows: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a call may reach: one protocol, and more constants of environment and configuration."""
+
+    protocol: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How one call of git ended."""
+
+    code: int
+    output: bytes
+    complaint: str
+
+    def lines(self) -> list[str]:
+        """Give the output as lines of text."""
+        return self.output.decode(errors="replace").splitlines()
+
+
+NOWHERE: Final = Access()
+BOUNDS: Final = Limits()
+
+
+def run_git(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    bare: Path | None = None,
+    access: Access = NOWHERE,
+    limits: Limits = BOUNDS,
+    stdin: bytes = b"",
+    halt: threading.Event | None = None,
+) -> Answer:
+    """Run git in `folder` (on the repository `bare`, if given) and collect what it says; blocks.
+
+    A code that is not zero is an answer. Setting `halt` ends the call within a moment.
+
+    Raises:
+        SourceError: git is missing, was halted, or went past a bound.
+    """
+    watch = _Watch(limits=limits, halt=halt or threading.Event(), what=f"git {arguments[0]}")
+    with tempfile.TemporaryFile() as questions:
+        questions.write(stdin)
+        questions.seek(0)
+        process = _start(_command(arguments, bare, access), folder, questions)
+        with watch.over(process):
+            output, complaint = _collect(process, watch)
+    if watch.trouble is not None:
+        raise SourceError(watch.trouble, hint=watch.hint)
+    return Answer(
+        code=process.returncode, output=output, complaint=complaint.decode(errors="replace")
+    )
+
+
+def _command(arguments: Sequence[str], bare: Path | None, access: Access) -> list[str]:
+    environment = {**CONSTANTS, **access.environment}
+    settings = list(SETTINGS)
+    if access.protocol is not None:
+        environment["GIT_ALLOW_PROTOCOL"] = access.protocol
+        settings.append(f"protocol.{access.protocol}.allow=always")
+    settings += access.settings
+    command = [ENV, "-i", *(f"{name}={value}" for name, value in environment.items()), "git"]
+    command += ["--no-pager", *([f"--git-dir={bare}"] if bare is not None else [])]
+    for setting in settings:
+        command += ["-c", setting]
+    return [*command, *arguments]
+
+
+def _start(command: Sequence[str], folder: Path, questions: IO[bytes]) -> "subprocess.Popen[bytes]":
+    try:
+        handle = Git(folder).execute(
+            command,
+            istream=questions.fileno(),
+            as_process=True,
+            shell=False,
+            start_new_session=True,
+        )
+    except (GitCommandNotFound, OSError) as error:
+        raise SourceError(
+            f"cannot start git in {folder}: {error}", hint="apt-get install git"
+        ) from error
+    process: subprocess.Popen[bytes] | None = handle.proc
+    handle.proc = None  # its finaliser would end a process that is ours to reap
+    if process is None:
+        raise SourceError(f"cannot start git in {folder}")
+    return process
+
+
+class _Watch:
+    """Ends a process group at the first bound that is met, and says which it was."""
+
+    def __init__(self, *, limits: Limits, halt: threading.Event, what: str) -> None:
+        self.limits = limits
+        self.trouble: str | None = None
+        self.hint: str | None = None
+        self._halt = halt
+        self._what = what
+        self._ended = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._look, name=f"watch {what}", daemon=True)
+
+    def over(self, process: "subprocess.Popen[bytes]") -> "_Watch":
+        """Take a process to watch."""
+        self._process = process
+        return self
+
+    def __enter__(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                pid = self._process.pid
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.limits.disk,) * 2)
+                resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        if self._process is not None:
+            self._process.wait()
+        self._ended.set()
+        self._thread.join()
+
+    def stop(self, trouble: str, hint: str | None = None) -> None:
+        """End the processes; the first trouble is the one that is told."""
+        if self.trouble is None:
+            self.trouble, self.hint = f"cannot finish {self._what}: {trouble}", hint
+        self.kill()
+
+    def _look(self) -> None:
+        for _ in range(round(self.limits.seconds / TICK)):
+            if self._ended.wait(TICK):
+                return
+            if self._halt.is_set():
+                self.stop("it was interrupted")
+                return
+            if self._overgrown():
+                self.stop(f"it wrote more than {self.limits.disk >> 20} MiB")
+                return
+        self.stop(f"no end after {self.limits.seconds:g} s", "the remote is slow, or too large")
+
+    def _overgrown(self) -> bool:
+        if self.limits.grows is None:
+            return False
+        return _size(self.limits.grows) > self.limits.disk
+
+    def kill(self) -> None:
+        """End whatever is left of the process group."""
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # git renames its temporary files under us
+                total += Path(root, name).lstat().st_size
+    return total
+
+
+def _collect(process: "subprocess.Popen[bytes]", watch: _Watch) -> tuple[bytes, bytes]:
+    if process.stdout is None or process.stderr is None:
+        raise SourceError("cannot read what git says")
+    complaint = bytearray()
+    with process.stdout as output, process.stderr as errors:
+        listener = threading.Thread(target=_listen, args=(errors, complaint), daemon=True)
+        listener.start()
+        said = bytearray()
+        while block := output.read(BLOCK):
+            said += block
+            if len(said) > watch.limits.output:
+                watch.stop(f"it said more than {watch.limits.output >> 20} MiB")
+                break
+        process.wait()
+        watch.kill()  # a helper that outlived git would hold the pipe open
+        listener.join()
+    return bytes(said), bytes(complaint)
+
+
+def _listen(errors: IO[bytes], complaint: bytearray) -> None:
+    while block := errors.read(BLOCK):
+        complaint += block[: max(0, COMPLAINT - len(complaint))]

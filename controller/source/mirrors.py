@@ -1,0 +1,216 @@
+"""The watched repositories, as bare mirrors below one folder.
+
+`reconcile` and `ctl check repo` call it; it calls `url`, `access`, `remote`, `mirror`, `signatures`, `commits` and `objects`. An
+idle look is one `git ls-remote`. Everything that waits for git waits in a thread; a cancelled call ends its git.
+"""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from controller.errors import SourceError
+from controller.model.declaration import RefKind, Repo
+from controller.model.ids import Sha
+from controller.model.revision import Revision
+from controller.model.tree import Entry
+from controller.source.access import Credentials, access_to
+from controller.source.commits import read_revision
+from controller.source.git import Access
+from controller.source.mirror import Mirror
+from controller.source.objects import CommitTree, read_tree, read_watched
+from controller.source.remote import Choice, Offer, ask, choose
+from controller.source.signatures import verify
+from controller.source.url import parse
+
+T = TypeVar("T")
+VERIFIED = "ctl-verified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at a remote found; `fetched` tells whether objects had to be fetched for it."""
+
+    revision: Revision
+    branches: Mapping[str, Sha] = field(default_factory=dict)
+    fetched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What `ctl check repo` shows: a look, or why there is none (its `reference` names the kind)."""
+
+    repo: Repo
+    accepted: Sha | None
+    look: Look | None = None
+    error: SourceError | None = None
+
+
+class Mirrors:
+    """Bare mirrors in `folder`, one for each repo and address; made when first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def look(
+        self,
+        repo: Repo,
+        credentials: Credentials,
+        *,
+        accepted: Sha | None,
+        signers: bytes | None,
+    ) -> Look:
+        """Find the commit a repo watches, fetch it if it is new, and judge it.
+
+        Args:
+            repo: what to watch.
+            credentials: what opens the remote.
+            accepted: the last commit that was accepted; the new one must descend from it, unless the declaration
+                itself names the commit (`ref:`).
+            signers: the bytes of the file that `verify:` names.
+
+        Raises:
+            RewoundError: the history that was accepted is gone.
+            VerificationError: a commit is not signed as declared.
+            SourceError: the remote is out of reach, or has no such ref.
+        """
+        url = parse(repo.url)
+
+        def work(halt: threading.Event) -> Look:
+            mirror = Mirror(self._folder, repo.name, url, halt)
+            with mirror.locked(), access_to(url, credentials, mirror.path) as access:
+                tags = repo.kind is RefKind.TAG
+                offer = ask(url, tags=tags, folder=mirror.path, access=access, halt=halt)
+                return _Visit(repo, mirror, accepted, signers, halt).judge(offer, access)
+
+        return await _in_thread(work)
+
+    async def tree(self, repo: Repo, sha: Sha) -> CommitTree:
+        """List the files of a commit that was looked at.
+
+        Raises:
+            NotFoundError: the mirror has no such commit.
+            SourceError: there are more than 20,000 files.
+        """
+        path = self._path(repo)
+        return await _in_thread(lambda halt: read_tree(sha, folder=self._folder, bare=path))
+
+    async def watched(self, repo: Repo, sha: Sha, paths: Iterable[str]) -> tuple[Entry, ...] | None:
+        """List the files that `paths:` picks at a commit; None without paths: then the commit itself counts.
+
+        Raises:
+            SourceError: there is no such commit, or a pattern is refused.
+        """
+        patterns = tuple(paths)
+        if not patterns:
+            return None
+        path = self._path(repo)
+        return await _in_thread(
+            lambda halt: read_watched(sha, patterns, folder=self._folder, bare=path)
+        )
+
+    async def revision(self, repo: Repo, sha: Sha) -> Revision:
+        """Read a commit that was looked at before.
+
+        Raises:
+            NotFoundError: the mirror has no such commit.
+        """
+        path = self._path(repo)
+        return await _in_thread(
+            lambda halt: read_revision(sha, branch=repo.ref, folder=self._folder, bare=path)
+        )
+
+    async def status(
+        self,
+        repo: Repo,
+        credentials: Credentials,
+        *,
+        accepted: Sha | None,
+        signers: bytes | None,
+    ) -> Status:
+        """Look, and tell also what went wrong as data."""
+        try:
+            look = await self.look(repo, credentials, accepted=accepted, signers=signers)
+        except SourceError as error:
+            return Status(repo=repo, accepted=accepted, error=error)
+        return Status(repo=repo, accepted=accepted, look=look)
+
+    async def clean(self, repo: Repo) -> None:
+        """Delete the mirror of a repo; the next look fetches it anew."""
+        url = parse(repo.url)
+
+        def work(halt: threading.Event) -> None:
+            mirror = Mirror(self._folder, repo.name, url, halt)
+            with mirror.locked():
+                mirror.remove()
+
+        await _in_thread(work)
+
+    def _path(self, repo: Repo) -> Path:
+        return Mirror(self._folder, repo.name, parse(repo.url), threading.Event()).path
+
+
+class _Visit:
+    """One look at one repo: fetch, judge, promote, in this order."""
+
+    def __init__(
+        self,
+        repo: Repo,
+        mirror: Mirror,
+        accepted: Sha | None,
+        signers: bytes | None,
+        halt: threading.Event,
+    ) -> None:
+        self._repo = repo
+        self._mirror = mirror
+        self._accepted = accepted
+        self._signers = signers
+        self._halt = halt
+
+    def judge(self, offer: Offer, access: Access) -> Look:
+        """Take the offered commit, or refuse it."""
+        choice = choose(self._repo, offer)
+        path = self._mirror.path
+        fetched = not self._mirror.has(choice.sha)
+        if fetched:
+            with self._mirror.fetched(choice, access) as incoming:
+                signer = self._accept(choice, incoming)
+                self._mirror.promote(incoming)
+        else:
+            signer = self._accept(choice, path)
+        self._mirror.point(choice.sha)
+        revision = read_revision(
+            choice.sha, branch=choice.name, folder=path, bare=path, signer=signer
+        )
+        return Look(revision=revision, branches=offer.branches, fetched=fetched)
+
+    def _accept(self, choice: Choice, place: Path) -> str | None:
+        accepted = self._accepted if self._repo.kind is not RefKind.REF else None
+        if accepted is not None and accepted != choice.sha:
+            self._mirror.must_descend(self._repo.name, accepted, choice.sha, place)
+        if self._signers is None:
+            return None
+        return self._signer(choice.sha, accepted, self._signers, place)
+
+    def _signer(self, sha: Sha, accepted: Sha | None, signers: bytes, place: Path) -> str:
+        """Verify, unless the very same question was answered before: an idle look stays one ls-remote."""
+        question = hashlib.sha256(b"\0".join([sha.encode(), str(accepted).encode(), signers]))
+        memory = self._mirror.path / VERIFIED
+        known = memory.read_text().splitlines() if memory.exists() else []
+        if known[:1] == [question.hexdigest()]:
+            return known[1]
+        signer = verify(sha, accepted=accepted, signers=signers, bare=place, halt=self._halt)
+        memory.write_text(f"{question.hexdigest()}\n{signer}\n")
+        return signer
+
+
+async def _in_thread(work: Callable[[threading.Event], T]) -> T:
+    halt = threading.Event()
+    try:
+        return await asyncio.to_thread(work, halt)
+    except asyncio.CancelledError:
+        halt.set()
+        raise
