@@ -1,0 +1,99 @@
+"""Replaces every known form of every known secret by `*`, byte for byte.
+
+`service` makes one and hands it to every sink as a `controller.model.masking.Masker`; `keyring` tells it each value it
+reads. A byte is masked when any form of any value covers it, wherever pieces of the stream begin and end.
+"""
+
+import re
+import threading
+from typing import Final
+
+from controller.secrets.forms import SHORTEST, forms_of
+
+STAR: Final = b"*"
+NOTHING: Final = re.compile(rb"(?!)")
+
+
+class ValueMasker:
+    """Masks by value; values may be added at any time, from any thread."""
+
+    def __init__(self) -> None:
+        self._forms: set[bytes] = set()
+        self._lock = threading.Lock()
+        self._pattern = NOTHING
+        self._longest = 0
+
+    def add(self, value: bytes) -> bool:
+        """Mask a value from now on; false when it is too short (under 6 bytes) to be masked by value."""
+        if len(value.strip()) < SHORTEST:
+            return False
+        with self._lock:
+            fresh = forms_of(value) - self._forms
+            if fresh:
+                self._forms |= fresh
+                self._longest = max(map(len, self._forms))
+                self._pattern = _pattern(self._forms)
+        return True
+
+    def mask(self, data: bytes) -> bytes:
+        """Mask one complete piece of bytes; the length does not change."""
+        stars = bytearray(data)
+        self.cover(data, stars)
+        return bytes(stars)
+
+    def text(self, text: str) -> str:
+        """Mask one complete piece of text."""
+        data = text.encode("utf-8", "surrogatepass")
+        stars = self.mask(data)
+        return text if stars == data else stars.decode("utf-8", "replace")
+
+    def stream(self) -> "ValueStream":
+        """Begin masking bytes that arrive in pieces."""
+        return ValueStream(self)
+
+    @property
+    def held_back(self) -> int:
+        """How many bytes a stream keeps until it knows what follows."""
+        return max(0, self._longest - 1)
+
+    def cover(self, data: bytes, stars: bytearray) -> None:
+        """Put stars into `stars` wherever a form stands in `data`, overlapping ones included."""
+        search = self._pattern.search
+        found = search(data)
+        while found is not None:
+            start, end = found.span()
+            stars[start:end] = STAR * (end - start)
+            found = search(data, start + 1)
+
+
+class ValueStream:
+    """Masks across borders of pieces; what `feed` gives is safe to keep."""
+
+    def __init__(self, masker: ValueMasker) -> None:
+        self._masker = masker
+        self._seen = b""  # held back, as it came
+        self._stars = bytearray()  # the same bytes, as far as they are masked already
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece, give what is safe to keep."""
+        seen = self._seen + data
+        self._stars += data
+        self._masker.cover(seen, self._stars)
+        ready = max(0, len(seen) - self._masker.held_back)
+        given = bytes(self._stars[:ready])
+        self._seen = seen[ready:]
+        del self._stars[:ready]
+        return given
+
+    def finish(self) -> bytes:
+        """Give what was held back."""
+        given = bytes(self._stars)
+        self._seen = b""
+        self._stars.clear()
+        return given
+
+
+def _pattern(forms: set[bytes]) -> re.Pattern[bytes]:
+    """Longest first, so that the match at a place is the longest one there."""
+    ordered = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile(b"|".join(map(re.escape, ordered)))

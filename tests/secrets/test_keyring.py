@@ -1,0 +1,114 @@
+"""Reading secrets: where from, what is refused, and that no value shows by accident."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from controller.errors import SecretError
+from controller.model.declaration import Secret, SecretKind
+from controller.secrets.keyring import Keyring, UnreadableError
+from controller.secrets.masker import ValueMasker
+from controller.secrets.value import SecretText
+
+CANARY = "canary-4711-canary"
+
+
+def keyring(
+    kind: SecretKind, source: str, home: Path, environment: dict[str, str] | None = None
+) -> tuple[Keyring, ValueMasker]:
+    masker = ValueMasker()
+    declared = {"it": Secret(name="it", kind=kind, source=source)}
+    ring = Keyring(declared, environment=environment or {}, home=home, masker=masker)
+    return ring, masker
+
+
+def test_a_variable_is_read_once_and_masked_at_once(tmp_path: Path) -> None:
+    environment = {"VALUE": CANARY}
+    ring, masker = keyring(SecretKind.ENV, "VALUE", tmp_path, environment)
+    assert ring.read("it").reveal() == CANARY
+    assert masker.text(f"it is {CANARY}") == "it is " + "*" * len(CANARY)
+    environment["VALUE"] = "changed-meanwhile"
+    assert ring.read("it").reveal() == CANARY
+    assert ring.warnings == ()
+
+
+def test_a_file_is_read_below_home_or_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{CANARY}\n")
+    for source in ("~/token", str(tmp_path / "token")):
+        ring, _ = keyring(SecretKind.FILE, source, tmp_path)
+        assert ring.read("it").reveal() == CANARY
+
+
+def test_a_file_of_many_lines_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    key = b"-----BEGIN-----\nabcdefghijk\n-----END-----\n"
+    (tmp_path / "key").write_bytes(key)
+    ring, _ = keyring(SecretKind.FILE, "~/key", tmp_path)
+    assert ring.read("it").reveal_bytes() == key
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("UNSET", "env UNSET is not set"),
+        ("EMPTY", "env EMPTY is empty"),
+        ("CTL_TOKEN", "env CTL_TOKEN is not for secrets"),
+        ("PATH", "env PATH is not for secrets"),
+        ("LD_PRELOAD", "env LD_PRELOAD is not for secrets"),
+        ("PYTHONPATH", "env PYTHONPATH is not for secrets"),
+    ],
+)
+def test_variables_that_cannot_be_read_say_why(source: str, reason: str, tmp_path: Path) -> None:
+    environment = {"EMPTY": "", "CTL_TOKEN": "x" * 9, "PATH": "x" * 9, "LD_PRELOAD": "x" * 9}
+    ring, _ = keyring(SecretKind.ENV, source, tmp_path, environment)
+    with pytest.raises(UnreadableError) as refusal:
+        ring.read("it")
+    assert refusal.value.reason == reason
+    assert refusal.value.message == f"cannot read secret it: {reason}"
+
+
+def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "huge").write_bytes(b"x" * ((1 << 20) + 1))
+    expected = {
+        "~/missing": "no such file",
+        "~/pipe": "not a regular file",
+        "~/empty": "is empty",
+        "~/huge": "is over 1024 KiB",
+        "relative": "is not absolute",
+        "~other/key": "is not absolute",
+        str(tmp_path): "not a regular file",
+    }
+    for source, reason in expected.items():
+        ring, _ = keyring(SecretKind.FILE, source, tmp_path)
+        with pytest.raises(SecretError, match=reason):
+            ring.read("it")
+
+
+def test_undeclared_and_vaulted_secrets_are_never_opened(tmp_path: Path) -> None:
+    ring, _ = keyring(SecretKind.VAULT, "$ANSIBLE_VAULT;1.1;AES256\n00", tmp_path)
+    with pytest.raises(SecretError, match="carried, never opened"):
+        ring.read("it")
+    with pytest.raises(SecretError, match="not declared"):
+        ring.read("other")
+
+
+def test_a_value_too_short_to_mask_is_warned_about(tmp_path: Path) -> None:
+    ring, _ = keyring(SecretKind.ENV, "PIN", tmp_path, {"PIN": "1234"})
+    assert ring.read("it").reveal() == "1234"
+    assert ring.warnings == ("secret it is under 6 bytes: it cannot be masked in output",)
+
+
+def test_a_value_does_not_show_by_accident() -> None:
+    value = SecretText(CANARY.encode())
+    for shown in (str(value), repr(value), f"{value}", f"{value:>9}", f"{[value]}", f"{value!r}"):
+        assert CANARY not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(value)
+    with pytest.raises(TypeError):
+        hash(value)
+    with pytest.raises(TypeError):
+        assert value == SecretText(CANARY.encode())
+    assert not hasattr(value, "__dict__")
