@@ -1,0 +1,296 @@
+"""How this program was told to behave: one tree, resolved once, and the only reader of the environment.
+
+Called by the faces at start; calls nobody. Flags come before the environment, the environment before the project's settings,
+those before the person's (`~/.config/ctl/config.yaml`, parsed by `declaration`), those before the defaults. `LIMITS` names
+every bound of the program, as `ctl doctor --limits` prints it.
+"""
+
+import os
+import pwd
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from controller.errors import UsageError
+
+DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked for when PATH is not set."""
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+class Color(StrEnum):
+    """When to use colours."""
+
+    AUTO = "auto"  # on a terminal that can show them
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What to work on, and through whom."""
+
+    directory: Path | None = None
+    """Config repository; None: look upwards from the working directory. `-C`, CTL_DIR."""
+    state: str | None = None
+    """State folder or URL; None: `.ctl` in the config repository. `--state`, CTL_STATE."""
+    controller: str | None = None
+    """URL of a running controller to talk to. `--controller`, CTL_CONTROLLER."""
+    context: str | None = None
+    """Name of a controller and its token in the person's settings. CTL_CONTEXT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """Where the token for a controller comes from; its value is never shown."""
+
+    value: str | None = field(default=None, repr=False)
+    """The token itself. CTL_TOKEN."""
+    file: Path | None = None
+    """A file that holds it. CTL_TOKEN_FILE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """How to speak with the person."""
+
+    color: Color = Color.AUTO
+    """When to use colours. `--color`, CTL_COLOR; NO_COLOR and TERM=dumb mean never."""
+    no_input: bool = False
+    """Never ask; what would have been asked is refused. `--no-input`, CTL_NO_INPUT."""
+    hints: bool = True
+    """Say what could be done next. CTL_HINTS."""
+    debug: bool = False
+    """Show tracebacks. `--debug`, CTL_DEBUG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who runs this, and where their own files are."""
+
+    name: str
+    """Login name."""
+    host: str
+    """Name of this machine."""
+    home: Path
+    """Home folder. HOME."""
+    config: Path
+    """Folder of their settings. XDG_CONFIG_HOME, default `~/.config`; ours is `ctl` inside."""
+    cache: Path
+    """Folder of what may be thrown away. XDG_CACHE_HOME, default `~/.cache`; ours is `ctl` inside."""
+    ssh_agent: Path | None = None
+    """Socket of their ssh agent, used only where a server says so. SSH_AUTH_SOCK."""
+    path: str = DEFAULT_PATH
+    """Where git and ssh are looked for. PATH."""
+
+    @property
+    def actor(self) -> str:
+        """Who did it, as the logs and the locks write it."""
+        return f"{self.name}@{self.host}"
+
+    @property
+    def settings_file(self) -> Path:
+        """The person's own settings."""
+        return self.config / "ctl" / "config.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole tree."""
+
+    where: Where = field(default_factory=Where)
+    token: Token = field(default_factory=Token)
+    speech: Speech = field(default_factory=Speech)
+    person: Person
+
+
+def environment() -> Mapping[str, str]:
+    """Read the environment of this process, once."""
+    return dict(os.environ)
+
+
+def actor(variables: Mapping[str, str]) -> str:
+    """Say who acts, as user@host."""
+    return person(variables).actor
+
+
+def person(variables: Mapping[str, str]) -> Person:
+    """Find out who runs this; a machine without a name for the user id still has the id."""
+    home = Path(variables.get("HOME") or "~").expanduser()
+    agent = variables.get("SSH_AUTH_SOCK")
+    return Person(
+        name=_login(variables),
+        host=socket.gethostname() or "localhost",
+        home=home,
+        config=_absolute(variables.get("XDG_CONFIG_HOME"), home / ".config"),
+        cache=_absolute(variables.get("XDG_CACHE_HOME"), home / ".cache"),
+        ssh_agent=Path(agent) if agent else None,
+        path=variables.get("PATH") or DEFAULT_PATH,
+    )
+
+
+def resolve(
+    variables: Mapping[str, str],
+    *,
+    flags: Mapping[str, object] | None = None,
+    project: Mapping[str, object] | None = None,
+    user: Mapping[str, object] | None = None,
+) -> Settings:
+    """Lay the sources over each other.
+
+    Args:
+        variables: the environment.
+        flags: what the command line says, by name: directory, state, controller, context, color, no_input, hints, debug.
+        project: what the config repository says, by the same names.
+        user: what the person's own file says, by the same names.
+
+    Raises:
+        UsageError: a value is not one of those allowed, or a name is unknown.
+    """
+    told = _Told(flags or {}, _of_environment(variables), project or {}, user or {})
+    directory = told.text("directory")
+    token_file = variables.get("CTL_TOKEN_FILE")
+    return Settings(
+        where=Where(
+            directory=None if directory is None else Path(directory).expanduser(),
+            state=told.text("state"),
+            controller=told.text("controller"),
+            context=told.text("context"),
+        ),
+        token=Token(
+            value=variables.get("CTL_TOKEN") or None,
+            file=Path(token_file).expanduser() if token_file else None,
+        ),
+        speech=Speech(
+            color=_color(told, variables),
+            no_input=told.truth("no_input", default=False),
+            hints=told.truth("hints", default=True),
+            debug=told.truth("debug", default=False),
+        ),
+        person=person(variables),
+    )
+
+
+class _Told:
+    """What the sources say, the nearest first; None means that a source says nothing."""
+
+    NAMES = frozenset({
+        "directory", "state", "controller", "context", "color", "no_input", "hints", "debug",
+    })  # fmt: skip
+
+    def __init__(self, *sources: Mapping[str, object]) -> None:
+        for source in sources:
+            for name in source:
+                if name not in self.NAMES:
+                    raise UsageError(
+                        f"cannot use the setting {name!r}: there is none of that name",
+                        hint=f"known: {', '.join(sorted(self.NAMES))}",
+                    )
+        self._sources = sources
+
+    def first(self, name: str) -> object:
+        """Find the nearest value."""
+        values = (source.get(name) for source in self._sources)
+        return next((value for value in values if value is not None), None)
+
+    def text(self, name: str) -> str | None:
+        """Find a text; an empty one says nothing."""
+        value = self.first(name)
+        return str(value) if value not in {None, ""} else None
+
+    def truth(self, name: str, *, default: bool) -> bool:
+        """Find a yes or no."""
+        value = self.first(name)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        word = str(value).strip().lower()
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        raise UsageError(f"cannot read {name} = {word!r}: it is neither true nor false")
+
+
+def _of_environment(variables: Mapping[str, str]) -> Mapping[str, object]:
+    """Pick our variables; an empty one says nothing."""
+    ours = {
+        "directory": "CTL_DIR",
+        "state": "CTL_STATE",
+        "controller": "CTL_CONTROLLER",
+        "context": "CTL_CONTEXT",
+        "color": "CTL_COLOR",
+        "no_input": "CTL_NO_INPUT",
+        "hints": "CTL_HINTS",
+        "debug": "CTL_DEBUG",
+    }
+    return {name: variables[key] for name, key in ours.items() if variables.get(key)}
+
+
+def _color(told: _Told, variables: Mapping[str, str]) -> Color:
+    """Choose colours: a wish wins over NO_COLOR (https://no-color.org) and a dumb terminal."""
+    wish = told.text("color")
+    if wish is None:
+        plain = variables.get("NO_COLOR") or variables.get("TERM") == "dumb"
+        return Color.NEVER if plain else Color.AUTO
+    try:
+        return Color(wish)
+    except ValueError as error:
+        raise UsageError(
+            f"cannot use color {wish!r}", hint=f"one of: {', '.join(Color)}"
+        ) from error
+
+
+def _login(variables: Mapping[str, str]) -> str:
+    """Name the user by the user id; USER can be set to anything and is only asked where the id has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return variables.get("USER") or f"uid-{os.geteuid()}"
+
+
+def _absolute(value: str | None, default: Path) -> Path:
+    """Take a folder; relative ones are to be ignored (XDG Base Directory Specification 0.8)."""
+    return Path(value) if value and Path(value).is_absolute() else default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One bound of the program: its number, its unit, and what happens at it."""
+
+    room: str
+    name: str
+    number: int
+    unit: str
+    at_limit: str
+
+
+def _limit(room: str, name: str, number: int, unit: str, at_limit: str) -> Limit:
+    return Limit(room=room, name=name, number=number, unit=unit, at_limit=at_limit)
+
+
+LIMITS: Final = (
+    _limit("store", "writes in one commit", 200, "writes", "the next commit takes the rest"),
+    _limit("store", "writes waiting for a commit", 2000, "writes", "callers wait for a place"),
+    _limit("store", "reads at the same time", 4, "reads", "further ones wait"),
+    _limit("store", "wait for another process that writes", 30, "seconds", "the write is refused"),
+    _limit("store", "write-ahead log", 4 << 20, "bytes", "it is copied into the database"),
+    _limit("store", "database checked at open", 32 << 20, "bytes", "a larger one is not checked"),
+    _limit("store", "cache of forms", 64 << 20, "bytes", "the oldest forms are dropped"),
+    _limit("store", "one form in the cache", 4 << 20, "bytes", "it is not kept"),
+    _limit("journal", "one line of a log", 64 << 10, "bytes", "its fields are left out, said so"),
+    _limit("journal", "one text in a line", 4096, "characters", "it is cut, said so"),
+    _limit("journal", "items of one list in a line", 100, "items", "the rest is left out, said so"),
+    _limit("journal", "output of one attempt", 64 << 20, "bytes", "dropped, kept as a visible gap"),
+    _limit("journal", "gaps in one output", 1000, "gaps", "what follows joins the last gap"),
+    _limit("journal", "one artifact", 1 << 30, "bytes", "it is refused"),
+    _limit("journal", "artifacts of one job", 1000, "files", "further ones are refused"),
+    _limit(
+        "journal", "artifacts of one job together", 4 << 30, "bytes", "further ones are refused"
+    ),
+    _limit("journal", "path of an artifact", 512, "bytes", "it is refused"),
+    _limit("model", "text shown from outside", 1_000_000, "characters", "the rest is counted"),
+    _limit("model", "one line shown from outside", 4000, "characters", "the rest is counted"),
+)
+"""Every queue, buffer and table of the rooms below the faces has its line here."""
