@@ -4,14 +4,13 @@
 reads. A byte is masked when any form of any value covers it, wherever pieces of the stream begin and end.
 """
 
-import re
 import threading
 from typing import Final
 
 from controller.secrets.forms import SHORTEST, forms_of
+from controller.secrets.search import Search
 
 STAR: Final = b"*"
-NOTHING: Final = re.compile(rb"(?!)")
 
 
 class ValueMasker:
@@ -20,8 +19,7 @@ class ValueMasker:
     def __init__(self) -> None:
         self._forms: set[bytes] = set()
         self._lock = threading.Lock()
-        self._pattern = NOTHING
-        self._longest = 0
+        self._search = Search()
 
     def add(self, value: bytes) -> bool:
         """Mask a value from now on; false when it is too short (under 6 bytes) to be masked by value."""
@@ -31,8 +29,7 @@ class ValueMasker:
             fresh = forms_of(value) - self._forms
             if fresh:
                 self._forms |= fresh
-                self._longest = max(map(len, self._forms))
-                self._pattern = _pattern(self._forms)
+                self._search = Search(self._forms)
         return True
 
     def mask(self, data: bytes) -> bytes:
@@ -54,16 +51,12 @@ class ValueMasker:
     @property
     def held_back(self) -> int:
         """How many bytes a stream keeps until it knows what follows."""
-        return max(0, self._longest - 1)
+        return max(0, self._search.longest - 1)
 
     def cover(self, data: bytes, stars: bytearray) -> None:
         """Put stars into `stars` wherever a form stands in `data`, overlapping ones included."""
-        search = self._pattern.search
-        found = search(data)
-        while found is not None:
-            start, end = found.span()
+        for start, end in self._search.spans(data):
             stars[start:end] = STAR * (end - start)
-            found = search(data, start + 1)
 
 
 class ValueStream:
@@ -91,9 +84,3 @@ class ValueStream:
         self._seen = b""
         self._stars.clear()
         return given
-
-
-def _pattern(forms: set[bytes]) -> re.Pattern[bytes]:
-    """Longest first, so that the match at a place is the longest one there."""
-    ordered = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile(b"|".join(map(re.escape, ordered)))
