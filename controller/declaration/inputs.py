@@ -1,15 +1,20 @@
 """The inputs of a pair and their digests: what can change the result of a target on a server.
 
-Called by `pairs` for every distinct piece of work, and by whoever knows a source (`source_digest`).
+Called by `pairs` for every distinct piece of work, and by whoever knows a source (`source_digest`). Left out on
+purpose: titles, labels, `check`, times, retries, results, how a server is reached, where something is written.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from controller.model.digest import digest_of
+from controller.model.diagnostic import Place
+from controller.model.digest import canonical, digest_of
 from controller.model.ids import Digest, Sha
 from controller.model.revision import Revision
+from controller.model.task import Step, Task
 from controller.model.tree import Entry
+from controller.model.work import Input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +36,38 @@ def source_digest(*, commit: Sha, watched: Iterable[Entry] | None = None) -> Dig
     if watched is None:
         return digest_of({"commit": commit})
     return digest_of({"files": sorted((entry.path, entry.mode, entry.blob) for entry in watched)})
+
+
+class Inputs:
+    """Makes inputs; equal ones are one shared object and are hashed once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[bytes, Place | None], Input] = {}
+
+    def make(self, value: object, place: Place | None) -> Input:
+        """Hash a value of JSON types that is written at a place."""
+        data = canonical(value)
+        found = self._made.get((data, place))
+        if found is None:
+            digest = Digest(hashlib.sha256(data).hexdigest())
+            found = self._made[data, place] = Input(digest=digest, place=place)
+        return found
+
+
+def step_facts(step: Step, scripts: Mapping[str, bytes]) -> dict[str, object]:
+    """Gather what counts of a step beside its texts, by key; what has its default is left out."""
+    facts: dict[str, object] = {}
+    if step.script is not None:
+        facts["script"] = hashlib.sha256(scripts[step.script]).hexdigest()
+    if step.shell is not None:
+        facts["shell"] = step.shell
+    if step.needs:
+        facts["needs"] = sorted(step.needs)
+    if step.continue_on_error:
+        facts["continue_on_error"] = True
+    return facts
+
+
+def secret_facts(task: Task) -> dict[str, object]:
+    """Gather which secret goes to which name; values are compared elsewhere."""
+    return {f"secrets.{name}": secret for name, secret in task.secrets.items()}

@@ -1,17 +1,33 @@
 """Pairs: every (target, server) of a declaration with its rendered work and input digest.
 
-Called by `reconcile`. Calls `templates` to see what each text uses, `renderer` to render it and `inputs` to hash.
+Called by `reconcile`. For each target: lay out its texts (`blueprint`), see which values they use (`templates`), group
+the servers by those values, render once a group (`rendering`), hash (`inputs`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from controller.declaration.inputs import Sourced
+from controller.declaration.blueprint import Blueprint, blueprint
+from controller.declaration.findings import Findings
+from controller.declaration.inputs import Inputs, Sourced, source_digest
 from controller.declaration.renderer import Renderer
+from controller.declaration.rendering import Rendering
+from controller.declaration.templates import Path, Studies
+from controller.declaration.values import (
+    ANY_COMMIT,
+    constant_values,
+    key_of,
+    server_value,
+)
+from controller.declaration.works import Rendered, render_values, work
 from controller.model.declaration import Declaration
-from controller.model.diagnostic import Diagnostic
+from controller.model.diagnostic import Diagnostic, Severity
+from controller.model.ids import Sha
+from controller.model.inventory import Server
+from controller.model.revision import Revision
 from controller.model.scope import Scope
-from controller.model.work import Pair
+from controller.model.work import Pair, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +36,28 @@ class Resolved:
 
     pairs: tuple[Pair, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    """What the targets of one call share while they are resolved."""
+
+    declaration: Declaration
+    studies: Studies
+    rendering: Rendering
+    inputs: Inputs = field(default_factory=Inputs)
+    findings: Findings = field(default_factory=Findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Servers whose used values are equal; the first stands for all."""
+
+    servers: list[Server]
+
+    @property
+    def first(self) -> Server:
+        return self.servers[0]
 
 
 def resolve(
@@ -40,9 +78,149 @@ def resolve(
         scope: which pairs; None is all.
         checks: render `check:` too, only to find its errors.
     """
-    raise NotImplementedError
+    scope = scope or Scope()
+    studies = Studies(renderer)
+    desk = _Desk(declaration=declaration, studies=studies, rendering=Rendering(renderer, studies))
+    plans = [
+        blueprint(target, declaration.tasks[target.task])
+        for target in declaration.targets.values()
+        if scope.targets is None or target.name in scope.targets
+    ]
+    studies.learn([site for plan in plans for site in plan.sites()])
+    pairs: list[Pair] = []
+    for plan in plans:
+        name = plan.target.name
+        problems = [d for s in plan.sites() for d in studies.findings(s, plan.target, plan.task)]
+        for problem in problems:
+            desk.findings.add(problem)
+        if not problems and (plan.target.repo is None or name in sources):
+            pairs += _target_pairs(desk, plan, sources.get(name), scope, checks=checks)
+    return Resolved(pairs=tuple(pairs), diagnostics=desk.findings.sorted())
+
+
+def _target_pairs(
+    desk: _Desk, plan: Blueprint, sourced: Sourced | None, scope: Scope, *, checks: bool
+) -> list[Pair]:
+    groups = _groups(desk, plan, scope)
+    revision = None if sourced is None else sourced.revision
+    values = [_values(plan, group, revision, None) for group in groups]
+    real = render_values(plan, values, desk.rendering, checks=checks)
+    hashed = real
+    if _hides_commit(desk, plan, revision):
+        hidden = [_values(plan, group, revision, ANY_COMMIT) for group in groups]
+        hashed = render_values(plan, hidden, desk.rendering, checks=False)
+    works: dict[str, Work] = {}
+    for group, rendered, hidden_one in zip(groups, real, hashed, strict=True):
+        _report(desk, plan, group, rendered)
+        if not rendered.failures:
+            made = work(
+                plan,
+                rendered,
+                hidden_one,
+                inputs=desk.inputs,
+                scripts=desk.declaration.scripts,
+                sourced=sourced,
+            )
+            works |= dict.fromkeys((server.name for server in group.servers), made)
+    name = plan.target.name
+    return [
+        Pair(target=name, server=member, work=works[member])
+        for member in plan.target.members
+        if member in works
+    ]
+
+
+def _groups(desk: _Desk, plan: Blueprint, scope: Scope) -> list[_Group]:
+    """Group the servers of a target by the values that its texts use."""
+    servers = desk.declaration.inventory.servers
+    members = [
+        servers[m] for m in plan.target.members if scope.servers is None or m in scope.servers
+    ]
+    paths = _server_paths(desk, plan)
+    if not paths or not members:
+        return [_Group(servers=members)] if members else []
+    groups: dict[object, _Group] = {}
+    for server in members:
+        try:
+            key: object = key_of(server, paths)
+        except (TypeError, ValueError):  # a value templates cannot see; rendering will say so
+            key = (server.name,)
+        found = groups.get(key)
+        if found is None:
+            groups[key] = _Group(servers=[server])
+        else:
+            found.servers.append(server)
+    return list(groups.values())
+
+
+def _server_paths(desk: _Desk, plan: Blueprint) -> list[Path]:
+    used = {path for site in plan.sites() for path in desk.studies.paths(site)}
+    return sorted(path for path in used if path[0] in {"vars", "server"})
+
+
+def _hides_commit(desk: _Desk, plan: Blueprint, revision: Revision | None) -> bool:
+    """Say whether the commit must be hashed as a placeholder: it is used, but only `paths:` count."""
+    if revision is None or not plan.target.paths:
+        return False
+    return any(path[0] == "commit" for site in plan.sites() for path in desk.studies.paths(site))
+
+
+def _values(
+    plan: Blueprint, group: _Group, revision: Revision | None, commit: Mapping[str, str] | None
+) -> dict[str, object]:
+    values = constant_values(plan.target, revision, commit)
+    values["vars"] = group.first.vars
+    values["server"] = server_value(group.first)
+    return values
+
+
+def _report(desk: _Desk, plan: Blueprint, group: _Group, rendered: Rendered) -> None:
+    for site, failure in rendered.failures:
+        desk.findings.failed(
+            site,
+            failure,
+            server=group.first.name,
+            count=len(group.servers),
+            values=rendered.values,
+            paths=desk.studies.paths(site),
+        )
+    for path in _server_paths(desk, plan):
+        if path[0] == "vars" and len(path) > 1:
+            _warn_of_braces(desk, group.first, path[1])
+
+
+def _warn_of_braces(desk: _Desk, server: Server, name: str) -> None:
+    value = server.vars.get(name)
+    place = server.origins.get(name)
+    if isinstance(value, str) and "{{" in value and place is not None:
+        desk.findings.add(
+            Diagnostic(
+                severity=Severity.WARNING,
+                code="template-in-variable",
+                message=f"variable {name} holds {{{{, which stays text: values are not templates",
+                place=place,
+                hint="put the template where the variable is used",
+            )
+        )
+
+
+_NO_COMMIT = Sha("0" * 40)
 
 
 def placeholders(declaration: Declaration) -> dict[str, Sourced]:
     """Give every target with a repo a commit that does not exist, for `validate`."""
-    raise NotImplementedError
+    revision = Revision(
+        sha=_NO_COMMIT,
+        branch="main",
+        author="",
+        email="",
+        subject="",
+        message="",
+        committed_at=datetime(1970, 1, 1, tzinfo=UTC),
+    )
+    digest = source_digest(commit=_NO_COMMIT)
+    return {
+        name: Sourced(revision=revision, digest=digest, repo=target.repo)
+        for name, target in declaration.targets.items()
+        if target.repo is not None
+    }

@@ -20,7 +20,8 @@ class StepWork:
     """One step, rendered.
 
     `text` is what the interpreter reads; `shell` is its argument list, None for its own first line (scripts) or
-    `sh`. `when` stays an expression: it sees the steps before it.
+    `sh`. `when` stays an expression: it sees the steps before it, and in `sees` the values it uses of what
+    templates see.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StepWork:
     timeout: float | None = None
     retry: Retry = field(default_factory=Retry)
     when: str | None = None
+    sees: Mapping[str, object] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     continue_on_error: bool = False
     result: Result | None = None

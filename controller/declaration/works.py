@@ -1,0 +1,189 @@
+"""One distinct piece of work: its texts rendered for a group of servers, and hashed.
+
+Called by `pairs` and `checks`.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controller.declaration.blueprint import Blueprint, filled, step_place
+from controller.declaration.inputs import Inputs, Sourced, secret_facts, step_facts
+from controller.declaration.renderer import Failure
+from controller.declaration.rendering import Rendering, Values
+from controller.declaration.templates import Site
+from controller.model.digest import input_digest
+from controller.model.task import Param, Step
+from controller.model.work import Input, StepWork, Work
+
+
+@dataclass(slots=True, kw_only=True)
+class Rendered:
+    """The texts of a blueprint with the values of one group; incomplete where there are `failures`.
+
+    `sees` holds what each `when` uses, by input name.
+    """
+
+    values: dict[str, object]
+    params: dict[str, object] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    sees: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    check: str | None = None
+    failures: list[tuple[Site, Failure]] = field(default_factory=list)
+
+
+def render_values(
+    plan: Blueprint, groups: Sequence[Values], rendering: Rendering, *, checks: bool
+) -> list[Rendered]:
+    """Render a blueprint for many groups at once: first the parameters, then what sees them."""
+    found = [Rendered(values=dict(values)) for values in groups]
+    sites = list(plan.param_sites())
+    for one in found:
+        rendering.ask(sites, one.values)
+    rendering.settle()
+    for one in found:
+        _fill_params(plan, one, rendering)
+        one.values["params"] = one.params
+    texts = [*plan.texts.values(), *([plan.check] if checks and plan.check else [])]
+    for one in found:
+        rendering.ask(texts, one.values)
+    rendering.settle()
+    for one in found:
+        _fill_texts(texts, one, rendering)
+    return found
+
+
+def _fill_params(plan: Blueprint, one: Rendered, rendering: Rendering) -> None:
+    for name, written in plan.params.items():
+        place = plan.place_of(name)
+
+        def render(text: str, name: str = name) -> object:
+            site = Site(name=f"params.{name}", text=text, place=plan.place_of(name))
+            answer = rendering.answer(site, one.values)
+            if isinstance(answer, Failure):
+                one.failures.append((site, answer))
+                return text
+            return answer
+
+        value = filled(written, render)
+        param = plan.task.params.get(name)
+        if param is not None and value != written and isinstance(value, str):
+            value = typed(value, param)
+            if isinstance(value, Failure):
+                one.failures.append((Site(name=f"params.{name}", text="", place=place), value))
+                continue
+        one.params[name] = value
+
+
+def _fill_texts(sites: Sequence[Site], one: Rendered, rendering: Rendering) -> None:
+    for site in sites:
+        answer = rendering.answer(site, one.values)
+        if isinstance(answer, Failure):
+            one.failures.append((site, answer))
+        elif site.name == "check":
+            one.check = answer
+        else:
+            one.texts[site.name] = answer
+        if site.expression:
+            one.sees[site.name] = rendering.sees(site, one.values)
+
+
+def typed(text: str, param: Param) -> object:
+    """Read a rendered text as the type its parameter is declared with; a Failure where it is none."""
+    wanted = param.schema.get("type", "string")
+    allowed = param.schema.get("enum")
+    value: object = text
+    if wanted != "string":
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return Failure("value", f"renders to {text[:80]!r}, which is not of type {wanted}")
+    kinds: dict[object, tuple[type, ...]] = {
+        "string": (str,),
+        "integer": (int,),
+        "number": (int, float),
+        "boolean": (bool,),
+        "array": (list,),
+        "object": (dict,),
+    }
+    expected = kinds.get(wanted, (object,))
+    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+        return Failure("value", f"renders to {text[:80]!r}, which is not of type {wanted}")
+    if isinstance(allowed, list) and value not in allowed:
+        return Failure("value", f"renders to {text[:80]!r}, which is not one of {allowed}")
+    return value
+
+
+def work(
+    plan: Blueprint,
+    real: Rendered,
+    hashed: Rendered,
+    *,
+    inputs: Inputs,
+    scripts: Mapping[str, bytes],
+    sourced: Sourced | None,
+) -> Work:
+    """Put rendered texts together; `hashed` are the same texts as the digest shall see them."""
+    task = plan.task
+    made = _inputs(plan, real if hashed.failures else hashed, inputs, scripts)
+    if sourced is not None:
+        made["source"] = inputs.make(sourced.digest, plan.target.places.get("repo"))
+    return Work(
+        task=task.name,
+        digest=input_digest({name: one.digest for name, one in made.items()}),
+        inputs=made,
+        steps=tuple(_step(step, real, scripts) for step in task.steps),
+        env={name: real.texts[f"env.{name}"] for name in task.env},
+        secrets=task.secrets,
+        params=real.params,
+        masked=tuple(sorted(name for name, param in task.params.items() if param.secret)),
+        user=real.texts.get("user"),
+        workdir=real.texts.get("workdir"),
+        timeout=task.timeout,
+        result=task.result,
+    )
+
+
+def _inputs(
+    plan: Blueprint, seen: Rendered, inputs: Inputs, scripts: Mapping[str, bytes]
+) -> dict[str, Input]:
+    task = plan.task
+    made: dict[str, Input] = {}
+    for step in task.steps:
+        for key, fact in step_facts(step, scripts).items():
+            made[f"steps.{step.name}.{key}"] = inputs.make(fact, step_place(step, key))
+    for name, site in plan.texts.items():
+        value: object = seen.texts[name]
+        if site.expression:
+            value = {"expression": site.text, "sees": seen.sees[name]}
+        made[name] = inputs.make(value, site.place)
+    for name, param in seen.params.items():
+        made[f"params.{name}"] = inputs.make(param, plan.place_of(name))
+    for name, secret in secret_facts(task).items():
+        place = task.places.get(name) or task.places.get("")
+        made[name] = inputs.make(secret, place)
+    return made
+
+
+def _step(step: Step, real: Rendered, scripts: Mapping[str, bytes]) -> StepWork:
+    prefix = f"steps.{step.name}."
+    text = real.texts.get(f"{prefix}run", "")
+    if step.script is not None:
+        text = scripts[step.script].decode()
+    return StepWork(
+        name=step.name,
+        text=text,
+        script=step.script,
+        shell=None if step.shell is None else tuple(shlex.split(step.shell)),
+        env={name: real.texts[f"{prefix}env.{name}"] for name in step.env},
+        workdir=real.texts.get(f"{prefix}workdir"),
+        user=real.texts.get(f"{prefix}user"),
+        timeout=step.timeout,
+        retry=step.retry,
+        when=step.when,
+        sees=real.sees.get(f"{prefix}when", {}),
+        needs=step.needs,
+        continue_on_error=step.continue_on_error,
+        result=step.result,
+    )
