@@ -45,6 +45,8 @@ SETTINGS: Final = (
     "core.symlinks=false",
     "core.quotePath=false",
     "core.bigFileThreshold=8m",
+    "core.packedGitWindowSize=32m",
+    "core.packedGitLimit=256m",
     "core.pager=cat",
     "color.ui=false",
     "credential.helper=",
@@ -70,16 +72,16 @@ SETTINGS: Final = (
 BLOCK: Final = 65_536
 TICK: Final = 0.1
 COMPLAINT: Final = 65_536
-MEMORY: Final = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one call: seconds of time, bytes of output, bytes under `grows` on disk."""
+    """Bounds of one call: seconds of time, bytes of output, of memory, and on disk under `grows`."""
 
     seconds: float = 60.0
     output: int = 16 << 20
     disk: int = 512 << 20
+    memory: int = 2 << 30
     grows: Path | None = None
 
 
@@ -197,7 +199,7 @@ class _Watch:
             with suppress(ProcessLookupError):
                 pid = self._process.pid
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.limits.disk,) * 2)
-                resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+                resource.prlimit(pid, resource.RLIMIT_AS, (self.limits.memory,) * 2)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:

@@ -21,6 +21,7 @@ ODD_MODES: Final = {0o120000: "a symlink", 0o160000: "a submodule"}
 MOST_FILES: Final = 20_000
 MOST_WATCHED: Final = 200_000
 MOST_BYTES: Final = 64 << 20
+WATCHING_MEMORY: Final = 768 << 20
 LONGEST_NAME: Final = 1_024
 LINE: Final = re.compile(rb"(\d{6}) \w+ ([0-9a-f]+) +(\d+|-)\t(.+)", re.DOTALL)
 DIFFERENCE: Final = re.compile(rb":\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) \w+")
@@ -111,8 +112,10 @@ def read_watched(sha: Sha, paths: Iterable[str], *, folder: Path, bare: Path) ->
         [*DIFF_TREE, EMPTY_TREES[len(sha)], sha, "--", *patterns],
         folder=folder,
         bare=bare,
-        limits=Limits(output=MOST_BYTES),
+        limits=Limits(output=MOST_BYTES, memory=WATCHING_MEMORY),
     )
+    if "out of memory" in answer.complaint:  # git lists all of a difference before it says any
+        raise too_many(f"more than {MOST_WATCHED}", MOST_WATCHED)
     if answer.code != 0:
         raise SourceError(
             f"cannot list the watched files of {sha}: {answer.complaint.strip()[:300]}"
@@ -177,7 +180,7 @@ def refusal(path: str, mode: int) -> str | None:
     return oddity(path)
 
 
-def too_many(count: int, most: int = MOST_FILES) -> SourceError:
+def too_many(count: int | str, most: int = MOST_FILES) -> SourceError:
     """Refuse a tree for its number of files."""
     return SourceError(f"cannot read a tree of {count} files: the bound is {most}")
 

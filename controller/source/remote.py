@@ -22,6 +22,8 @@ HEADS: Final = "refs/heads/"
 TAGS: Final = "refs/tags/"
 PEELED: Final = "^{}"
 ASK_SECONDS: Final = 30.0
+TELLING: Final = ("error: object", "ERROR:", "fatal:")
+"""Beginnings of the line that says most, the best first."""
 REMEDIES: Final = (
     ("host key verification failed", "the host key is not the pinned one: ctl trust repo/NAME"),
     ("permission denied", "the server does not take the key or token of this repo"),
@@ -121,9 +123,8 @@ def version_key(tag: str) -> tuple[object, ...]:
 def unreachable(url: RemoteUrl, answer: Answer) -> SourceError:
     """Say in one line why git failed on a remote."""
     lines = [line.strip() for line in answer.complaint.splitlines() if line.strip()]
-    told = next(
-        (x for x in lines if x.startswith(("fatal:", "ERROR:"))), lines[-1] if lines else ""
-    )
+    telling = (line for sign in TELLING for line in lines if line.startswith(sign))
+    told = next(telling, lines[-1] if lines else "")
     whole = answer.complaint.lower()
     hint = next((remedy for sign, remedy in REMEDIES if sign in whole), None)
     why = ascii(told.removeprefix("fatal:").strip()[:300])[1:-1]

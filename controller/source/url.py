@@ -17,6 +17,7 @@ LONGEST: Final = 2048
 HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]")
 USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
 SHORT: Final = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]/]+\]|[^:/@\[\]]+):(?P<path>.+)")
+HELPER: Final = re.compile(r"[A-Za-z0-9+.-]*::")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 PORTS: Final = {"https": 443, "http": 80, "ssh": 22}
 REMEDY: Final = "write https://host/path.git, ssh://user@host/path.git, user@host:path.git or /path"
@@ -55,7 +56,7 @@ def parse(url: str) -> RemoteUrl:
         raise _refuse(url, "it holds spaces or control characters")
     if url.startswith("-"):
         raise _refuse(url, "it begins with '-'")
-    if "::" in url.split("/", maxsplit=1)[0] and not url.startswith(("[", "/")):
+    if HELPER.match(url):
         raise _refuse(url, "remote helpers (`name::address`) run programs")
     if url.startswith("/"):
         return RemoteUrl(text=url, scheme=Scheme.FILE, path=url)

@@ -93,7 +93,7 @@ class Repository:
     def planted(self, entries: Mapping[bytes, bytes], *, mode: bytes = b"100644") -> Sha:
         """Commit a tree with any names at all, as a hostile author can make it."""
         tree = b""
-        for name, content in entries.items():
+        for name, content in sorted(entries.items()):
             blob = self.git("hash-object", "-w", "--stdin", stdin=content)
             tree += mode + b" " + name + b"\0" + bytes.fromhex(blob)
         arguments = ("hash-object", "-w", "-t", "tree", "--literally", "--stdin")
