@@ -1,0 +1,43 @@
+"""One job in hand: everything its drivers share.
+
+Made by `job`; handed to `claim`, `step` and `attempt`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.jobs.link import Link
+from controller.jobs.ports import Equipment
+from controller.jobs.record import Recorder
+from controller.model.applied import Applied
+from controller.model.job import Job, JobBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A job, the way to its server, and what was known of the pair before it.
+
+    `values` maps secret name to value and lives in memory only. `stdin` goes to the first step that starts.
+    """
+
+    equipment: Equipment
+    recorder: Recorder
+    link: Link
+    body: JobBody
+    previous: Applied | None = None
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stdin: bytes = field(default=b"", repr=False)
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands."""
+        return self.recorder.job
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The secrets of the job by environment name."""
+        return {
+            name: self.values[secret]
+            for name, secret in self.body.work.secrets.items()
+            if secret in self.values
+        }

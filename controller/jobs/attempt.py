@@ -1,0 +1,130 @@
+"""One attempt: recorded, sent, followed to its end over lost sessions.
+
+Called by `step`; calls the session and the output files. The row stands in the store before a byte leaves, and the
+server's own claim decides whether something starts: asking again never starts it twice.
+"""
+
+from dataclasses import dataclass, replace
+
+from controller.errors import TransportError
+from controller.jobs.assignment import Assignment
+from controller.jobs.ledger import Note, find_step
+from controller.jobs.machine import Signal
+from controller.jobs.outcome import Outcome, ended, interrupted, lost
+from controller.jobs.output import OutputCopy
+from controller.jobs.verdict import Verdict, judge
+from controller.model.ids import attempt_id
+from controller.model.job import Attempt, State
+from controller.transport.port import AttemptSpec, AttemptStatus, Phase, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the server said of an attempt, and under which boot id it said so."""
+
+    status: AttemptStatus
+    boot_id: str
+
+
+class AttemptDriver:
+    """Drives one attempt of one step.
+
+    `spec` is None when the attempt was sent by an earlier process and the means to send it again are missing.
+    """
+
+    def __init__(
+        self, assignment: Assignment, step: str, number: int, spec: AttemptSpec | None
+    ) -> None:
+        self._assignment = assignment
+        self._step = step
+        self._number = number
+        self._spec = spec
+        self._id = attempt_id(assignment.job.id, step, number)
+        self._copy = OutputCopy(assignment, self._id, step)
+
+    async def send(self) -> Outcome:
+        """Record the attempt, send it, and follow it to its end."""
+        try:
+            session = await self._assignment.link.session()
+            await self._record(Signal.DISPATCH, boot_id=session.facts.boot_id)
+            if await self._assignment.recorder.stop_requested():
+                return Outcome(signal=Signal.CANCEL, reason="stopped before it was sent")
+            return self._masked(await self._follow(await self._ask(start=True)))
+        except TransportError:
+            return lost("Unreachable")
+
+    async def attach(self) -> Outcome:
+        """Follow an attempt that an earlier process sent, to its end."""
+        try:
+            return self._masked(await self._follow(await self._ask(start=False)))
+        except TransportError:
+            return lost("Unreachable")
+
+    async def _follow(self, answer: Answer) -> Outcome:
+        """Weigh answers until one proves the end."""
+        while True:
+            verdict = judge(self._attempt, answer.status, answer.boot_id)
+            if verdict is Verdict.RUNS:
+                if self._attempt.state is not State.RUNNING:
+                    await self._record(Signal.START)
+                answer = await self._assignment.link.through(self._wait)
+            elif verdict is Verdict.NEVER_STARTED and self._spec is not None:
+                await self._record(Signal.DISPATCH, boot_id=answer.boot_id)
+                answer = await self._ask(start=True)
+            else:
+                return await self._outcome(verdict, answer.status)
+
+    async def _outcome(self, verdict: Verdict, status: AttemptStatus) -> Outcome:
+        """Collect what is left of the output and say how the attempt ended."""
+        match verdict:
+            case Verdict.ENDED:
+                return ended(status, await self._assignment.link.through(self._collect))
+            case Verdict.INTERRUPTED if status.phase is Phase.INTERRUPTED:
+                return interrupted(status, await self._assignment.link.through(self._collect))
+            case Verdict.INTERRUPTED:
+                return interrupted(status, None)
+            case Verdict.NEVER_STARTED:
+                return Outcome(signal=Signal.CANCEL, reason="it was never started")
+            case _:
+                return lost("the server no longer knows of it")
+
+    async def _ask(self, *, start: bool) -> Answer:
+        """Start the attempt under the boot id it was recorded with, or only ask what is known of it."""
+
+        async def act(session: Session) -> Answer:
+            boot_id = session.facts.boot_id
+            if start and self._spec is not None and boot_id == self._attempt.boot_id:
+                return Answer(status=await session.start(self._spec), boot_id=boot_id)
+            return Answer(status=await session.status(self._id), boot_id=boot_id)
+
+        return await self._assignment.link.through(act)
+
+    async def _wait(self, session: Session) -> Answer:
+        """Copy output until the attempt has ended, and ask how."""
+        await self._copy.run(session, follow=True)
+        return Answer(status=await session.wait(self._id), boot_id=session.facts.boot_id)
+
+    async def _collect(self, session: Session) -> int:
+        """Copy what is left of the output of an attempt that has ended."""
+        return await self._copy.run(session, follow=False)
+
+    async def _record(self, signal: Signal, boot_id: str | None = None) -> None:
+        """Write a line about this attempt."""
+        await self._assignment.recorder.record(
+            Note(signal=signal, step=self._step, attempt=self._number, boot_id=boot_id)
+        )
+
+    @property
+    def _attempt(self) -> Attempt:
+        """The attempt as it stands."""
+        attempts = find_step(self._assignment.job, self._step).attempts
+        return next(each for each in attempts if each.number == self._number)
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        """Hide secrets in what the server said before it is recorded."""
+        mask = self._assignment.equipment.masker.text
+        return replace(
+            outcome,
+            reason=None if outcome.reason is None else mask(outcome.reason),
+            outputs={key: mask(value) for key, value in outcome.outputs.items()},
+        )

@@ -1,0 +1,185 @@
+"""Taking a target on its server before the first step, and giving it back with its new marker.
+
+Called by `job`; calls the session and the records. Another controller that was faster is met here: its marker or its
+lock says so, and then nothing is started.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from controller.errors import RefusedError
+from controller.jobs.assignment import Assignment
+from controller.jobs.marker import decode_marker, encode_marker, marker_digest
+from controller.model.applied import Applied, Tried
+from controller.model.ids import Digest
+from controller.model.job import State
+from controller.model.observation import Holder
+from controller.transport.port import Session, TargetClaim
+
+
+class Hold(StrEnum):
+    """How a claim went."""
+
+    OURS = "ours"
+    DONE = "done"  # this job's marker is there already: only the end was not recorded
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """How a claim went; `reason` says why it was refused."""
+
+    hold: Hold
+    reason: str | None = None
+
+
+class TargetHold:
+    """One job's hold on its target. Use only for jobs that have a target."""
+
+    def __init__(self, assignment: Assignment, target: str) -> None:
+        self._assignment = assignment
+        self._equipment = assignment.equipment
+        self._body = assignment.body
+        self._target = target
+        previous = assignment.previous
+        blank = Applied(target=target, server=assignment.job.server)
+        key = previous.key if previous is not None and previous.key else self._equipment.new_key()
+        self._base = replace(previous or blank, key=key)
+
+    async def take(self) -> Claimed:
+        """Take the lock and write `tried` into the marker and the state.
+
+        Safe to repeat: the same run takes its own lock again, and its own marker is known by its run.
+
+        Raises:
+            TransportError: the server does not answer any more.
+        """
+        expect = self._body.expect
+        claim = await self._claim(expect)
+        if claim.stale is not None:
+            found = self._own(claim.stale)
+            if found is Hold.DONE:
+                return Claimed(hold=Hold.DONE)
+            if found is Hold.OURS:
+                claim = await self._claim(marker_digest(claim.stale))
+        if claim.taken:
+            await self._equipment.store.records.put([self._tried(None)])
+            return Claimed(hold=Hold.OURS)
+        if claim.holder is not None:
+            return Claimed(hold=Hold.REFUSED, reason=_held(claim.holder))
+        return Claimed(hold=Hold.REFUSED, reason="stale")
+
+    async def release(self, state: State) -> None:
+        """Write what is now in force, first there, then here, and give the lock back.
+
+        Raises:
+            TransportError: the server does not answer any more; nothing was recorded here.
+        """
+        record = self._result(state)
+        marker = None if record is None else encode_marker(record)
+
+        async def act(session: Session) -> None:
+            await session.release_target(
+                self._body.project, self._target, run=self._assignment.job.run, marker=marker
+            )
+
+        await self._assignment.link.through(act)
+        await self.remember(state)
+
+    async def remember(self, state: State) -> None:
+        """Record here what is in force there."""
+        record = self._result(state)
+        if record is None:
+            await self._equipment.store.records.forget(
+                [(self._target, self._assignment.job.server)]
+            )
+        else:
+            await self._equipment.store.records.put([record])
+
+    async def _claim(self, expect: Digest | None) -> TargetClaim:
+        """Ask the server for the lock."""
+        marker = encode_marker(self._tried(None))
+
+        async def act(session: Session) -> TargetClaim:
+            holder = Holder(
+                run=self._assignment.job.run,
+                who=self._equipment.actor,
+                controller=self._equipment.controller_name,
+                boot_id=session.facts.boot_id,
+                since=self._equipment.clock.now(),
+            )
+            return await session.claim_target(
+                self._body.project, self._target, holder=holder, expect=expect, marker=marker
+            )
+
+        claim = await self._assignment.link.through(act)
+        if claim.took_over is not None:
+            await self._equipment.activity.append(
+                "lock-taken-over",
+                self._equipment.actor,
+                run=self._assignment.job.run,
+                target=self._target,
+                server=self._assignment.job.server,
+                from_run=claim.took_over.run[:64],
+                who=claim.took_over.who[:255],
+            )
+        return claim
+
+    def _own(self, marker: bytes) -> Hold:
+        """Say whether a marker that was not expected was written by this very job."""
+        job = self._assignment.job
+        try:
+            found = decode_marker(marker, target=self._target, server=job.server)
+        except RefusedError:
+            return Hold.REFUSED
+        if found.tried is not None:
+            ours = found.tried.run == job.run and found.tried.digest == job.digest
+            return Hold.OURS if ours else Hold.REFUSED
+        ours = found.run == job.run and found.applied == job.digest
+        return Hold.DONE if ours else Hold.REFUSED
+
+    def _result(self, state: State) -> Applied | None:
+        """Give the record for a job that ended so; None when there was none and nothing was started."""
+        if state is State.SUCCEEDED:
+            return self._applied()
+        if any(step.attempts for step in self._assignment.job.steps):
+            return self._tried(state)
+        return self._assignment.previous
+
+    def _tried(self, state: State | None) -> Applied:
+        """Give the record while this digest is being tried, or after it did not end well."""
+        job = self._assignment.job
+        at = job.started_at or job.created_at
+        return replace(self._base, tried=Tried(digest=job.digest, run=job.run, at=at, state=state))
+
+    def _applied(self) -> Applied:
+        """Give the record of a job that ended well."""
+        job, body, key = self._assignment.job, self._body, self._base.key
+        values = self._assignment.values
+        ends = [a.finished_at for step in job.steps for a in step.attempts if a.finished_at]
+        return Applied(
+            target=self._target,
+            server=job.server,
+            applied=job.digest,
+            manifest=body.manifest,
+            key=key,
+            secrets={
+                name: self._equipment.keyed(key, values[name])
+                for name in sorted(set(body.work.secrets.values()))
+                if name in values
+            },
+            config_commit=job.config_commit,
+            commit=job.commit,
+            branch=job.branch,
+            committed_at=body.committed_at,
+            at=max(ends, default=job.started_at),
+            by=self._equipment.actor,
+            run=job.run,
+            task=job.task,
+            params={n: v for n, v in body.work.params.items() if n not in body.work.masked},
+        )
+
+
+def _held(holder: Holder) -> str:
+    """Say who was faster."""
+    return f"locked by {holder.who[:255]} since {holder.since:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,81 @@
+"""What a job left behind on its server: artifacts and result files are fetched, then its spools are deleted.
+
+Called by `job` when all steps have ended; calls the session and the artifact files.
+"""
+
+from controller.errors import SessionLostError
+from controller.jobs.assignment import Assignment
+from controller.model.job import State
+from controller.model.task import Result, ResultType
+from controller.transport.port import Session
+
+
+class Collector:
+    """Fetches from one server what one job left there."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._job = assignment.job
+
+    async def fetch(self, *, succeeded: bool) -> str | None:
+        """Fetch artifacts, and result files of what succeeded; say which promised file is not there.
+
+        Raises:
+            TransportError: the server does not answer any more.
+        """
+        if not any(step.attempts for step in self._job.steps):
+            return None
+        await self._assignment.link.through(self._artifacts)
+        for result in self._results(succeeded=succeeded):
+            path = result.path or ""
+
+            async def act(session: Session, path: str = path) -> bool:
+                return await self._save(session, path, f"result/{path.rpartition('/')[2]}")
+
+            if not await self._assignment.link.through(act):
+                return f"the result file {path} is not there"
+        return None
+
+    async def clean_up(self) -> None:
+        """Let the server delete what is stored here now; what it does not hear of only costs it disk."""
+        attempts = tuple(a.id for step in self._job.steps for a in step.attempts)
+        if not attempts:
+            return
+        try:
+            session = await self._assignment.link.session()
+            await session.discard(attempts, job=self._job.id)
+        except SessionLostError as error:
+            await self._assignment.equipment.connectivity.append(
+                "spool-left",
+                self._assignment.equipment.actor,
+                server=self._job.server,
+                job=self._job.id,
+                message=error.message[:500],
+            )
+
+    def _results(self, *, succeeded: bool) -> list[Result]:
+        """List the result files that are promised now."""
+        work = self._assignment.body.work
+        ended_well = {run.name for run in self._job.steps if run.state is State.SUCCEEDED}
+        wanted = [step.result for step in work.steps if step.name in ended_well]
+        if succeeded:
+            wanted.append(work.result)
+        return [each for each in wanted if each is not None and each.type is ResultType.FILE]
+
+    async def _artifacts(self, session: Session) -> None:
+        """Fetch everything below the job's CTL_ARTIFACTS folder."""
+        for path in sorted(await session.artifacts(self._job.id)):
+            await self._save(session, f"artifacts:{self._job.id}/{path}", f"artifacts/{path}")
+
+    async def _save(self, session: Session, source: str, name: str) -> bool:
+        """Fetch one file whole; false when it is not there."""
+        size = await session.size(source)
+        if size is None:
+            return False
+        equipment = self._assignment.equipment
+
+        def tell(done: int) -> None:
+            equipment.progress.fetched(self._job.id, name, done, size)
+
+        await equipment.artifacts.save(self._job.id, name, session.fetch(source), tell)
+        return True

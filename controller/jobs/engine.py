@@ -1,0 +1,201 @@
+"""The engine: records runs, drives their jobs, and takes up what was left behind.
+
+Called by `reconcile`; calls `job` for each job, the store and the activity log. What has started on a server goes on
+whatever happens here; `settle` finds it again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.errors import ControllerError, NotFoundError, SecretError, StateError
+from controller.jobs.assignment import Assignment
+from controller.jobs.environment import environment
+from controller.jobs.job import Bar, JobDriver
+from controller.jobs.known import Known, recall
+from controller.jobs.lanes import drive_lanes
+from controller.jobs.ledger import Ledger, Note
+from controller.jobs.link import Link, Reachability
+from controller.jobs.machine import Signal
+from controller.jobs.patience import wait_until
+from controller.jobs.ports import Equipment
+from controller.jobs.record import Recorder
+from controller.jobs.recovery import Move, recover
+from controller.jobs.report import RunReport, SettleReport, count
+from controller.model.ids import JobId, RunId
+from controller.model.job import Job, JobBody, Run, State
+
+ALL = 1_000_000
+"""More jobs than a run can have."""
+PARALLEL = 50
+"""Jobs driven at once, if nothing else is said."""
+
+
+class Engine:
+    """Carries out runs on servers."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._reachability = Reachability(equipment)
+        self._halt = asyncio.Event()
+        self._troubles: dict[JobId, str] = {}
+        self._fatal: StateError | None = None
+
+    async def submit(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+        """Record a run and its jobs; nothing leaves the controller by this.
+
+        Raises:
+            SecretError: a secret of one of the jobs cannot be read.
+            DeclarationError: a step would get an environment that no process can be given.
+        """
+        for job, body in jobs:
+            values = self._values(body)
+            named = {name: values[secret] for name, secret in body.work.secrets.items()}
+            for step in body.work.steps:
+                environment(job, body, step, named)
+        told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
+        await self._equipment.activity.append("run-submitting", run.actor, **told)
+        await self._equipment.store.runs.add(run, jobs)
+        await self._equipment.activity.append("run-submitted", run.actor, **told)
+
+    async def drive(
+        self,
+        run: RunId,
+        *,
+        parallel: int = PARALLEL,
+        within: float | None = None,
+        stdin: bytes = b"",
+    ) -> RunReport:
+        """Drive the jobs of a run until they have ended, or nothing more can be done for them now.
+
+        Args:
+            run: a run that was submitted.
+            parallel: how many jobs at once.
+            within: seconds to wait at most; the work goes on.
+            stdin: what the first step of each job reads.
+
+        Raises:
+            NotFoundError: there is no such run.
+            StateError: the store cannot be written any more.
+        """
+        recorded = await self._equipment.store.runs.get(run)
+        if recorded is None:
+            raise NotFoundError(f"cannot drive run {run}: it was never recorded")
+        jobs = await self._equipment.store.jobs.list(run=run, limit=ALL)
+        waiting = await self._drive([j for j in jobs if not j.state.ended], parallel, within, stdin)
+        if not waiting:
+            await self._finish(recorded)
+        jobs = tuple(reversed(await self._equipment.store.jobs.list(run=run, limit=ALL)))
+        troubles = {job.id: self._troubles[job.id] for job in jobs if job.id in self._troubles}
+        return RunReport(run=run, jobs=jobs, counts=count(jobs), waiting=waiting, troubles=troubles)
+
+    async def settle(
+        self, *, within: float | None = None, parallel: int = PARALLEL
+    ) -> SettleReport:
+        """Take up every job that was left behind: collect what ended, follow what runs, do the steps that remain.
+
+        Jobs of which nothing ever left are ended: they will be planned anew.
+
+        Args:
+            within: seconds to wait at most for what runs.
+            parallel: how many jobs at once.
+        """
+        store = self._equipment.store
+        found = {job.id: job for job in await store.jobs.open()}
+        moves = recover(found.values())
+        for each in moves:
+            if each.move is Move.DROP:
+                recorder = await self._recorder(found[each.job])
+                note = Note(signal=Signal.CANCEL, reason="it never began, and is planned anew")
+                await recorder.record(note)
+        left = [found[each.job] for each in moves if each.move is Move.RESUME]
+        waiting = await self._drive(left, parallel, within, b"")
+        after = [job for id_ in found if (job := await store.jobs.get(id_)) is not None]
+        for run in dict.fromkeys(job.run for job in after if job.state.ended):
+            await self._finish_if_over(run)
+        troubles = {id_: self._troubles[id_] for id_ in found if id_ in self._troubles}
+        return SettleReport(jobs=tuple(after), waiting=waiting, troubles=troubles)
+
+    def halt(self) -> None:
+        """Stop waiting and start nothing more; what has started goes on."""
+        self._halt.set()
+
+    async def _drive(
+        self, jobs: Sequence[Job], parallel: int, within: float | None, stdin: bytes
+    ) -> bool:
+        """Drive jobs; say whether work went on when the waiting ended."""
+        if not jobs:
+            return False
+        known = await recall(self._equipment.store)
+        pairs = [(job, await self._equipment.store.jobs.body(job.id)) for job in jobs]
+
+        async def drive_one(job: Job, body: JobBody) -> None:
+            await self._drive_one(job, body, known, stdin)
+
+        pairs.sort(key=lambda each: (each[0].target or "", each[0].server))
+        work = asyncio.create_task(drive_lanes(pairs, drive_one, asyncio.Semaphore(parallel)))
+        done = await wait_until(work, self._halt, self._equipment.clock, within)
+        if self._fatal is not None:
+            raise self._fatal
+        if not done:
+            await self._equipment.activity.append(
+                "waiting-ended", self._equipment.actor, jobs=len(jobs), within=within
+            )
+        return not done
+
+    async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes) -> None:
+        """Drive one job; whatever is wrong with it touches no other, unless the store itself fails."""
+        try:
+            values, bar = self._values(body), None
+        except SecretError as error:
+            values, bar = {}, Bar(state=State.INTERRUPTED, reason=error.message)
+        try:
+            recorder = await self._recorder(job)
+            if bar is not None and job.state is State.PENDING:
+                await recorder.record(Note(signal=Signal.FAIL, reason=bar.reason))
+                return
+            assignment = Assignment(
+                equipment=self._equipment,
+                recorder=recorder,
+                link=Link(self._equipment, body.server, self._reachability),
+                body=body,
+                previous=known.before(job, body),
+                values=values,
+                stdin=stdin,
+            )
+            await JobDriver(assignment, bar=bar).run()
+        except StateError as error:
+            self._fatal = error
+            self._halt.set()
+        except ControllerError as error:
+            self._troubles[job.id] = error.message
+            await self._equipment.activity.append(
+                "job-trouble",
+                self._equipment.actor,
+                job=job.id,
+                error=error.reference,
+                message=self._equipment.masker.text(error.message),
+            )
+
+    def _values(self, body: JobBody) -> dict[str, str]:
+        """Read the secrets of a job."""
+        names = sorted(set(body.work.secrets.values()))
+        return {name: self._equipment.secrets(name) for name in names}
+
+    async def _recorder(self, job: Job) -> Recorder:
+        """Open a job's ledger after its last line."""
+        events = await self._equipment.store.jobs.events(job.id)
+        return Recorder(self._equipment, Ledger(job=job, seq=events[-1].seq if events else 0))
+
+    async def _finish(self, run: Run) -> None:
+        """Record that a run is over."""
+        await self._equipment.store.runs.finish(
+            replace(run, finished_at=self._equipment.clock.now())
+        )
+
+    async def _finish_if_over(self, id_: RunId) -> None:
+        """Record that a run is over when none of its jobs is open."""
+        run = await self._equipment.store.runs.get(id_)
+        jobs = await self._equipment.store.jobs.list(run=id_, limit=ALL)
+        if run is not None and run.finished_at is None and all(job.state.ended for job in jobs):
+            await self._finish(run)

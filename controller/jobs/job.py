@@ -1,0 +1,246 @@
+"""One job from its first byte to its marker, or from where an earlier process left it.
+
+Called by `engine`; calls `claim`, `step` and `collect`. Everything it decides follows from the job as it stands in
+its ledger, so a fresh job and one found after a crash take the same way.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from controller.errors import TransportError
+from controller.jobs.assignment import Assignment
+from controller.jobs.claim import Hold, TargetHold
+from controller.jobs.collect import Collector
+from controller.jobs.dag import frontier, job_state
+from controller.jobs.ledger import Note
+from controller.jobs.machine import Signal
+from controller.jobs.recovery import unsettled
+from controller.jobs.step import StepDriver
+from controller.model.job import Job, State, StepRun
+
+UNREACHABLE = "Unreachable"
+"""The reason of a job whose server was not reached."""
+
+_ENDINGS = {
+    State.SUCCEEDED: Signal.SUCCEED,
+    State.FAILED: Signal.FAIL,
+    State.TIMED_OUT: Signal.TIME_OUT,
+    State.CANCELLED: Signal.CANCEL,
+    State.INTERRUPTED: Signal.INTERRUPT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Why nothing more of a job may be sent, and how it ends by that if nothing worse happened.
+
+    `evicted`: the target is somebody else's now, and its marker is not ours to write.
+    """
+
+    state: State
+    reason: str
+    evicted: bool = False
+
+
+class JobDriver:
+    """Drives one job; `bar` is set when the engine knows already that nothing more may be sent."""
+
+    def __init__(self, assignment: Assignment, *, bar: Bar | None = None) -> None:
+        self._assignment = assignment
+        self._recorder = assignment.recorder
+        self._equipment = assignment.equipment
+        self._bar = bar
+        self._begun: set[str] = set()
+        target = assignment.job.target
+        self._target = None if target is None else TargetHold(assignment, target)
+
+    async def run(self) -> Job:
+        """Bring the job to its end, or as far as the server can be reached."""
+        try:
+            await self._carry_out()
+        except TransportError:
+            await self._give_up()
+        finally:
+            await self._assignment.link.close()
+        return self._recorder.job
+
+    async def _carry_out(self) -> None:
+        """Take the target, do the steps, give the target back."""
+        if self._job.state is State.PENDING and await self._recorder.stop_requested():
+            await self._end(State.CANCELLED, "stopped before it began")
+            return
+        await self._assignment.link.session()
+        if await self._begin():
+            await self._do_steps()
+            await self._conclude()
+
+    @property
+    def _job(self) -> Job:
+        return self._recorder.job
+
+    @property
+    def _runs(self) -> dict[str, StepRun]:
+        return {step.name: step for step in self._job.steps}
+
+    async def _begin(self) -> bool:
+        """Take the target; false when the job has ended by that."""
+        if self._job.state is State.PENDING:
+            await self._tell("job-starting")
+        if self._job.state in {State.PENDING, State.DISPATCHED}:
+            await self._recorder.record(Note(signal=Signal.DISPATCH))
+        if self._target is not None:
+            claimed = await self._target.take()
+            if claimed.hold is Hold.DONE:
+                await self._target.remember(State.SUCCEEDED)
+                await self._end(State.SUCCEEDED, None)
+                return False
+            if claimed.hold is Hold.REFUSED:
+                reason = claimed.reason or "stale"
+                if self._job.state is State.DISPATCHED:
+                    await self._end(State.SKIPPED, reason)
+                    return False
+                self._bar = Bar(state=State.INTERRUPTED, reason=reason, evicted=True)
+        if self._job.state is State.DISPATCHED:
+            await self._recorder.record(Note(signal=Signal.START))
+        return True
+
+    async def _do_steps(self) -> None:
+        """Follow what runs and start what is ready, until nothing of it is left."""
+        left_running = {State.DISPATCHED, State.RUNNING, State.LOST}
+        open_ = [name for name, run in self._runs.items() if run.state in left_running]
+        tasks = self._start(open_)
+        try:
+            while True:
+                tasks |= self._start(await self._ready())
+                if not tasks:
+                    return
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, names: list[str]) -> set[asyncio.Task[None]]:
+        """Begin to drive steps."""
+        self._begun |= set(names)
+        barred = self._bar is not None
+        return {
+            asyncio.create_task(StepDriver(self._assignment, step, barred=barred).run())
+            for step in self._assignment.body.work.steps
+            if step.name in names
+        }
+
+    async def _ready(self) -> list[str]:
+        """Skip what can no longer run, and say what may begin."""
+        await self._look_for_bars()
+        if self._bar is not None:
+            return []
+        steps = self._assignment.body.work.steps
+        front = frontier(steps, self._runs)
+        while front.doomed:
+            await self._skip(dict(front.doomed))
+            front = frontier(steps, self._runs)
+        ready = [name for name in front.ready if name not in self._begun]
+        if ready and self._job.state is State.LOST:
+            await self._recorder.record(Note(signal=Signal.START))
+        return ready
+
+    async def _look_for_bars(self) -> None:
+        """See whether something happened after which nothing more may be sent."""
+        states = {run.state for run in self._job.steps}
+        if self._bar is not None:
+            return
+        if await self._recorder.stop_requested():
+            self._bar = Bar(state=State.CANCELLED, reason="stopped")
+        elif State.INTERRUPTED in states:
+            # After a reboot the lock on the server means nothing any more.
+            self._bar = Bar(state=State.INTERRUPTED, reason="a step was interrupted")
+        elif State.LOST in states:
+            self._bar = Bar(state=State.LOST, reason=UNREACHABLE)
+
+    async def _skip(self, reasons: dict[str, str]) -> None:
+        """Write down that steps will not run."""
+        notes = [Note(signal=Signal.SKIP, step=n, reason=why) for n, why in reasons.items()]
+        if notes:
+            await self._recorder.record(*notes)
+
+    async def _conclude(self) -> None:
+        """Give the target back and write down how the job ended, in this order."""
+        if any(run.state is State.LOST for run in self._job.steps):
+            await self._lose(())
+            return
+        if self._job.state is State.LOST:
+            await self._recorder.record(Note(signal=Signal.START))
+        bar = self._bar
+        pending = [run.name for run in self._job.steps if run.state is State.PENDING]
+        await self._skip(dict.fromkeys(pending, bar.reason if bar else "not reached"))
+        state = job_state(self._assignment.body.work.steps, self._runs)
+        if state is State.SUCCEEDED and bar is not None and (pending or bar.evicted):
+            state = bar.state
+        state, reason = await self._collect(state, bar.reason if bar is not None else None)
+        if self._target is not None and not (bar is not None and bar.evicted):
+            await self._target.release(state)
+        await self._end(state, reason)
+
+    async def _collect(self, state: State, reason: str | None) -> tuple[State, str | None]:
+        """Fetch what the job left behind; a promised file that is not there is a failure."""
+        collector = Collector(self._assignment)
+        missing = await collector.fetch(succeeded=state is State.SUCCEEDED)
+        await collector.clean_up()
+        if missing is not None and state is State.SUCCEEDED:
+            return State.FAILED, missing
+        return state, reason if state is not State.SUCCEEDED else None
+
+    async def _end(self, state: State, reason: str | None) -> None:
+        """Write the last line of the job and tell the activity log."""
+        worst = next((run for run in self._job.steps if run.state is state), None)
+        if reason is None and worst is not None and state is not State.SUCCEEDED:
+            reason = f"step {worst.name} is {state}" + (f": {worst.reason}" if worst.reason else "")
+        last = worst or (self._job.steps[-1] if self._job.steps else None)
+        signal = Signal.SKIP if state is State.SKIPPED else _ENDINGS[state]
+        code = None if last is None else last.exit_code
+        await self._recorder.record(Note(signal=signal, reason=reason, exit_code=code))
+        await self._tell("job-ended")
+
+    async def _give_up(self) -> None:
+        """Write down that the server is not reached: what may run there is lost for now."""
+        if self._job.state is State.LOST:
+            return
+        notes = [
+            Note(signal=Signal.LOSE, step=step.name, attempt=number, reason=UNREACHABLE)
+            for step in self._job.steps
+            for number in (
+                *(a.number for a in step.attempts if a in unsettled(self._job)),
+                *([None] if step.state in {State.DISPATCHED, State.RUNNING} else []),
+            )
+        ]
+        if notes:
+            await self._lose(tuple(notes))
+        else:
+            await self._recorder.record(Note(signal=Signal.HOLD, reason=UNREACHABLE))
+
+    async def _lose(self, notes: tuple[Note, ...]) -> None:
+        """Write down that nobody answers for the job; its lock stays on the server."""
+        if self._job.state is not State.LOST:
+            await self._recorder.record(*notes, Note(signal=Signal.LOSE, reason=UNREACHABLE))
+            if self._target is not None:
+                await self._target.remember(State.LOST)
+            await self._tell("job-lost")
+
+    async def _tell(self, event: str) -> None:
+        """Write a line of the activity log."""
+        job = self._job
+        await self._equipment.activity.append(
+            event,
+            self._equipment.actor,
+            run=job.run,
+            job=job.id,
+            target=job.target,
+            task=job.task,
+            server=job.server,
+            commit=job.commit,
+            state=job.state,
+            reason=job.reason,
+        )

@@ -1,0 +1,43 @@
+"""What was known of a pair before its job: the base its next marker is made from.
+
+Called by `engine`; reads the store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from controller.model.applied import Applied
+from controller.model.job import Job, JobBody
+from controller.model.observation import MarkerSeen
+from controller.store.ports import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Records and markers by (target, server), as they were when driving began."""
+
+    records: Mapping[tuple[str, str], Applied]
+    markers: Mapping[tuple[str, str], MarkerSeen]
+
+    def before(self, job: Job, body: JobBody) -> Applied | None:
+        """Say what was in force for a job's pair; where record and marker differ the server is right."""
+        if job.target is None:
+            return None
+        pair = (job.target, job.server)
+        record, marker = self.records.get(pair), self.markers.get(pair)
+        if record is not None and record.tried is not None and record.tried.run == job.run:
+            return replace(record, tried=None)  # this very job was taken up before
+        if body.expect is None:
+            return None
+        if marker is not None and marker.sha256 == body.expect:
+            return marker.record
+        return record
+
+
+async def recall(store: Store) -> Known:
+    """Read what is known of all pairs."""
+    seen = await store.observations.servers()
+    return Known(
+        records=await store.records.all(),
+        markers={(t, s): m for s, each in seen.items() for t, m in each.markers.items()},
+    )

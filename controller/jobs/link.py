@@ -1,0 +1,113 @@
+"""The way to one server: opens a session, and opens it again when it breaks.
+
+Called by the drivers of this room; calls the dialer and writes the connectivity log when a server is (no longer)
+reached. Work on the server goes on meanwhile, so what is asked again must be harmless to ask twice.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from controller.errors import SessionLostError, TransportError, Unreachable
+from controller.jobs.ports import Equipment
+from controller.model.inventory import Server
+from controller.transport.port import Session
+
+T = TypeVar("T")
+
+PATIENCE: Final = 300.0
+"""Seconds without an answer before running work is called lost."""
+LONGEST_PAUSE: Final = 60.0
+
+
+class Reachability:
+    """What the connectivity log was last told of each server, so that it hears of changes only."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._told: dict[str, Unreachable | None] = {}
+
+    async def tell(self, server: str, error: TransportError | None) -> None:
+        """Write a line when this differs from the last one about the server."""
+        cause = None if error is None else error.cause
+        if server in self._told and self._told[server] == cause:
+            return
+        self._told[server] = cause
+        log, actor = self._equipment.connectivity, self._equipment.actor
+        if error is None:
+            await log.append("reached", actor, server=server)
+        else:
+            await log.append(
+                "unreachable", actor, server=server, cause=error.cause, message=error.message[:500]
+            )
+
+
+class Link:
+    """One job's way to its server."""
+
+    def __init__(self, equipment: Equipment, server: Server, reachability: Reachability) -> None:
+        self._equipment = equipment
+        self._server = server
+        self._reachability = reachability
+        self._session: Session | None = None
+        self._turn = asyncio.Lock()
+
+    async def session(self) -> Session:
+        """Give the open session, or open one.
+
+        Raises:
+            TransportError: the server is not reached.
+        """
+        async with self._turn:
+            if self._session is None:
+                try:
+                    self._session = await self._equipment.dialer.open(self._server)
+                except TransportError as error:
+                    await self._reachability.tell(self._server.name, error)
+                    raise
+                await self._reachability.tell(self._server.name, None)
+            return self._session
+
+    async def through(self, act: Callable[[Session], Awaitable[T]]) -> T:
+        """Do something harmless to repeat, with pauses of 1 to 60 seconds while the server does not answer.
+
+        Raises:
+            TransportError: it did not answer for `PATIENCE` seconds.
+        """
+        silent_since, tries = None, 0
+        while True:
+            began = self._equipment.clock.now()
+            try:
+                return await self._use(await self.session(), act)
+            except TransportError as error:
+                await self._reachability.tell(self._server.name, error)
+                now = self._equipment.clock.now()
+                if silent_since is None or (now - began).total_seconds() > LONGEST_PAUSE:
+                    silent_since, tries = now, 0  # until now it worked
+                elif (now - silent_since).total_seconds() >= PATIENCE:
+                    raise
+            await self._equipment.clock.sleep(self._pause(tries))
+            tries += 1
+
+    async def _use(self, session: Session, act: Callable[[Session], Awaitable[T]]) -> T:
+        """Act on a session, and forget it when it turns out to be broken."""
+        try:
+            return await act(session)
+        except SessionLostError:
+            async with self._turn:
+                if self._session is session:
+                    self._session = None
+            raise
+
+    def _pause(self, tries: int) -> float:
+        """Seconds to wait before try number `tries` (from 0), spread by the server's name so that not all call at once."""
+        spread = zlib.crc32(self._server.name.encode()) / (1 << 32)
+        longest = min(LONGEST_PAUSE, float(2 ** min(tries, 6)))
+        return longest * (0.5 + spread / 2)
+
+    async def close(self) -> None:
+        """Give the session back; work goes on."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()

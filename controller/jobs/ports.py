@@ -1,0 +1,102 @@
+"""What the engine needs from other rooms, and `Equipment`, which holds one of each.
+
+`service` fills `Equipment` with adapters; tests fill it with small twins. Called by every driver of this room.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.clock import Clock
+from controller.model.ids import AttemptId, IdFactory, JobId
+from controller.model.job import Event, Job, JobBody
+from controller.model.masking import Masker
+from controller.store.ports import Store
+from controller.transport.port import Dialer
+
+
+class OutputFiles(Protocol):
+    """Stored output, one growing file an attempt; bytes that come in are masked already."""
+
+    async def append(self, attempt: AttemptId, offset: int, data: bytes, *, gap: int = 0) -> None:
+        """Store bytes durably at `offset`; `gap` bytes before it were dropped. Bytes already stored are passed over."""
+        ...
+
+    async def stored(self, attempt: AttemptId) -> int:
+        """Say up to which offset output is stored."""
+        ...
+
+
+class ActivityLog(Protocol):
+    """One of the two logs."""
+
+    async def append(self, event: str, actor: str, **fields: object) -> None:
+        """Append a line durably."""
+        ...
+
+
+class ArtifactFiles(Protocol):
+    """Files that jobs left behind, on the controller's disk."""
+
+    async def save(
+        self, job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
+    ) -> "SavedFile":
+        """Store one file whole or not at all, telling how many bytes are here; `path` is not trusted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFile:
+    """A file as it was stored."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Progress(Protocol):
+    """Someone who watches; must be quick and must not raise."""
+
+    def changed(self, job: Job, event: Event) -> None:
+        """Hear of an event that was recorded, and of the job after it."""
+        ...
+
+    def output(self, job: JobId, step: str, data: bytes) -> None:
+        """Hear of masked output that was stored."""
+        ...
+
+    def fetched(self, job: JobId, path: str, done: int, total: int) -> None:
+        """Hear how many bytes of a file have arrived."""
+        ...
+
+
+ReadSecret = Callable[[str], str]
+"""Gives the value of a declared secret; raises SecretError."""
+Keyed = Callable[[str, str], str]
+"""Gives HMAC-SHA256(key, value) as hex; the key is 32 bytes as hex."""
+NewKey = Callable[[], str]
+"""Gives 32 random bytes as hex."""
+EvaluateWhen = Callable[[str, Job, JobBody], Awaitable[bool]]
+"""Evaluates a step's `when` against the job as it stands; raises DeclarationError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """Everything the engine works with. `controller_name` and `actor` say who holds a lock and who did it."""
+
+    store: Store
+    dialer: Dialer
+    output: OutputFiles
+    artifacts: ArtifactFiles
+    activity: ActivityLog
+    connectivity: ActivityLog
+    masker: Masker
+    secrets: ReadSecret
+    keyed: Keyed
+    new_key: NewKey
+    clock: Clock
+    ids: IdFactory
+    evaluate_when: EvaluateWhen
+    controller_name: str
+    actor: str
+    progress: Progress

@@ -1,0 +1,150 @@
+"""One step: whether it runs, its attempts one after the other, and how it ended.
+
+Called by `job`; calls `attempt`. The same code drives a fresh step and one an earlier process left behind.
+"""
+
+from datetime import datetime, timedelta
+
+from controller.errors import DeclarationError
+from controller.jobs.assignment import Assignment
+from controller.jobs.attempt import AttemptDriver
+from controller.jobs.dag import WHEN_FALSE
+from controller.jobs.environment import environment
+from controller.jobs.ledger import Note, find_step
+from controller.jobs.machine import Signal
+from controller.jobs.outcome import Outcome, remembered
+from controller.jobs.retry import due
+from controller.model.ids import attempt_id
+from controller.model.job import State, StepRun
+from controller.model.work import StepWork
+from controller.transport.port import AttemptSpec
+
+
+class StepDriver:
+    """Drives one step of a job to its end; `barred` means that nothing more of the job may be sent."""
+
+    def __init__(self, assignment: Assignment, step: StepWork, *, barred: bool) -> None:
+        self._assignment = assignment
+        self._recorder = assignment.recorder
+        self._step = step
+        self._barred = barred
+
+    async def run(self) -> None:
+        """Bring the step to its end, or to `lost`."""
+        if self._run.state is State.PENDING and not await self._may_begin():
+            return
+        number = len(self._run.attempts)
+        outcome = await self._resume(number) if number else None
+        while outcome is None or await self._goes_on(number, outcome):
+            number += 1
+            outcome = await self._send(number)
+        await self._end(number, outcome)
+
+    @property
+    def _run(self) -> StepRun:
+        """The step as it stands."""
+        return find_step(self._assignment.job, self._step.name)
+
+    async def _may_begin(self) -> bool:
+        """Ask the clock and `when`; write down why not."""
+        refusal = await self._refusal()
+        if refusal is not None:
+            await self._recorder.record(refusal)
+        return refusal is None
+
+    async def _refusal(self) -> Note | None:
+        """Say why the step does not begin."""
+        if self._time_left() <= 0:
+            return self._note(Signal.TIME_OUT, "the time of the task was over")
+        if self._step.when is None:
+            return None
+        assignment = self._assignment
+        try:
+            wanted = await assignment.equipment.evaluate_when(
+                self._step.when, assignment.job, assignment.body
+            )
+        except DeclarationError as error:
+            return self._note(Signal.FAIL, assignment.equipment.masker.text(error.message))
+        return None if wanted else self._note(Signal.SKIP, WHEN_FALSE)
+
+    async def _resume(self, number: int) -> Outcome:
+        """Take up the last attempt of an earlier process."""
+        last = self._run.attempts[-1]
+        if last.state.ended and last.state is not State.LOST:
+            return remembered(last)
+        try:
+            spec = None if self._barred else self._spec(number)
+        except DeclarationError:
+            spec = None  # it ran once with this environment; it can be followed, not sent
+        return await AttemptDriver(self._assignment, self._step.name, number, spec).attach()
+
+    async def _send(self, number: int) -> Outcome:
+        """Send the next attempt."""
+        try:
+            spec = self._spec(number)
+        except DeclarationError as error:
+            reason = self._assignment.equipment.masker.text(error.message)
+            return Outcome(signal=Signal.FAIL, reason=reason)
+        return await AttemptDriver(self._assignment, self._step.name, number, spec).send()
+
+    async def _goes_on(self, number: int, outcome: Outcome) -> bool:
+        """Say whether there will be another try, and wait for its time."""
+        tries_left = number <= self._step.retry.limit and number == len(self._run.attempts)
+        if self._barred or not tries_left or not outcome.may_be_tried_again:
+            return False
+        if not self._run.attempts[-1].state.ended:
+            await self._recorder.record(outcome.of_attempt(self._step.name, number))
+        finished = self._run.attempts[-1].finished_at or self._now()
+        pause = (due(self._step.retry, number, finished) - self._now()).total_seconds()
+        if pause >= self._time_left():
+            return False
+        await self._assignment.equipment.clock.sleep(max(0.0, pause))
+        return not await self._recorder.stop_requested()
+
+    async def _end(self, number: int, outcome: Outcome) -> None:
+        """Write down how the step ended, in one transaction with its last attempt."""
+        run = self._run
+        if run.state is State.LOST and outcome.signal is Signal.LOSE:
+            return  # still nobody answers for it
+        notes = [outcome.of_step(self._step.name)]
+        if number == len(run.attempts) and not _settled(run):
+            notes.insert(0, outcome.of_attempt(self._step.name, number))
+        await self._recorder.record(*notes)
+
+    def _spec(self, number: int) -> AttemptSpec:
+        """Put together what is sent.
+
+        Raises:
+            DeclarationError: the environment cannot be given to a process.
+        """
+        work, job, step = self._assignment.body.work, self._assignment.job, self._step
+        first = work.steps[0].name == step.name
+        return AttemptSpec(
+            id=attempt_id(job.id, step.name, number),
+            job=job.id,
+            text=step.text.encode(),
+            shell=step.shell,
+            stdin=self._assignment.stdin if first else b"",
+            env=environment(job, self._assignment.body, step, self._assignment.secrets),
+            workdir=step.workdir or work.workdir,
+            user=step.user or work.user,
+            timeout=max(1.0, min(step.timeout or work.timeout, self._time_left())),
+        )
+
+    def _time_left(self) -> float:
+        """Seconds until the task's own time is over."""
+        began = self._assignment.job.started_at or self._now()
+        end = began + timedelta(seconds=self._assignment.body.work.timeout)
+        return (end - self._now()).total_seconds()
+
+    def _now(self) -> datetime:
+        return self._assignment.equipment.clock.now()
+
+    def _note(self, signal: Signal, reason: str) -> Note:
+        return Note(signal=signal, step=self._step.name, reason=reason)
+
+
+def _settled(run: StepRun) -> bool:
+    """Say whether the end of the last attempt stands in the ledger."""
+    last = run.attempts[-1].state
+    return last.ended and last is not State.LOST

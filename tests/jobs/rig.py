@@ -1,0 +1,237 @@
+"""An engine with a simulated fleet and everything else in memory."""
+
+import hashlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from controller.errors import SecretError
+from controller.jobs.engine import Engine
+from controller.jobs.marker import decode_marker
+from controller.jobs.ports import Equipment, SavedFile
+from controller.model.applied import Applied
+from controller.model.ids import AttemptId, Digest, JobId, RunId
+from controller.model.inventory import Server
+from controller.model.job import Event, Job, JobBody, Run, State, StepRun
+from controller.model.task import Result, Retry
+from controller.model.work import StepWork, Work
+from controller.store.memory import MemoryStore
+from controller.store.ports import Store
+from tests.fakes.fleet import Behaviour, SimulatedFleet, obey
+from tests.fakes.jumping_clock import JumpingClock
+
+
+class StarMasker:
+    """Masks whole values."""
+
+    def __init__(self, values: Sequence[str] = ()) -> None:
+        self._values = [value.encode() for value in values]
+
+    def mask(self, data: bytes) -> bytes:
+        for value in self._values:
+            data = data.replace(value, b"*" * len(value))
+        return data
+
+    def text(self, text: str) -> str:
+        return self.mask(text.encode()).decode()
+
+    def stream(self) -> "StarStream":
+        return StarStream(self, max((len(value) for value in self._values), default=1) - 1)
+
+
+class StarStream:
+    def __init__(self, masker: StarMasker, hold: int) -> None:
+        self._masker = masker
+        self._hold = hold
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        held = self._masker.mask(self._held + data)
+        cut = max(0, len(held) - self._hold)
+        self._held = held[cut:]
+        return held[:cut]
+
+    def finish(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+
+class MemoryOutput:
+    """Output by attempt; a gap shows as NUL bytes."""
+
+    def __init__(self) -> None:
+        self.files: dict[AttemptId, bytearray] = {}
+
+    async def append(self, attempt: AttemptId, offset: int, data: bytes, *, gap: int = 0) -> None:
+        kept = self.files.setdefault(attempt, bytearray())
+        assert len(kept) + gap >= offset, "output has a hole nobody told of"
+        kept.extend(bytes(max(0, offset - len(kept))))
+        kept.extend(data[len(kept) - offset :])
+
+    async def stored(self, attempt: AttemptId) -> int:
+        return len(self.files.get(attempt, b""))
+
+
+class MemoryLog:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, Mapping[str, object]]] = []
+
+    async def append(self, event: str, actor: str, **fields: object) -> None:
+        self.lines.append((event, {"actor": actor, **fields}))
+
+    def events(self) -> list[str]:
+        return [event for event, _ in self.lines]
+
+
+class MemoryArtifacts:
+    def __init__(self) -> None:
+        self.files: dict[tuple[JobId, str], bytes] = {}
+
+    async def save(
+        self, job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
+    ) -> SavedFile:
+        content = b"".join([chunk async for chunk in chunks])
+        tell(len(content))
+        self.files[job, path] = content
+        return SavedFile(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+@dataclass(slots=True)
+class Watcher:
+    events: list[Event] = field(default_factory=list)
+    shown: dict[JobId, bytes] = field(default_factory=dict)
+
+    def changed(self, job: Job, event: Event) -> None:
+        self.events.append(event)
+
+    def output(self, job: JobId, step: str, data: bytes) -> None:
+        self.shown[job] = self.shown.get(job, b"") + data
+
+    def fetched(self, job: JobId, path: str, done: int, total: int) -> None:
+        assert done <= total
+
+
+def step(name: str, *needs: str, **more: object) -> StepWork:
+    return StepWork(name=name, text=name, needs=needs, **more)  # type: ignore[arg-type]
+
+
+def chain(*names: str) -> tuple[StepWork, ...]:
+    """Steps that each wait for the one before."""
+    return tuple(step(n, *names[i - 1 : i] if i else ()) for i, n in enumerate(names))
+
+
+def digest(text: str) -> Digest:
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+async def when(expression: str, job: Job, _body: JobBody) -> bool:
+    """ "NAME.STATE", or "never"."""
+    name, _, state = expression.partition(".")
+    return any(run.name == name and run.state == state for run in job.steps)
+
+
+class Rig:
+    """Everything an engine needs, and short ways to ask it for something."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour = obey,
+        *,
+        store: Store | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        self.clock = JumpingClock()
+        self.fleet = SimulatedFleet(self.clock, behaviour)
+        self.store: Store = store or MemoryStore()
+        self.output = MemoryOutput()
+        self.artifacts = MemoryArtifacts()
+        self.activity = MemoryLog()
+        self.connectivity = MemoryLog()
+        self.watcher = Watcher()
+        self.secrets = dict(secrets or {})
+        self._ids = itertools.count(1)
+
+    def equipment(self, store: Store | None = None) -> Equipment:
+        return Equipment(
+            store=store or self.store,
+            dialer=self.fleet,
+            output=self.output,
+            artifacts=self.artifacts,
+            activity=self.activity,
+            connectivity=self.connectivity,
+            masker=StarMasker(list(self.secrets.values())),
+            secrets=self.secret,
+            keyed=lambda key, value: hashlib.sha256((key + value).encode()).hexdigest(),
+            new_key=lambda: "ab" * 32,
+            clock=self.clock,
+            ids=self.id,
+            evaluate_when=when,
+            controller_name="laptop",
+            actor="tester@laptop",
+            progress=self.watcher,
+        )
+
+    def engine(self) -> Engine:
+        return Engine(self.equipment())
+
+    def id(self) -> str:
+        return f"{next(self._ids):012d}"
+
+    def secret(self, name: str) -> str:
+        if name not in self.secrets:
+            raise SecretError(f"cannot read secret {name}")
+        return self.secrets[name]
+
+    def job(
+        self,
+        steps: Sequence[StepWork] = chain("one"),
+        *,
+        run: str = "run1",
+        server: str = "web-1",
+        target: str | None = "shop",
+        expect: Digest | None = None,
+        concurrency: int = 1,
+        inputs: str = "v1",
+        **work: object,
+    ) -> tuple[Job, JobBody]:
+        id_ = JobId(self.id())
+        job = Job(
+            id=id_,
+            run=RunId(run),
+            target=target,
+            task="deploy",
+            server=server,
+            digest=digest(inputs),
+            created_at=self.clock.now(),
+            steps=tuple(StepRun(name=each.name) for each in steps),
+        )
+        body = JobBody(
+            job=id_,
+            server=Server(name=server, address=server, concurrency=concurrency),
+            work=Work(task="deploy", digest=digest(inputs), steps=tuple(steps), **work),  # type: ignore[arg-type]
+            expect=expect,
+        )
+        return job, body
+
+    async def submit(
+        self, *jobs: tuple[Job, JobBody], run: str = "run1", engine: Engine | None = None
+    ) -> Engine:
+        engine = engine or self.engine()
+        record = Run(id=RunId(run), actor="tester@laptop", created_at=self.clock.now())
+        await engine.submit(record, [(replace(j, run=RunId(run)), b) for j, b in jobs])
+        return engine
+
+    async def run(self, *jobs: tuple[Job, JobBody], run: str = "run1") -> tuple[Job, ...]:
+        """Submit and drive; give the jobs as they stand after."""
+        engine = await self.submit(*jobs, run=run)
+        return (await engine.drive(RunId(run))).jobs
+
+    def marker(self, server: str = "web-1", target: str = "shop") -> Applied | None:
+        content = self.fleet.machine(server).markers.get(("main", target))
+        return None if content is None else decode_marker(content, target=target, server=server)
+
+    async def record(self, server: str = "web-1", target: str = "shop") -> Applied | None:
+        return (await self.store.records.all()).get((target, server))
+
+
+__all__ = ["Result", "Retry", "Rig", "State", "chain", "digest", "step"]
