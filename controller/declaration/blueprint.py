@@ -35,11 +35,11 @@ class Blueprint:
             for text in _strings(value):
                 yield Site(name=f"params.{name}", text=text, place=self.place_of(name))
 
-    def sites(self) -> Iterator[Site]:
-        """List every text."""
+    def sites(self, *, checks: bool = True) -> Iterator[Site]:
+        """List every text, that of `check:` too when it is wanted."""
         yield from self.param_sites()
         yield from self.texts.values()
-        if self.check is not None:
+        if checks and self.check is not None:
             yield self.check
 
 

@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 
 from controller.declaration.blueprint import Blueprint, blueprint
 from controller.declaration.findings import Findings
+from controller.declaration.grouping import Group, group_servers, server_paths, values_of
 from controller.declaration.inputs import Inputs, Sourced, source_digest
 from controller.declaration.renderer import Renderer
 from controller.declaration.rendering import Rendering
 from controller.declaration.templates import Path, Studies
 from controller.declaration.values import (
     ANY_COMMIT,
-    constant_values,
-    key_of,
-    server_value,
 )
 from controller.declaration.works import Rendered, render_values, work
 from controller.model.declaration import Declaration
@@ -47,17 +45,6 @@ class _Desk:
     rendering: Rendering
     inputs: Inputs = field(default_factory=Inputs)
     findings: Findings = field(default_factory=Findings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Servers whose used values are equal; the first stands for all."""
-
-    servers: list[Server]
-
-    @property
-    def first(self) -> Server:
-        return self.servers[0]
 
 
 def resolve(
@@ -101,17 +88,18 @@ def resolve(
 def _target_pairs(
     desk: _Desk, plan: Blueprint, sourced: Sourced | None, scope: Scope, *, checks: bool
 ) -> list[Pair]:
-    groups = _groups(desk, plan, scope)
+    paths = server_paths(plan, desk.studies, checks=checks)
+    groups = group_servers(_members(desk, plan, scope), paths)
     revision = None if sourced is None else sourced.revision
-    values = [_values(plan, group, revision, None) for group in groups]
+    values = [values_of(plan, group.first, revision, None) for group in groups]
     real = render_values(plan, values, desk.rendering, checks=checks)
     hashed = real
     if _hides_commit(desk, plan, revision):
-        hidden = [_values(plan, group, revision, ANY_COMMIT) for group in groups]
+        hidden = [values_of(plan, group.first, revision, ANY_COMMIT) for group in groups]
         hashed = render_values(plan, hidden, desk.rendering, checks=False)
     works: dict[str, Work] = {}
     for group, rendered, hidden_one in zip(groups, real, hashed, strict=True):
-        _report(desk, plan, group, rendered)
+        _report(desk, group, rendered, paths)
         if not rendered.failures:
             made = work(
                 plan,
@@ -130,51 +118,20 @@ def _target_pairs(
     ]
 
 
-def _groups(desk: _Desk, plan: Blueprint, scope: Scope) -> list[_Group]:
-    """Group the servers of a target by the values that its texts use."""
+def _members(desk: _Desk, plan: Blueprint, scope: Scope) -> list[Server]:
     servers = desk.declaration.inventory.servers
-    members = [
-        servers[m] for m in plan.target.members if scope.servers is None or m in scope.servers
-    ]
-    paths = _server_paths(desk, plan)
-    if not paths or not members:
-        return [_Group(servers=members)] if members else []
-    groups: dict[object, _Group] = {}
-    for server in members:
-        try:
-            key: object = key_of(server, paths)
-        except (TypeError, ValueError):  # a value templates cannot see; rendering will say so
-            key = (server.name,)
-        found = groups.get(key)
-        if found is None:
-            groups[key] = _Group(servers=[server])
-        else:
-            found.servers.append(server)
-    return list(groups.values())
-
-
-def _server_paths(desk: _Desk, plan: Blueprint) -> list[Path]:
-    used = {path for site in plan.sites() for path in desk.studies.paths(site)}
-    return sorted(path for path in used if path[0] in {"vars", "server"})
+    return [servers[m] for m in plan.target.members if scope.servers is None or m in scope.servers]
 
 
 def _hides_commit(desk: _Desk, plan: Blueprint, revision: Revision | None) -> bool:
     """Say whether the commit must be hashed as a placeholder: it is used, but only `paths:` count."""
     if revision is None or not plan.target.paths:
         return False
-    return any(path[0] == "commit" for site in plan.sites() for path in desk.studies.paths(site))
+    sites = plan.sites(checks=False)
+    return any(path[0] == "commit" for site in sites for path in desk.studies.paths(site))
 
 
-def _values(
-    plan: Blueprint, group: _Group, revision: Revision | None, commit: Mapping[str, str] | None
-) -> dict[str, object]:
-    values = constant_values(plan.target, revision, commit)
-    values["vars"] = group.first.vars
-    values["server"] = server_value(group.first)
-    return values
-
-
-def _report(desk: _Desk, plan: Blueprint, group: _Group, rendered: Rendered) -> None:
+def _report(desk: _Desk, group: Group, rendered: Rendered, paths: list[Path]) -> None:
     for site, failure in rendered.failures:
         desk.findings.failed(
             site,
@@ -184,7 +141,7 @@ def _report(desk: _Desk, plan: Blueprint, group: _Group, rendered: Rendered) -> 
             values=rendered.values,
             paths=desk.studies.paths(site),
         )
-    for path in _server_paths(desk, plan):
+    for path in paths:
         if path[0] == "vars" and len(path) > 1:
             _warn_of_braces(desk, group.first, path[1])
 

@@ -54,9 +54,7 @@ def _change(subject: Subject, inputs: Inputs, policy: Policy) -> Change:
     if place is not None:
         cause = Cause(file=place.file, line=place.line)
     question = Question(subject=subject, trigger=Trigger.INPUTS, policy=policy)
-    reason = gone_words(
-        name, server, declared=target is not None, exists=subject.server is not None
-    )
+    reason = gone_words(name, declared=target is not None, exists=subject.server is not None)
     return Change(
         target=name,
         server=server,

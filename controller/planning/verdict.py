@@ -64,18 +64,19 @@ def judge(
 
 
 def _first(subject: Subject, work: Work) -> Verdict:
-    _, server = subject.key
     if subject.seen is None or not subject.seen.reached:
         active = subject.server is None or subject.server.active
-        why = "it was not reached" if subject.seen is not None else "it was never looked at"
+        why = "not reached" if subject.seen is not None else "never looked at"
         return Verdict(
             action=Action.NONE if active else Action.ADD,
             unknown=active,
-            reason=f"nothing is known of {server}: {why if active else 'it is inactive'}",
+            reason=f"nothing is known: {why if active else 'the server is inactive'}",
             cause=_target_cause(subject),
         )
     return Verdict(
-        action=Action.ADD, reason=f"first time on {server}", cause=_target_cause(subject)
+        action=Action.ADD,
+        reason="first time: no record and no marker",
+        cause=_target_cause(subject),
     )
 
 

@@ -85,10 +85,10 @@ def tried_words(tried: Tried, *, same: bool) -> str:
     return f"run {tried.run} of other inputs {ended}"
 
 
-def gone_words(target: str, server: str, *, declared: bool, exists: bool) -> str:
-    """Say why a pair is no longer declared."""
+def gone_words(target: str, *, declared: bool, exists: bool) -> str:
+    """Say why a pair is no longer declared; without the server's name, so that equal reasons fold."""
     if not declared:
         return f"target {target} is no longer declared"
     if not exists:
-        return f"server {server} is no longer in the inventory"
-    return f"target {target} no longer picks {server}"
+        return "the server is no longer in the inventory"
+    return f"target {target} no longer picks the server"
