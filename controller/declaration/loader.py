@@ -1,0 +1,189 @@
+"""A tree of bytes -> one declaration, or every reason why not; the door of this room.
+
+Called by `reconcile` and the faces for every revision. Finds the files (`files`), reads each by itself (`forms`), gathers
+all blocks (`wishes`) and lets the rules of each kind resolve them. Nothing here touches a disk, a network or a clock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, cast
+
+from controller.declaration import files
+from controller.declaration.adopted import Adopted, adopt, joined
+from controller.declaration.block import Block
+from controller.declaration.forms import Form, Forms, Role, read_forms
+from controller.declaration.groups import ALL, UNGROUPED, Groups
+from controller.declaration.report import Report
+from controller.declaration.repos import build_repos
+from controller.declaration.secrets import build_secrets
+from controller.declaration.servers import Servers
+from controller.declaration.settings import build_settings
+from controller.declaration.targets import build_targets
+from controller.declaration.tasks import build_tasks, read_scripts
+from controller.declaration.wishes import Wishes
+from controller.model.declaration import Declaration
+from controller.model.diagnostic import NOWHERE, Diagnostic, Place
+from controller.model.inventory import Group, Inventory, Server
+from controller.model.tree import Tree
+
+MOST_FILES: Final = 20_000
+MOST_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a tree says; `declaration` is None when any finding is an error."""
+
+    declaration: Declaration | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def load(tree: Tree, *, forms: Forms | None = None) -> Loaded:
+    """Read, check and resolve everything that a tree declares.
+
+    Args:
+        tree: the files of one commit or of a work tree.
+        forms: a cache of files that were read before.
+    """
+    findings = Report()
+    wishes = Wishes(tree=tree, findings=findings)
+    paths = files.declarations(tree.entries)
+    if _too_much(tree, paths, findings):
+        return Loaded(declaration=None, diagnostics=findings.sorted())
+    if files.SETTINGS in tree.entries:
+        for form in _taken(wishes, read_forms(tree, [files.SETTINGS], Role.SETTINGS, forms)):
+            wishes.settings = next(iter(form.blocks), None)
+    settings = build_settings(wishes)
+    for form in _taken(wishes, _without_adopted(wishes, _by_file(tree, paths, forms))):
+        wishes.gather(form)
+    secrets = build_secrets(wishes)
+    adopted = adopt(wishes)
+    inventory = _inventory(wishes, adopted, forms)
+    repos = build_repos(wishes)
+    scripts = read_scripts(wishes)
+    tasks = build_tasks(wishes, scripts)
+    targets = build_targets(wishes, inventory, tasks)
+    if not findings.valid:
+        return Loaded(declaration=None, diagnostics=findings.sorted())
+    declaration = Declaration(
+        settings=settings,
+        repos=repos,
+        inventory=inventory,
+        tasks=tasks,
+        targets=targets,
+        secrets={**adopted.secrets, **secrets},
+        scripts=scripts,
+    )
+    return Loaded(declaration=declaration, diagnostics=findings.sorted())
+
+
+def _too_much(tree: Tree, paths: tuple[str, ...], findings: Report) -> bool:
+    size = sum(tree.entries[path].size for path in paths)
+    if len(paths) <= MOST_FILES and size <= MOST_BYTES:
+        return False
+    findings.error(
+        "too-many-files",
+        f"cannot read {len(paths)} files of {size} bytes: at most {MOST_FILES} and {MOST_BYTES}",
+        Place(file=paths[0]),
+    )
+    return True
+
+
+def _by_file(tree: Tree, paths: tuple[str, ...], cache: Forms | None) -> list[Form]:
+    return read_forms(tree, paths, Role.DECLARATIONS, cache)
+
+
+def _taken(wishes: Wishes, forms: list[Form]) -> list[Form]:
+    for form in forms:
+        wishes.findings.extend(form.diagnostics)
+    return forms
+
+
+def _without_adopted(wishes: Wishes, forms: list[Form]) -> list[Form]:
+    """Leave out the files that an entry of `inventories:` takes for another tool."""
+    named = [block for form in forms for block in form.blocks if block.kind == "inventories"]
+    taken = {
+        files.taken_out(path): block
+        for block in named
+        if isinstance(path := block.data.get("ansible"), str)
+    }
+    if not taken:
+        return forms
+    for block in named:
+        if files.is_taken(block.file, taken):
+            wishes.findings.error(
+                "inventory-inside-itself",
+                f"cannot declare an inventory in {block.file}: the file belongs to an inventory",
+                block.place,
+                "declare it in a file outside that folder",
+            )
+    return [form for form in forms if not files.is_taken(form.file, taken)]
+
+
+def _variables(wishes: Wishes, folder: str, cache: Forms | None) -> list[tuple[str, Block]]:
+    """Read `group_vars` or `host_vars`; (name, variables) in the order in which they hold."""
+    taken = [
+        files.taken_out(cast("str", block.data["ansible"]))
+        for block in wishes.of("inventories").values()
+    ]
+    named = [
+        (name, path)
+        for name, path in files.variables(wishes.tree.entries, folder)
+        if not files.is_taken(path, taken)
+    ]
+    forms = _taken(wishes, read_forms(wishes.tree, [p for _, p in named], Role.VARIABLES, cache))
+    return [
+        (name, block) for (name, _), form in zip(named, forms, strict=True) for block in form.blocks
+    ]
+
+
+def _inventory(wishes: Wishes, adopted: Adopted, cache: Forms | None) -> Inventory:
+    group_files = _variables(wishes, "group_vars", cache)
+    host_files = _variables(wishes, "host_vars", cache)
+    graph = Groups(wishes, group_files)
+    builder = Servers(wishes, graph, host_files)
+    servers = builder.build()
+    for name, server in adopted.servers.items():
+        if name in servers:
+            wishes.twice("servers", name, servers[name].place, server.place)
+    groups = _groups(graph, servers, adopted)
+    known = {*groups, *adopted.groups, ALL, UNGROUPED}
+    _warn_of_unused(wishes, group_files, known, "group")
+    _warn_of_unused(wishes, host_files, {*servers, *adopted.servers}, "server")
+    both = {**adopted.servers, **servers} if adopted.servers else servers
+    return Inventory(servers=dict(sorted(both.items())) if adopted.servers else both, groups=groups)
+
+
+def _groups(graph: Groups, servers: dict[str, Server], adopted: Adopted) -> dict[str, Group]:
+    """Build every group with all its servers, those of its children included."""
+    members: dict[str, list[str]] = {name: [] for name in graph.blocks}
+    for child in graph.parents:
+        members.setdefault(child, [])
+    for name, server in servers.items():
+        for group in server.groups:
+            members.setdefault(group, []).append(name)
+    groups: dict[str, Group] = {}
+    for name in sorted(members):
+        block = graph.blocks.get(name)
+        groups[name] = Group(
+            name=name,
+            servers=tuple(members[name]),
+            children=graph.children.get(name, ()),
+            vars=cast("dict[str, object]", block.data.get("vars", {})) if block else {},
+            place=block.place if block else NOWHERE,
+        )
+    for name, other in adopted.groups.items():
+        groups[name] = joined(groups[name], other) if name in groups else other
+    return dict(sorted(groups.items()))
+
+
+def _warn_of_unused(
+    wishes: Wishes, named: Iterable[tuple[str, Block]], known: set[str], what: str
+) -> None:
+    for name, block in named:
+        if name not in known:
+            wishes.findings.warn(
+                "unused-variables",
+                f"no {what} is called {name}: these variables go nowhere",
+                Place(file=block.file),
+            )

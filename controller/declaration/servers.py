@@ -1,0 +1,221 @@
+"""Servers as they stand after ranges, defaults, groups and variables are resolved; called by `loader`.
+
+Variables in Ansible's order, later over earlier: `vars` of groups (parents first), `group_vars/`, `vars` of the server,
+`host_vars/`. Defaults: settings, then groups (parents first), then the server itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
+
+from controller.declaration.block import Block, merged
+from controller.declaration.groups import Family, Groups
+from controller.declaration.quantities import seconds
+from controller.declaration.ranges import RangeError, expand
+from controller.declaration.suggest import among
+from controller.declaration.wishes import Wishes
+from controller.model.diagnostic import Place
+from controller.model.ids import HOST_NAME
+from controller.model.inventory import Carrier, Check, Server, Ssh
+
+MOST_SERVERS: Final = 200_000
+INHERITED: Final = ("ssh", "check", "concurrency", "labels", "active", "local", "address")
+
+
+class Servers:
+    """Builds the declared servers of one declaration."""
+
+    def __init__(self, wishes: Wishes, groups: Groups, files: Iterable[tuple[str, Block]]) -> None:
+        """Prepare.
+
+        Args:
+            wishes: all blocks.
+            groups: the graph of groups.
+            files: (server, variables) of `host_vars/`, in the order in which they hold.
+        """
+        self._wishes = wishes
+        self._groups = groups
+        defaults = wishes.defaults.get("servers")
+        self._defaults: Mapping[str, object] = defaults.data if defaults else {}
+        self._files: dict[str, list[Block]] = {}
+        for name, block in files:
+            self._files.setdefault(name, []).append(block)
+        self._bases: dict[int, dict[str, object]] = {}
+        self._logins: dict[str, Ssh] = {}
+        self._checks: dict[str, Check] = {}
+        self.servers: dict[str, Server] = {}
+        self.blocks: dict[str, Block] = {}
+
+    def build(self) -> dict[str, Server]:
+        """Give every declared server in order of name."""
+        for block in self._wishes.of("servers").values():
+            for name in self._names(block):
+                if len(self.servers) >= MOST_SERVERS:
+                    self._wishes.findings.error(
+                        "too-many-servers",
+                        f"cannot declare more than {MOST_SERVERS} servers",
+                        block.place,
+                    )
+                    return self.servers
+                self._take(name, block)
+        self.servers = dict(sorted(self.servers.items()))
+        self._check_jumps()
+        return self.servers
+
+    def _names(self, block: Block) -> tuple[str, ...]:
+        if "[" not in block.name and "]" not in block.name:
+            return (block.name,)
+        try:
+            names = expand(block.name)
+        except RangeError as error:
+            self._wishes.findings.error("bad-range", str(error), block.place)
+            return ()
+        if len(names) > 1 and "address" in block.data:
+            self._wishes.findings.error(
+                "address-of-range",
+                f"cannot give {len(names)} servers one address",
+                block.where("address"),
+                "leave address out where the names resolve, or declare the servers one by one",
+            )
+        bad = next((name for name in names if not HOST_NAME.fullmatch(name)), None)
+        if bad is not None:
+            self._wishes.findings.error(
+                "bad-name", f"cannot use {bad[:60]!r} as the name of a server", block.place
+            )
+            return ()
+        return names
+
+    def _take(self, name: str, block: Block) -> None:
+        other = self.blocks.get(name)
+        if other is not None:
+            self._wishes.twice("servers", name, other.place, block.place)
+            return
+        self.blocks[name] = block
+        self.servers[name] = self._server(name, block)
+
+    def _server(self, name: str, block: Block) -> Server:
+        own = block.data
+        groups = own.get("groups")
+        family = self._groups.family(tuple(cast("list[str]", groups)) if groups else ())
+        base = self._base(family)
+        data = merged(base, own) if base else own
+        if base and ("local" in own or "ssh" in own):
+            data.pop("ssh" if "local" in own else "local", None)
+        variables, origins = self._variables(name, block, family)
+        local = "local" in data
+        if local and "ssh" in data:
+            self._wishes.findings.error(
+                "two-carriers",
+                f"cannot reach {name} by ssh and locally at once",
+                block.where("local"),
+                "keep one of ssh and local",
+            )
+        labels = cast("dict[str, object]", data.get("labels", {}))
+        return Server(
+            name=name,
+            address=cast("str", data.get("address", name)),
+            carrier=Carrier.LOCAL if local else Carrier.SSH,
+            ssh=self._ssh(block, data.get("ssh")),
+            groups=family.groups,
+            labels={key: plain(value) for key, value in labels.items()},
+            vars=variables,
+            origins=origins,
+            check=self._check(data.get("check")),
+            concurrency=cast("int", data.get("concurrency", 1)),
+            active=cast("bool", data.get("active", True)),
+            place=block.place,
+        )
+
+    def _base(self, family: Family) -> dict[str, object]:
+        known = self._bases.get(id(family))
+        if known is None:
+            known = self._bases[id(family)] = merged(self._defaults, family.defaults)
+        return known
+
+    def _variables(
+        self, name: str, block: Block, family: Family
+    ) -> tuple[dict[str, object], dict[str, Place]]:
+        own = cast("dict[str, object]", block.data.get("vars", {}))
+        files = self._files.get(name)
+        if not own and not files:
+            return family.vars, family.origins
+        variables = {**family.vars, **own}
+        origins = {**family.origins, **block.places("vars")} if own else dict(family.origins)
+        for extra in files or ():
+            variables.update(extra.data)
+            origins.update(extra.places())
+        return variables, origins
+
+    def _ssh(self, block: Block, data: object) -> Ssh:
+        key = repr(data)
+        known = self._logins.get(key)
+        if known is None:
+            known = self._logins[key] = self._login(block, cast("dict[str, object]", data or {}))
+        return known
+
+    def _login(self, block: Block, data: dict[str, object]) -> Ssh:
+        secret = cast("str | None", data.get("key"))
+        if secret is not None:
+            self._wishes.refer("secrets", secret, block.where("ssh", "key", value=True))
+            if data.get("use_agent"):
+                self._wishes.findings.error(
+                    "two-logins",
+                    "cannot log in by `key` and by `use_agent` at once",
+                    block.where("ssh", "use_agent"),
+                    "keep one of them",
+                )
+        keys = data.get("host_key", [])
+        return Ssh(
+            user=cast("str | None", data.get("user")),
+            port=cast("int", data.get("port", 22)),
+            key=secret,
+            use_agent=cast("bool", data.get("use_agent", False)),
+            host_keys=(keys,) if isinstance(keys, str) else tuple(cast("list[str]", keys)),
+            jump=cast("str | None", data.get("jump")),
+            sudo=cast("bool", data.get("sudo", False)),
+        )
+
+    def _check(self, data: object) -> Check:
+        key = repr(data)
+        known = self._checks.get(key)
+        if known is None:
+            given = cast("dict[str, object]", data or {})
+            known = self._checks[key] = Check(
+                interval=seconds(cast("str", given.get("interval", "12h"))),
+                retries=cast("int", given.get("retries", 3)),
+                retry_delay=seconds(cast("str", given.get("retry_delay", "5m"))),
+            )
+        return known
+
+    def _check_jumps(self) -> None:
+        """Refuse jump hosts that do not exist, and ways that lead back to where they began."""
+        for name, server in self.servers.items():
+            if server.ssh.jump is None or server.carrier is not Carrier.SSH:
+                continue
+            place = self.blocks[name].where("ssh", "jump", value=True)
+            seen = [name]
+            following: str | None = server.ssh.jump
+            while following is not None:
+                if following in seen:
+                    way = " > ".join([*seen, following])
+                    self._wishes.findings.error(
+                        "jump-cycle",
+                        f"cannot reach {name}: its jump hosts go in a circle: {way}",
+                        place,
+                    )
+                    break
+                if following not in self.servers:
+                    if len(seen) == 1 and self._wishes.all_servers_known:
+                        self._wishes.findings.error(
+                            "unknown-server",
+                            f"cannot find the server {following}",
+                            place,
+                            among(following, self.servers, what="server"),
+                        )
+                    break
+                seen.append(following)
+                following = self.servers[following].ssh.jump
+
+
+def plain(value: object) -> str:
+    """Write a label or an environment value as text: true and false as YAML spells them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

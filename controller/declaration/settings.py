@@ -1,0 +1,46 @@
+"""`settings` of ctl.yaml and the defaults they hold for each kind; called by `loader`."""
+
+from typing import cast
+
+from controller.declaration.block import Block
+from controller.declaration.explain import explain
+from controller.declaration.marks import Marks
+from controller.declaration.schema import KINDS, checker
+from controller.declaration.wishes import Wishes
+from controller.model.declaration import Settings
+
+
+def build_settings(wishes: Wishes) -> Settings:
+    """Build the settings and hand the defaults to the rules."""
+    block = wishes.settings
+    if block is None:
+        return Settings()
+    for kind, data in cast("dict[str, dict[str, object]]", block.data.get("defaults", {})).items():
+        _take_defaults(wishes, block, kind, data)
+    known_hosts = cast("str", block.data.get("known_hosts", Settings().known_hosts))
+    return Settings(
+        name=cast("str", block.data.get("name", Settings().name)), known_hosts=known_hosts
+    )
+
+
+def _take_defaults(wishes: Wishes, block: Block, kind: str, data: dict[str, object]) -> None:
+    marks: Marks = block.unpacked()
+    for path in ("defaults", kind):
+        written = (
+            block.own if path == "defaults" else cast("dict[str, object]", block.own["defaults"])
+        )
+        marks = cast("list[Marks]", marks)[2 + 2 * list(written).index(path)]
+    inner = Block(
+        kind=kind,
+        name="defaults",
+        file=block.file,
+        at=cast("list[int]", block.unpacked())[0],
+        data=data,
+        marks=marks,
+    )
+    if not checker(KINDS[kind]).is_valid({"": data}):
+        findings = list(explain(KINDS[kind], data, inner.locate))
+        wishes.findings.extend(findings)
+        if findings:
+            return
+    wishes.defaults[kind] = inner

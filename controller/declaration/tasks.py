@@ -1,0 +1,84 @@
+"""Tasks with their parameters and steps; called by `loader`."""
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+from controller.declaration.block import Block
+from controller.declaration.params import declared
+from controller.declaration.quantities import seconds
+from controller.declaration.steps import Steps, build_result, environment, reserved
+from controller.declaration.wishes import Wishes
+from controller.model.diagnostic import Place
+from controller.model.task import Result, Task
+
+LARGEST_SCRIPT: Final = 1 << 20
+NAMED: Final = ("params", "env", "secrets")
+
+
+def read_scripts(wishes: Wishes) -> dict[str, bytes]:
+    """Read every script that a task names and that exists, once."""
+    wanted: set[str] = set()
+    for block in wishes.of("tasks").values():
+        steps = cast("dict[str, dict[str, object]]", block.data.get("steps", {}))
+        for path, body in (((), block.data), *((("steps", name), steps[name]) for name in steps)):
+            script = cast("str | None", body.get("script"))
+            entry = wishes.tree.entries.get(script or "")
+            if entry is None:
+                continue
+            if entry.size > LARGEST_SCRIPT:
+                wishes.findings.error(
+                    "file-too-large",
+                    f"cannot deliver {entry.path}: {entry.size} bytes, at most {LARGEST_SCRIPT}",
+                    block.where(*path, "script", value=True),
+                )
+            else:
+                wanted.add(entry.path)
+    return dict(wishes.tree.read(sorted(wanted)))
+
+
+def build_tasks(wishes: Wishes, scripts: Mapping[str, bytes]) -> dict[str, Task]:
+    """Build every task in order of name."""
+    blocks = wishes.of("tasks")
+    return {name: _task(wishes, blocks[name], scripts) for name in sorted(blocks)}
+
+
+def _task(wishes: Wishes, block: Block, scripts: Mapping[str, bytes]) -> Task:
+    wishes.complete(block)
+    data = block.data
+    builder = Steps(wishes, block, scripts)
+    steps = builder.build()
+    secrets = cast("dict[str, str]", data.get("secrets", {}))
+    env = environment(wishes, block, ("env",), data.get("env"))
+    for name, secret in secrets.items():
+        wishes.refer("secrets", secret, block.where("secrets", name, value=True))
+        reserved(wishes, block, ("secrets", name), name)
+        if name in env:
+            wishes.findings.error(
+                "set-twice",
+                f"cannot set {name} both by env and by secrets",
+                block.where("secrets", name),
+            )
+    result = build_result(wishes, block, ("result",), data.get("result"))
+    return Task(
+        name=block.name,
+        title=cast("str | None", data.get("title", builder.headers.get("title"))),
+        params=declared(wishes, block),
+        env=env,
+        secrets=secrets,
+        user=cast("str | None", data.get("user")),
+        workdir=cast("str | None", data.get("workdir")),
+        timeout=seconds(cast("str", data.get("timeout", "24h"))),
+        check=cast("str | None", data.get("check")),
+        steps=steps,
+        result=result or (steps[-1].result if steps else None) or Result(),
+        places=_places(block),
+    )
+
+
+def _places(block: Block) -> dict[str, Place]:
+    places = {"": block.place}
+    for key, value in block.data.items():
+        places[key] = block.where(key)
+        if key in NAMED and isinstance(value, dict):
+            places |= {f"{key}.{name}": block.where(key, name) for name in value}
+    return places
