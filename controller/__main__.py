@@ -1,0 +1,20 @@
+"""The entry point of `ctl`; answers `--version` before anything heavy is imported."""
+
+import sys
+
+from controller import __version__
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"ctl {__version__}")  # noqa: T201
+        return
+    from controller.cli.app import run
+    from controller.cli.process import surroundings
+
+    sys.exit(run(sys.argv[1:], surroundings()))
+
+
+if __name__ == "__main__":
+    main()

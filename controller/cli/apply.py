@@ -1,0 +1,138 @@
+"""`ctl apply`: do what the plan says, or exactly what a saved plan says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.context import Format, Invocation
+from controller.cli.dates import read_duration
+from controller.cli.exitcodes import ExitCode, of_report
+from controller.cli.options import command
+from controller.cli.plan import Limit, Targets
+from controller.cli.views.documents import to_json, to_jsonl, to_yaml
+from controller.cli.views.job import job_document
+from controller.cli.views.plan import PlanScene, plan_text
+from controller.cli.views.progress import listen
+from controller.cli.views.report import report_document, report_text
+from controller.cli.views.words import count
+from controller.errors import UsageError
+from controller.model.plan import Plan
+from controller.reconcile.requests import ApplyOutcome, ApplyRequest, Confirm
+
+app = typer.Typer()
+
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="DURATION", help="Stop waiting then (exit 6); work goes on."),
+]
+Parallel = Annotated[
+    int, typer.Option("--parallel", min=1, max=1000, metavar="N", help="So many servers at once.")
+]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="--no-wait needs --controller (not supported yet).")
+]
+
+
+@command(app, "apply", formats=(Format.TABLE, Format.JSON, Format.JSONL, Format.YAML))
+async def apply(
+    ctl: Invocation,
+    *,
+    planfile: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PLANFILE]", help="A plan saved by ctl plan --out; nothing is asked."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    limit: Limit = None,
+    target: Targets = None,
+    heal: Annotated[
+        bool, typer.Option("--heal", help="Repair drift that targets only report, too.")
+    ] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Apply declarations that are not committed.")
+    ] = False,
+    wait: Wait = True,
+    timeout: Timeout = None,  # noqa: ASYNC109  # the word people type
+    parallel: Parallel = 50,
+    resume: Annotated[str | None, typer.Option("--resume", hidden=True)] = None,
+    override: Annotated[str | None, typer.Option("--override", hidden=True)] = None,
+    reason: Annotated[str | None, typer.Option("--reason", hidden=True)] = None,
+    failed_only: Annotated[bool, typer.Option("--failed-only", hidden=True)] = False,
+) -> int:
+    """Do what the plan says; ask before, unless -y is given or a saved plan is applied.
+
+    Refuses declarations that are not committed (exit 4). Ctrl-C stops the waiting; what has been started on
+    servers goes on, and the next apply settles it first.
+    """
+    _refuse_later(resume=resume, override=override, reason=reason, failed_only=failed_only)
+    if not wait:
+        raise UsageError("--no-wait needs --controller", hint="which step is next is decided here")
+    if planfile is not None and (limit or target or heal or allow_dirty):
+        raise UsageError(
+            "a saved plan is applied as it is", hint="leave out -l, --target, --heal, --allow-dirty"
+        )
+    request = ApplyRequest(
+        planfile=None if planfile is None else ctl.surroundings.cwd / planfile,
+        limit=limit,
+        targets=tuple(target or ()),
+        heal=heal,
+        allow_dirty=allow_dirty,
+        timeout=None if timeout is None else read_duration(timeout, flag="--timeout"),
+        parallel=parallel,
+        confirm=_confirmer(ctl, asking=not yes and planfile is None),
+    )
+    wishes = ctl.wishes
+    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+        async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
+            outcome = await controller.apply(request)
+    return tell(ctl, outcome)
+
+
+def _refuse_later(**flags: object) -> None:
+    for name, value in flags.items():
+        if value:
+            raise UsageError(f"--{name.replace('_', '-')} is not supported yet")
+
+
+def _confirmer(ctl: Invocation, *, asking: bool) -> Confirm:
+    def confirm(plan: Plan) -> bool:
+        if not ctl.document:
+            ctl.print(_plan(ctl, plan))
+        elif asking:
+            ctl.terminal.note(_plan(ctl, plan))
+        if not asking:
+            return True
+        servers = len({change.server for change in plan.changes if change.runs})
+        return ctl.confirm(f"Apply to {count(servers, 'server')}?", flag="-y")
+
+    return confirm
+
+
+def _plan(ctl: Invocation, plan: Plan) -> str:
+    style = ctl.terminal.err_style if ctl.document else ctl.terminal.style
+    return plan_text(plan, PlanScene(now=ctl.surroundings.clock.now(), style=style))
+
+
+def tell(ctl: Invocation, outcome: ApplyOutcome) -> int:
+    """Show how an apply went and choose its exit code."""
+    report = outcome.report
+    match ctl.format:
+        case Format.JSON:
+            ctl.print(to_json(report_document(report)))
+        case Format.YAML:
+            ctl.print(to_yaml(report_document(report)))
+        case Format.JSONL:
+            ctl.print(to_jsonl(job_document(job) for job in report.jobs))
+        case _ if outcome.declined:
+            ctl.print("Nothing was touched.")
+        case _ if report.run is None and not report.forgotten:
+            ctl.print(_plan(ctl, outcome.plan))
+        case _:
+            ctl.print(report_text(report, ctl.terminal.style))
+    if outcome.declined:
+        return ExitCode.REFUSED
+    failed = next((job for job in report.jobs if job.state.ended and job.exit_code), None)
+    ctl.next(f"ctl jobs logs {failed.id}" if failed else "ctl status")
+    return of_report(report)

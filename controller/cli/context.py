@@ -1,0 +1,192 @@
+"""The invocation: everything one command line settled before its verb begins.
+
+Made by `options.command`, handed to every command as its first argument.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from controller.cli.errors import QuestionError
+from controller.cli.port import Controller
+from controller.cli.terminal import Terminal
+from controller.clock import Clock
+from controller.errors import UsageError
+from controller.reconcile.requests import Listener
+from controller.settings import Color, Settings
+
+
+class Format(StrEnum):
+    """What `-o` takes; each verb has some of them."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+    JSONL = "jsonl"
+    MD = "md"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The global options as typed; None where nothing was typed, so that nearer places win."""
+
+    directory: Path | None = None
+    state: str | None = None
+    controller: str | None = None
+    format: Format | None = None
+    color: Color | None = None
+    no_input: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    debug: bool = False
+
+    def flags(self) -> Mapping[str, object]:
+        """Give what was typed by the names of the settings; what was not typed is None."""
+        return {
+            "directory": self.directory,
+            "state": self.state,
+            "controller": self.controller,
+            "color": self.color,
+            "no_input": self.no_input or None,
+            "debug": self.debug or None,
+        }
+
+    def over(self, other: "Wishes") -> "Wishes":
+        """Lay these over those that stood before the verb."""
+        return Wishes(
+            directory=self.directory or other.directory,
+            state=self.state or other.state,
+            controller=self.controller or other.controller,
+            format=self.format or other.format,
+            color=self.color or other.color,
+            no_input=self.no_input or other.no_input,
+            quiet=self.quiet or other.quiet,
+            verbose=max(self.verbose, other.verbose),
+            debug=self.debug or other.debug,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """What a command asks of whoever opens a controller; `write` takes the lock of the state."""
+
+    directory: Path | None
+    state: str | None
+    actor: str
+    write: bool = False
+    parallel: int = 50
+    listener: Listener
+
+
+class Opener(Protocol):
+    """Opens a controller on a config repository and a state."""
+
+    def __call__(self, request: OpenRequest, /) -> AbstractAsyncContextManager[Controller]:
+        """Open it; leaving the context closes it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process brings along: streams, environment, working directory, time, and the way to a controller."""
+
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    environment: Mapping[str, str]
+    cwd: Path
+    clock: Clock
+    open: Opener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One command line at work."""
+
+    verb: str
+    wishes: Wishes
+    settings: Settings
+    surroundings: Surroundings
+    terminal: Terminal
+    format: Format
+
+    @property
+    def document(self) -> bool:
+        """Whether a program reads the results."""
+        return self.format not in {Format.TABLE, Format.WIDE}
+
+    @property
+    def directory(self) -> Path:
+        """The folder to look for the config repository in and above."""
+        return self.surroundings.cwd / (self.settings.where.directory or "")
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question can be asked."""
+        return self.terminal.asks and not self.settings.speech.no_input
+
+    def print(self, text: str) -> None:
+        """Write results to stdout."""
+        self.terminal.print(text)
+
+    def note(self, text: str) -> None:
+        """Write something to stderr that `-q` silences."""
+        if not self.wishes.quiet:
+            self.terminal.note(text)
+
+    def next(self, *commands: str) -> None:
+        """Tell the exact next command, at most two, on stderr; `CTL_HINTS=0` silences."""
+        if self.document or not self.settings.speech.hints:
+            return
+        for command in commands[:2]:
+            self.note(f"next: {command}")
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask a person; only the word yes is a yes.
+
+        Args:
+            question: what is asked, without the list of answers.
+            flag: the flag that answers it, for the message where nobody can be asked.
+
+        Raises:
+            QuestionError: nobody can be asked here.
+        """
+        if not self.asks:
+            raise QuestionError(
+                f"cannot ask here: {question}",
+                hint=f"say it with {flag}, or run this on a terminal",
+            )
+        self.terminal.err.write(f"{question} Only 'yes' is accepted: ")
+        self.terminal.err.flush()
+        return self.surroundings.stdin.readline().strip() == "yes"
+
+    def open(
+        self, *, write: bool = False, parallel: int = 50, listener: Listener | None = None
+    ) -> AbstractAsyncContextManager[Controller]:
+        """Open the controller this command line speaks of; `write` takes the lock of the state."""
+        if self.settings.where.controller or self.settings.where.context:
+            raise UsageError(
+                "--controller is not supported yet",
+                hint="leave out --controller, CTL_CONTROLLER and CTL_CONTEXT: the work is then done here",
+            )
+        return self.surroundings.open(
+            OpenRequest(
+                directory=self.settings.where.directory,
+                state=self.settings.where.state,
+                actor=self.settings.person.actor,
+                write=write,
+                parallel=parallel,
+                listener=listener or _unheard,
+            )
+        )
+
+
+def _unheard(_progress: object) -> None:
+    """Take progress nobody wants to see."""

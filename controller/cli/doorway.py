@@ -1,0 +1,22 @@
+"""The way to a controller: the only place of `cli` that loads the composition root, and only when a verb needs it."""
+
+from contextlib import AbstractAsyncContextManager
+
+from controller.cli.context import OpenRequest
+from controller.cli.port import Controller
+
+
+def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
+    """Open a controller on this machine."""
+    from controller import service
+
+    return service.open(
+        service.Options(
+            directory=request.directory,
+            state=request.state,
+            actor=request.actor,
+            write=request.write,
+            parallel=request.parallel,
+            progress=request.listener,
+        )
+    )

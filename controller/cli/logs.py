@@ -1,0 +1,111 @@
+"""`ctl logs`: the activity and connectivity logs, and the check of their chain.
+
+Reads the files itself, without a controller: they can be read while everything else is broken.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from controller.cli.context import Format, Invocation
+from controller.cli.dates import read_since
+from controller.cli.exitcodes import ExitCode
+from controller.cli.options import command
+from controller.cli.views.documents import to_json, to_jsonl
+from controller.cli.views.logs import entry_document, entry_text, findings_document, findings_text
+from controller.errors import UsageError
+from controller.journal.line import Line
+from controller.journal.log import Log, Name
+from controller.journal.verify import Finding
+from controller.source.config import find
+
+app = typer.Typer()
+
+FORMATS: Final = (Format.TABLE, Format.JSON, Format.JSONL)
+NAMES: Final[tuple[Name, ...]] = ("activity", "connectivity")
+
+Number = Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="So many lines.")]
+Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="From 2h ago, or from 2026-01-31.")
+]
+
+
+def folder(ctl: Invocation) -> Path:
+    """Find where the logs of this state lie.
+
+    Raises:
+        NotFoundError: there is no config repository here.
+        UsageError: the state is a database, whose logs lie elsewhere.
+    """
+    state = ctl.settings.where.state
+    if state is None:
+        return find(ctl.directory) / ".ctl" / "logs"
+    if "://" in state:
+        raise UsageError("logs of a state in a database are not supported yet")
+    return ctl.surroundings.cwd / Path(state).expanduser() / "logs"
+
+
+@command(app, "activity", verb="logs activity", formats=FORMATS)
+async def activity(
+    ctl: Invocation, *, number: Number = 10, follow: Follow = False, since: Since = None
+) -> int:
+    """Show who changed what, newest last."""
+    return await _show(ctl, "activity", number, since, follow=follow)
+
+
+@command(app, "connectivity", verb="logs connectivity", formats=FORMATS)
+async def connectivity(
+    ctl: Invocation, *, number: Number = 10, follow: Follow = False, since: Since = None
+) -> int:
+    """Show which server was reachable when, and why not, newest last."""
+    return await _show(ctl, "connectivity", number, since, follow=follow)
+
+
+async def _show(
+    ctl: Invocation, name: Name, number: int, since: str | None, *, follow: bool
+) -> int:
+    clock = ctl.surroundings.clock
+    log = Log(folder(ctl), name, clock=clock)
+    if since is None:
+        lines = log.tail(number)
+    else:
+        lines = log.since(read_since(since, clock.now(), flag="--since"))
+    if ctl.format is Format.JSON and follow:
+        raise UsageError("-f gives one document a line", hint="use -o jsonl")
+    _print(ctl, lines)
+    if follow:
+        async for line in log.follow(after=lines[-1].seq if lines else None):
+            _print(ctl, (line,))
+    return ExitCode.DONE
+
+
+def _print(ctl: Invocation, lines: Sequence[Line]) -> None:
+    match ctl.format:
+        case Format.JSON:
+            ctl.print(to_json([entry_document(line) for line in lines]))
+        case Format.JSONL:
+            ctl.print(to_jsonl(entry_document(line) for line in lines))
+        case _:
+            ctl.print("\n".join(entry_text(line, ctl.terminal.style) for line in lines))
+
+
+@command(app, "verify", verb="logs verify", formats=(Format.TABLE, Format.JSON))
+def verify(ctl: Invocation) -> int:
+    """Check the hash chain of both logs: that no line was altered, removed or put in later.
+
+    Exit 1 when it does not hold.
+    """
+    place = folder(ctl)
+    logs = [Log(place, name, clock=ctl.surroundings.clock) for name in NAMES]
+    checked: dict[str, tuple[Finding, ...]] = {
+        name: log.verify() if place.is_dir() else () for name, log in zip(NAMES, logs, strict=True)
+    }
+    if ctl.format is Format.JSON:
+        ctl.print(to_json(findings_document(checked)))
+    else:
+        ctl.print(findings_text(checked, ctl.terminal.style))
+    broken = any(finding.broken for found in checked.values() for finding in found)
+    return ExitCode.ERROR if broken else ExitCode.DONE

@@ -1,0 +1,150 @@
+"""`ctl plan`: what would happen, and why."""
+
+import shlex
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.context import Format, Invocation
+from controller.cli.dates import read_duration
+from controller.cli.exitcodes import of_plan
+from controller.cli.options import command
+from controller.cli.port import Controller
+from controller.cli.views.documents import to_json, to_jsonl, to_yaml
+from controller.cli.views.plan import PlanScene, expiry, is_drift, plan_text
+from controller.cli.views.plan_document import plan_document, plan_events
+from controller.cli.views.plan_markdown import plan_markdown
+from controller.cli.views.progress import listen
+from controller.errors import RefusedError, UsageError
+from controller.model.plan import Plan
+from controller.reconcile.requests import PlanRequest
+
+app = typer.Typer()
+
+Limit = Annotated[
+    str | None,
+    typer.Option("-l", "--limit", metavar="SELECTOR", help="Only these servers."),
+]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", metavar="NAME", help="Only this target; repeatable.")
+]
+FORMATS = (Format.TABLE, Format.WIDE, Format.JSON, Format.JSONL, Format.YAML, Format.MD)
+
+
+@command(app, "plan", formats=FORMATS)
+async def plan(
+    ctl: Invocation,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="REV", help="The declarations of a commit; opens no server."),
+    ] = None,
+    between: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--between", metavar="A B", help="What changes from commit A to B; opens no server."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for ctl apply FILE.")
+    ] = None,
+    expires: Annotated[
+        str,
+        typer.Option("--expires", metavar="DURATION", help="How long a saved plan may be applied."),
+    ] = "24h",
+    refresh: Annotated[
+        bool,
+        typer.Option("--refresh/--no-refresh", help="Open the servers, or use what was last seen."),
+    ] = True,
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 for changes, 3 for drift only, 4 for blocked or unknown.",
+        ),
+    ] = False,
+    limit: Limit = None,
+    target: Targets = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Do not fold; list pairs in sync, too.")
+    ] = False,
+) -> int:
+    """Show what would happen and why: every line with its file, line, commit and author.
+
+    Changes nothing. Reads markers and runs each check on the servers, unless --no-refresh.
+    """
+    if at and between:
+        raise UsageError("--at and --between exclude each other", hint="ctl plan --help")
+    if out and between:
+        raise UsageError("a plan between two commits cannot be saved", hint="leave out --out")
+    lifetime = timedelta(seconds=read_duration(expires, flag="--expires"))
+    request = PlanRequest(
+        at=at,
+        between=between,
+        refresh=refresh and not (at or between),
+        limit=limit,
+        targets=tuple(target or ()),
+        full=full,
+    )
+    wishes = ctl.wishes
+    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+        async with ctl.open(listener=listener) as controller:
+            answer = await controller.plan(request)
+            if out is not None:
+                answer = await _save(controller, answer, ctl.surroundings.cwd / out, lifetime)
+            state = controller.state
+    ctl.print(render(ctl, answer, state=state, full=full))
+    _next(ctl, request, answer, out)
+    return of_plan(answer.summary, detailed=detailed_exitcode)
+
+
+async def _save(controller: Controller, plan: Plan, path: Path, lifetime: timedelta) -> Plan:
+    if plan.dirty:
+        raise RefusedError(
+            "a plan of uncommitted declarations cannot be saved", hint="git commit, then plan again"
+        )
+    return await controller.save_plan(plan, path, expires=lifetime)
+
+
+def render(ctl: Invocation, plan: Plan, *, state: str, full: bool = False) -> str:
+    """Show a plan in the format of the invocation."""
+    now = ctl.surroundings.clock.now()
+    match ctl.format:
+        case Format.JSON:
+            return to_json(plan_document(plan, state=state))
+        case Format.JSONL:
+            return to_jsonl(plan_events(plan, state=state))
+        case Format.YAML:
+            return to_yaml(plan_document(plan, state=state))
+        case Format.MD:
+            return plan_markdown(plan, now)
+        case _:
+            scene = PlanScene(now=now, style=ctl.terminal.style, state=state, full=full)
+            return plan_text(plan, scene)
+
+
+def _next(ctl: Invocation, request: PlanRequest, plan: Plan, out: Path | None) -> None:
+    if out is not None:
+        ctl.note(f"saved to {out}; {expiry(plan)}")
+        ctl.next(f"ctl apply {shlex.quote(str(out))}")
+        return
+    if request.at or request.between:
+        return
+    filters = _filters(request)
+    blocked = next((c for c in plan.changes if c.blocked_by is not None), None)
+    if any(change.runs for change in plan.changes):
+        commit = ("git commit -a",) if plan.dirty else ()
+        ctl.next(*commit, f"ctl apply{filters}")
+    elif any(is_drift(change) for change in plan.changes):
+        ctl.next(f"ctl apply --heal{filters}")
+    elif blocked is not None:
+        clear = blocked.blocked_by.clear if blocked.blocked_by else None
+        ctl.next(clear or f"ctl why {shlex.quote(blocked.target)} {shlex.quote(blocked.server)}")
+
+
+def _filters(request: PlanRequest) -> str:
+    words = [f" -l {shlex.quote(request.limit)}"] if request.limit else []
+    words += [f" --target {shlex.quote(name)}" for name in request.targets]
+    return "".join(words)

@@ -1,0 +1,157 @@
+"""What commands need of a controller: the port that `service.open` gives.
+
+Commands call it; the facade in `reconcile` satisfies it. Every method may raise `ControllerError`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from controller.model.declaration import Declaration
+from controller.model.ids import JobId, RunId
+from controller.model.job import Job, JobBody, State
+from controller.model.plan import Plan
+from controller.planning.gates import GateResult
+from controller.reconcile.requests import (
+    ApplyOutcome,
+    ApplyRequest,
+    Finding,
+    KeyOffer,
+    LogChunk,
+    PlanRequest,
+    RepoCheck,
+    RunReport,
+    RunRequest,
+    ServerCheck,
+    Sightings,
+    StatusReport,
+    Validated,
+)
+
+
+class JobsPort(Protocol):
+    """Jobs of the state."""
+
+    async def find(self, prefix: str) -> Job:
+        """Find one job by a unique prefix of its id, or "@last"."""
+        ...
+
+    async def body(self, job: JobId) -> JobBody:
+        """Read what a job was recorded with."""
+        ...
+
+    async def list(
+        self,
+        *,
+        run: RunId | None = None,
+        target: str | None = None,
+        server: str | None = None,
+        limit: int = 50,
+    ) -> tuple[Job, ...]:
+        """List jobs, newest first."""
+        ...
+
+    def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
+        """Give stored output in order; with `follow` until the job has ended."""
+        ...
+
+    async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
+        """Run a job's work again."""
+        ...
+
+    async def stop(self, job: JobId, *, grace: float = 10.0) -> Job:
+        """Stop a job and wait until nothing of it is left."""
+        ...
+
+    async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
+        """Decide how a lost job ended."""
+        ...
+
+    async def artifacts(self, job: JobId) -> Mapping[str, int]:
+        """List the artifacts of a job with their sizes."""
+        ...
+
+    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Path, ...]:
+        """Fetch artifacts into a folder."""
+        ...
+
+
+class Controller(Protocol):
+    """A controller at work on one config repository and one state."""
+
+    @property
+    def state(self) -> str:
+        """Name the state, for people: its folder or its URL without the password."""
+        ...
+
+    @property
+    def jobs(self) -> JobsPort:
+        """Jobs of the state."""
+        ...
+
+    async def validate(self, paths: Sequence[str] = ()) -> Validated:
+        """Read the work tree and say everything that is wrong in `paths` (empty: everywhere)."""
+        ...
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Work out what would happen."""
+        ...
+
+    async def save_plan(self, plan: Plan, path: Path, *, expires: timedelta) -> Plan:
+        """Write a plan that `apply` takes, and give it back with its time of expiry."""
+        ...
+
+    async def apply(self, request: ApplyRequest) -> ApplyOutcome:
+        """Carry out a plan."""
+        ...
+
+    async def status(self) -> StatusReport:
+        """Say how wanted and applied compare, without opening a server."""
+        ...
+
+    async def declared(self) -> Declaration:
+        """Give the declarations of the work tree.
+
+        Raises:
+            DeclarationError: they are not valid.
+        """
+        ...
+
+    async def observed(self) -> Sightings:
+        """Give everything last seen."""
+        ...
+
+    async def why(self, target: str, server: str) -> tuple[GateResult, ...]:
+        """Ask every gate of a pair, in order."""
+        ...
+
+    async def run(self, request: RunRequest) -> RunReport:
+        """Run a task or a target now."""
+        ...
+
+    async def check_server(self, name: str) -> ServerCheck:
+        """Reach a server now and run `uptime` there."""
+        ...
+
+    async def check_repo(
+        self, name: str, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> RepoCheck:
+        """Fetch a repo now, then clean its cache."""
+        ...
+
+    async def trust(self, names: Sequence[str]) -> tuple[KeyOffer, ...]:
+        """Ask servers and git hosts for their keys; nothing is trusted by that."""
+        ...
+
+    async def accept(self, offers: Sequence[KeyOffer]) -> str:
+        """Pin these keys; give the path of the file they were added to."""
+        ...
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """Check what a controller needs."""
+        ...
+
+
+Opened = AbstractAsyncContextManager[Controller]

@@ -1,0 +1,70 @@
+"""Every verb, in the order of the help, with the module that holds it.
+
+`app` imports only the module of the verb that was typed; completion reads the names without importing any.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb: its module below `controller.cli`, and whether it is a group of further verbs."""
+
+    module: str
+    help: str
+    group: tuple[str, ...] = ()
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "init": Verb(module="init", help="Scaffold a config repository that works at once."),
+    "validate": Verb(module="validate", help="Say everything that is wrong, all at once."),
+    "plan": Verb(module="plan", help="Show what would happen, and why."),
+    "apply": Verb(module="apply", help="Do what the plan says."),
+    "status": Verb(module="status", help="One screen: wanted, applied, problems."),
+    "why": Verb(module="why", help="Ask every gate of a target on a server."),
+    "get": Verb(module="get", help="Show what is declared and what was observed."),
+    "run": Verb(module="run", help="Run a task or a target now."),
+    "check": Verb(module="check", help="Look at a server or a repo now.", group=("server", "repo")),
+    "trust": Verb(module="trust", help="Show host keys and pin them after a yes."),
+    "jobs": Verb(
+        module="jobs",
+        help="What ran, and what it said.",
+        group=("list", "show", "logs", "retry", "stop", "resolve", "artifacts"),
+    ),
+    "logs": Verb(
+        module="logs",
+        help="The activity and connectivity logs.",
+        group=("activity", "connectivity", "verify"),
+    ),
+    "inventory": Verb(module="inventory", help="The JSON Ansible reads from an inventory script."),
+    "import": Verb(
+        module="imports", help="Turn what you have into YAML.", group=("ansible", "ssh-config")
+    ),
+    "explain": Verb(module="explain", help="Explain a kind, or one of its keys."),
+    "schema": Verb(module="schema", help="Print a JSON Schema."),
+    "doctor": Verb(module="doctor", help="Check what a controller needs."),
+    "completion": Verb(module="completion", help="Print a completion script."),
+    "help": Verb(module="help", help="Explain a verb, or the exit codes."),
+    "version": Verb(module="version", help="Print the version."),
+}
+
+LATER: Final = (
+    "agent",
+    "approve",
+    "drift",
+    "history",
+    "inspect",
+    "mcp",
+    "pki",
+    "pool",
+    "resume",
+    "rollback",
+    "secret",
+    "serve",
+    "suspend",
+    "tasks",
+    "token",
+    "top",
+)
+"""Verbs that are known and refused: not supported yet."""

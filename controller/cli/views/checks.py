@@ -1,0 +1,64 @@
+"""Checks for people: a server, a repo, the findings of `ctl doctor`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from controller.cli.dates import age, span
+from controller.cli.views.style import Style, Symbol
+from controller.cli.views.words import count, line, listing, short, size
+from controller.reconcile.requests import Finding, RepoCheck, ServerCheck, Verdict
+
+_MARKS: Final = {
+    Verdict.GOOD: Symbol.GOOD,
+    Verdict.WARN: Symbol.BLOCKED,
+    Verdict.BAD: Symbol.BAD,
+}
+
+
+def server_text(check: ServerCheck, style: Style) -> str:
+    """Say whether a server was reached, and what `uptime` said."""
+    seen = check.seen
+    if not seen.reached:
+        cause = f" ({seen.cause})" if seen.cause else ""
+        return (
+            f"{style.mark(Symbol.BAD)} {line(seen.server)} not reached{cause}: {line(seen.message)}"
+        )
+    good = check.exit_code == 0
+    login = f" as {line(seen.login)}" if seen.login else ""
+    root = " with root" if seen.root else ""
+    mark = style.mark(Symbol.GOOD if good else Symbol.BAD)
+    code = "" if good else f" (uptime: exit {check.exit_code})"
+    head = f"{mark} {line(seen.server)} reached{login}{root} in {span(check.took)}{code}"
+    return "\n".join([head, *(f"    {line(row)}" for row in check.output.splitlines())])
+
+
+def repo_text(check: RepoCheck, style: Style, now: datetime) -> str:
+    """Say what a repo holds now and what was fetched."""
+    seen = check.seen
+    if seen.error is not None:
+        mark = style.mark(Symbol.BAD)
+        return f"{mark} {line(seen.repo)} ({seen.error_code or 'error'}): {line(seen.error)}"
+    news = count(check.new_commits, "new commit") if check.new_commits else "nothing new"
+    date = f", {age(seen.committed_at, now)}" if seen.committed_at else ""
+    by = f" by {line(check.author)}" if check.author else ""
+    lines = [
+        f"{style.mark(Symbol.GOOD)} {line(seen.repo)} {line(seen.url)}: {news}",
+        f"    {line(seen.branch)} is at {short(seen.accepted)}{date}{by}: {line(check.subject)}",
+        f"    branches: {listing(sorted(check.branches)) or 'none'}",
+    ]
+    if check.signer:
+        lines.append(f"    signed by {line(check.signer)}")
+    lines.append(f"    cache cleaned: {size(check.freed)} freed")
+    return "\n".join(lines)
+
+
+def findings_text(findings: Sequence[Finding], style: Style) -> str:
+    """Show numbered checks with their remedies."""
+    lines = []
+    for number, finding in enumerate(findings, start=1):
+        mark = style.mark(_MARKS[finding.verdict])
+        lines.append(f"{number:>2} {mark} {line(finding.name)}: {line(finding.message)}")
+        if finding.remedy and finding.verdict is not Verdict.GOOD:
+            lines.append(f"     {line(finding.remedy)}")
+    return "\n".join(lines)

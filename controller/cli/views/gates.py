@@ -1,0 +1,42 @@
+"""The gates of a pair for people: in order, the first that says no, and how to clear it."""
+
+from collections.abc import Sequence
+
+from controller.cli.views.documents import FORMAT_VERSION, plain
+from controller.cli.views.style import Style, Symbol
+from controller.cli.views.words import line
+from controller.planning.gates import GateResult
+
+
+def gates_text(target: str, server: str, results: Sequence[GateResult], style: Style) -> str:
+    """Show every gate, then the verdict."""
+    lines = [f"{line(target)} on {line(server)}"]
+    lines += [_line(result, style) for result in results]
+    blocker = next((r for r in results if r.passed is False), None)
+    if blocker is None:
+        lines.append("Nothing holds it back.")
+    else:
+        lines.append(f"Held back by {blocker.gate}: {line(blocker.message)}")
+        if blocker.clear:
+            lines.append(f"Clear it with: {line(blocker.clear)}")
+    return "\n".join(lines)
+
+
+def _line(result: GateResult, style: Style) -> str:
+    marks = {True: Symbol.GOOD, False: Symbol.BAD}
+    mark = style.plain(Symbol.DOT) if result.passed is None else style.mark(marks[result.passed])
+    said = line(result.message) if result.passed is not None else "not asked"
+    return f"  {mark} {result.gate}: {said or 'passes'}"
+
+
+def gates_document(target: str, server: str, results: Sequence[GateResult]) -> dict[str, object]:
+    """Give the gates as a document."""
+    blocker = next((r for r in results if r.passed is False), None)
+    return {
+        "format_version": FORMAT_VERSION,
+        "target": target,
+        "server": server,
+        "blocked_by": None if blocker is None else blocker.gate.value,
+        "clear": None if blocker is None else blocker.clear,
+        "gates": plain(tuple(results)),
+    }

@@ -1,0 +1,107 @@
+"""Jobs for people and programs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.cli.dates import age, iso, moment, span
+from controller.cli.views.documents import plain
+from controller.cli.views.style import Ink, Style
+from controller.cli.views.tables import table
+from controller.cli.views.words import line, short, size
+from controller.model.job import Attempt, Job, StepRun
+
+
+def job_document(job: Job) -> dict[str, object]:
+    """Give a job as a document."""
+    return {
+        "id": job.id,
+        "run": job.run,
+        "target": job.target,
+        "task": job.task,
+        "server": job.server,
+        "state": job.state.value,
+        "trigger": job.trigger.value,
+        "cause": job.cause,
+        "reason": job.reason,
+        "exit_code": job.exit_code,
+        "commit": job.commit,
+        "config_commit": job.config_commit,
+        "branch": job.branch,
+        "previous_commit": job.previous_commit,
+        "digest": job.digest,
+        "created_at": iso(job.created_at),
+        "started_at": iso(job.started_at),
+        "finished_at": iso(job.finished_at),
+        "stop_requested": job.stop_requested,
+        "steps": [_step(step) for step in job.steps],
+    }
+
+
+def _step(step: StepRun) -> dict[str, object]:
+    return {
+        "name": step.name,
+        "state": step.state.value,
+        "exit_code": step.exit_code,
+        "reason": step.reason,
+        "outputs": plain(step.outputs),
+        "attempts": plain(step.attempts),
+    }
+
+
+def jobs_table(jobs: Sequence[Job], style: Style, now: datetime, *, width: int | None) -> str:
+    """List jobs, one a line."""
+    heads = ("ID", "TARGET", "TASK", "SERVER", "STATE", "COMMIT", "TOOK", "CREATED", "REASON")
+    rows = [
+        (
+            job.id,
+            job.target or "-",
+            job.task,
+            job.server,
+            job.state.value,
+            short(job.commit),
+            _took(job, now),
+            age(job.created_at, now),
+            job.reason or job.cause or "-",
+        )
+        for job in jobs
+    ]
+    return table(heads, rows, style, width=width)
+
+
+def _took(job: Job, now: datetime) -> str:
+    if job.started_at is None:
+        return "-"
+    return span(((job.finished_at or now) - job.started_at).total_seconds())
+
+
+def job_text(job: Job, style: Style) -> str:
+    """Show one job with its steps and attempts."""
+    facts = (
+        ("job", job.id),
+        ("run", job.run),
+        ("target", job.target or "-"),
+        ("task", job.task),
+        ("server", job.server),
+        ("state", job.state.value + (f" ({job.reason})" if job.reason else "")),
+        ("exit code", "-" if job.exit_code is None else str(job.exit_code)),
+        ("cause", f"{job.trigger} {job.cause}".strip()),
+        ("commit", f"{job.commit or '-'} {job.branch or ''}".strip()),
+        ("declared at", job.config_commit or "-"),
+        ("created", moment(job.created_at)),
+        ("started", moment(job.started_at) if job.started_at else "-"),
+        ("finished", moment(job.finished_at) if job.finished_at else "-"),
+    )
+    lines = [f"{style.paint(f'{name:<12}', Ink.QUIET)} {line(value)}" for name, value in facts]
+    for step in job.steps:
+        code = "" if step.exit_code is None else f" exit {step.exit_code}"
+        reason = f" ({line(step.reason)})" if step.reason else ""
+        lines.append(f"step {line(step.name)}: {step.state}{code}{reason}")
+        lines += [f"    {_attempt(attempt)}" for attempt in step.attempts]
+        lines += [f"    {line(key)}={line(value)}" for key, value in step.outputs.items()]
+    return "\n".join(lines)
+
+
+def _attempt(attempt: Attempt) -> str:
+    output = "" if attempt.length is None else f", {size(attempt.length)} of output"
+    code = "" if attempt.exit_code is None else f" exit {attempt.exit_code}"
+    return f"try {attempt.number}: {attempt.state}{code}{output}"

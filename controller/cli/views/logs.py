@@ -1,0 +1,57 @@
+"""Lines of the logs for people, and what the check of their chain found."""
+
+from collections.abc import Mapping, Sequence
+
+from controller.cli.dates import iso, moment
+from controller.cli.views.documents import FORMAT_VERSION, plain
+from controller.cli.views.style import Ink, Style, Symbol
+from controller.cli.views.words import line
+from controller.journal.line import Line
+from controller.journal.verify import Finding
+
+
+def entry_text(entry: Line, style: Style) -> str:
+    """Show one line of a log; nothing in it can forge another line."""
+    fields = " ".join(f"{line(key)}={_value(value)}" for key, value in entry.fields.items())
+    when = style.paint(moment(entry.ts), Ink.QUIET)
+    return (
+        f"{when} {style.paint(line(entry.event), Ink.STRONG)} {line(entry.actor)} {fields}".rstrip()
+    )
+
+
+def _value(value: object) -> str:
+    text = line(value if isinstance(value, str) else str(plain(value)))
+    return f'"{text}"' if not text or " " in text else text
+
+
+def entry_document(entry: Line) -> dict[str, object]:
+    """Give one line of a log as a document."""
+    head = {"ts": iso(entry.ts), "seq": entry.seq, "prev": entry.prev}
+    return {
+        **head,
+        "event": entry.event,
+        "actor": entry.actor,
+        **{k: plain(v) for k, v in entry.fields.items()},
+    }
+
+
+def findings_text(checked: Mapping[str, Sequence[Finding]], style: Style) -> str:
+    """Say of each log whether its chain holds, and where not."""
+    lines = []
+    for name, findings in checked.items():
+        broken = [finding for finding in findings if finding.broken]
+        verdict = "the chain does not hold" if broken else "the chain holds"
+        lines.append(f"{style.mark(Symbol.BAD if broken else Symbol.GOOD)} {name}: {verdict}")
+        lines += [
+            f"    {line(f.file)}:{f.line} {line(f.code)}: {line(f.message)}" for f in findings
+        ]
+    return "\n".join(lines)
+
+
+def findings_document(checked: Mapping[str, Sequence[Finding]]) -> dict[str, object]:
+    """Give what was found as a document."""
+    logs = {
+        name: {"holds": not any(f.broken for f in findings), "findings": plain(tuple(findings))}
+        for name, findings in checked.items()
+    }
+    return {"format_version": FORMAT_VERSION, "logs": logs}

@@ -1,0 +1,93 @@
+"""A plan as a comment on a pull request: short above, details folded, never over 60 kB.
+
+Text from outside is put in code spans and blocks only, where Markdown and HTML mean nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from controller.cli.views.change import because, servers_text, symbol_of
+from controller.cli.views.plan import is_quiet, last_line
+from controller.cli.views.words import line, short
+from controller.model.plan import Change, Plan
+from controller.planning.folding import Fold, fold
+
+LIMIT: Final = 60_000
+"""Bytes; forges refuse comments of more than 65,536 characters."""
+
+
+def plan_markdown(plan: Plan, now: datetime) -> str:
+    """Show a plan as Markdown of at most 60 kB; what does not fit is counted."""
+    title = f"### Plan of {code(short(plan.commit))}" + (
+        f" {code(plan.subject)}" if plan.subject else ""
+    )
+    head = [title, "", f"**{last_line(plan, now)}**", ""]
+    if plan.dirty:
+        head += ["The work tree has changes that are not committed.", ""]
+    head += [
+        f"- **{d.severity}** {code(str(d.place))} {code(d.message)}" for d in plan.diagnostics[:20]
+    ]
+    groups = fold(change for change in plan.changes if not is_quiet(change))
+    return _fit("\n".join(head), groups)
+
+
+def _fit(head: str, groups: Sequence[Fold]) -> str:
+    parts = [head]
+    used = len(head.encode()) + 200
+    for index, group in enumerate(groups):
+        block = "\n".join(_block(group))
+        used += len(block.encode()) + 1
+        if used > LIMIT:
+            parts.append(f"… and {len(groups) - index} more; `ctl plan` shows all.")
+            break
+        parts.append(block)
+    return "\n".join(parts)
+
+
+def _block(folded: Fold) -> Iterator[str]:
+    change = folded.first
+    title = f"{symbol_of(change)} {change.target} {servers_text(folded)}"
+    yield f"<details><summary><code>{_html(line(title))}</code></summary>"
+    yield ""
+    yield from _facts(change)
+    if change.runs and change.commands:
+        yield from _fence("\n".join(change.commands))
+    yield ""
+    yield "</details>"
+
+
+def _facts(change: Change) -> Iterator[str]:
+    if because(change):
+        yield f"- because {code(because(change))}"
+    if change.drift is not None:
+        yield f"- differs: {code(change.drift)}"
+    if change.blocked_by is not None:
+        yield f"- blocked by {code(change.blocked_by.gate)}: {code(change.blocked_by.message)}"
+    for note in change.notes:
+        yield f"- note: {code(note)}"
+
+
+def _fence(text: str) -> Iterator[str]:
+    shown = line(text[:4000])
+    fence = "```"
+    while fence in shown:
+        fence += "`"
+    yield ""
+    yield f"{fence}sh"
+    yield shown
+    yield fence
+
+
+def code(text: str) -> str:
+    """Put text from anywhere in a code span that it cannot leave."""
+    shown = line(text)
+    ticks = "`"
+    while ticks in shown:
+        ticks += "`"
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def _html(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,93 @@
+"""How a run went: one line a job that did not simply succeed, then the frozen `Applied:` line.
+
+Called by `ctl apply`, `ctl run` and `ctl jobs retry`.
+"""
+
+from collections.abc import Iterator
+
+from controller.cli.dates import span
+from controller.cli.views.change import alone, change_lines
+from controller.cli.views.documents import FORMAT_VERSION, plain
+from controller.cli.views.job import job_document
+from controller.cli.views.style import Ink, Style, Symbol
+from controller.cli.views.words import line
+from controller.model.job import Job, State
+from controller.reconcile.requests import RunReport
+
+
+def report_text(report: RunReport, style: Style) -> str:
+    """Show what did not simply succeed, what was held back, and the summary."""
+    lines = [
+        text for job in report.jobs if job.state is not State.SUCCEEDED for text in _job(job, style)
+    ]
+    if report.held:
+        lines.append(style.paint("Held back", Ink.STRONG))
+        for change in report.held:
+            lines += change_lines(alone(change), style)
+    if report.halted:
+        lines.append("halted by the failure limit; the rest was not touched")
+    if report.waiting:
+        lines.append("the time to wait ran out; what has been started goes on")
+    lines.append(style.paint(applied_line(report), _ink(report)))
+    return "\n".join(lines)
+
+
+def applied_line(report: RunReport) -> str:
+    """Say the numbers of a run in the frozen words."""
+    summary = report.summary
+    servers = len({job.server for job in report.jobs})
+    forgotten = f", {report.forgotten} forgotten" if report.forgotten else ""
+    return (
+        f"Applied: {summary.succeeded} succeeded, {summary.failed} failed, "
+        f"{summary.unreachable} unreachable, {summary.skipped} skipped, "
+        f"{summary.cancelled} cancelled{forgotten} on {servers} servers in {span(report.took)}."
+    )
+
+
+def _ink(report: RunReport) -> Ink:
+    summary = report.summary
+    if summary.failed or report.halted:
+        return Ink.BAD
+    partial = summary.unreachable or summary.cancelled or summary.skipped or report.waiting
+    return Ink.CHANGE if partial or report.held else Ink.GOOD
+
+
+def _job(job: Job, style: Style) -> Iterator[str]:
+    name = job.target or job.task
+    reason = f" {line(job.reason)}" if job.reason else ""
+    code = f" exit {job.exit_code}" if job.exit_code not in {None, 0} else ""
+    mark = style.mark(Symbol.DOT if not job.state.ended else Symbol.BAD)
+    yield f"{mark} {line(name)} on {line(job.server)}: {job.state}{code}{reason}  ctl jobs logs {job.id}"
+    for step in job.steps:
+        if step.state not in {State.SUCCEEDED, State.PENDING}:
+            failed = f" exit {step.exit_code}" if step.exit_code not in {None, 0} else ""
+            yield f"    step {line(step.name)}: {step.state}{failed}"
+
+
+def report_document(report: RunReport) -> dict[str, object]:
+    """Give a run as a document."""
+    summary = report.summary
+    return {
+        "format_version": FORMAT_VERSION,
+        "run": None if report.run is None else report.run.id,
+        "summary": plain(summary),
+        "halted": report.halted,
+        "waiting": report.waiting,
+        "forgotten": report.forgotten,
+        "held": [
+            {"target": c.target, "server": c.server, "blocked_by": plain(c.blocked_by)}
+            for c in report.held
+        ],
+        "jobs": [job_document(job) for job in report.jobs],
+        "results": [
+            {
+                "job": result.job,
+                "type": result.type.value,
+                "output": plain(result.output),
+                "path": plain(result.path),
+                "size": result.size,
+                "sha256": result.sha256,
+            }
+            for result in report.results
+        ],
+    }
