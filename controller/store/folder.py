@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from controller.errors import StateError
+from controller.errors import StateError, UsageError
 
 NETWORK: Final = frozenset({
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "gpfs",
@@ -20,6 +20,21 @@ NETWORK: Final = frozenset({
 """Kinds of file system as /proc/self/mountinfo names them, on which locks and the shared memory of WAL may lie."""
 
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+
+
+def folder_of(state: str) -> Path:
+    """Read what `--state` names.
+
+    Raises:
+        UsageError: it is a URL; only folders are supported yet.
+    """
+    if "://" in state:
+        scheme = state.partition("://")[0]
+        raise UsageError(
+            f"cannot keep the state in {scheme}: it is not supported yet",
+            hint="name a folder with --state",
+        )
+    return Path(state).expanduser()
 
 
 def prepare(folder: Path) -> Path:

@@ -20,14 +20,16 @@ WHOLE: Final = 64 * 1024 * 1024
 _AT_ONCE: Final = 500
 """Keys of one question; SQLite allows 999 values a statement in its oldest form."""
 
-_PASSING: Final = frozenset({
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-})
+_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 """Troubles that are not the file's own."""
 
 _TABLE: Final = """

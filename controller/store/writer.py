@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Executable
@@ -125,7 +126,7 @@ class Writer:
         try:
             with self._database.writing() as connection:
                 for write in group:
-                    _try_write(connection, write)
+                    _try_write(self._database.path, connection, write)
         except (sqlite3.Error, SQLAlchemyError) as error:
             _refuse(group, self._translate(error))
         except StateError as error:
@@ -154,7 +155,7 @@ def _refuse(group: list[_Write], error: StateError) -> None:
         write.error = error
 
 
-def _try_write(connection: Connection, write: _Write) -> None:
+def _try_write(path: Path, connection: Connection, write: _Write) -> None:
     """Do one write in a savepoint: what it refuses is its own, what ends the transaction is everybody's."""
     connection.exec_driver_sql("SAVEPOINT one")
     try:
@@ -162,7 +163,7 @@ def _try_write(connection: Connection, write: _Write) -> None:
     except (sqlite3.Error, SQLAlchemyError) as error:
         if is_fatal(error) or not still_open(connection):
             raise
-        write.error = error
+        write.error = state_error(path, error)
     except Exception as error:  # noqa: BLE001  # it goes to the caller it belongs to; the thread lives on
         write.error = error
     if write.error is not None:
