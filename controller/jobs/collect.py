@@ -3,7 +3,7 @@
 Called by `job` when all steps have ended; calls the session and the artifact files.
 """
 
-from controller.errors import SessionLostError
+from controller.errors import RefusedError, SessionLostError
 from controller.jobs.assignment import Assignment
 from controller.model.job import State
 from controller.model.task import Result, ResultType
@@ -45,13 +45,7 @@ class Collector:
             session = await self._assignment.link.session()
             await session.discard(attempts, job=self._job.id)
         except SessionLostError as error:
-            await self._assignment.equipment.connectivity.append(
-                "spool-left",
-                self._assignment.equipment.actor,
-                server=self._job.server,
-                job=self._job.id,
-                message=error.message[:500],
-            )
+            await self._tell("spool-left", message=error.message[:500])
 
     def _results(self, *, succeeded: bool) -> list[Result]:
         """List the result files that are promised now."""
@@ -77,5 +71,17 @@ class Collector:
         def tell(done: int) -> None:
             equipment.progress.fetched(self._job.id, name, done, size)
 
-        await equipment.artifacts.save(self._job.id, name, session.fetch(source), tell)
+        try:
+            saved = await equipment.artifacts.save(self._job.id, name, session.fetch(source), tell)
+        except RefusedError as error:
+            await self._tell("file-refused", path=name, message=error.message)
+            return False
+        await self._tell("file-fetched", path=saved.path, size=saved.size, sha256=saved.sha256)
         return True
+
+    async def _tell(self, event: str, **fields: object) -> None:
+        """Write a line of the activity log."""
+        equipment, job = self._assignment.equipment, self._job
+        await equipment.activity.append(
+            event, equipment.actor, run=job.run, job=job.id, server=job.server, **fields
+        )

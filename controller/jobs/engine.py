@@ -11,7 +11,7 @@ from dataclasses import replace
 from controller.errors import ControllerError, NotFoundError, SecretError, StateError
 from controller.jobs.assignment import Assignment
 from controller.jobs.environment import environment
-from controller.jobs.job import Bar, JobDriver
+from controller.jobs.job import JobDriver
 from controller.jobs.known import Known, recall
 from controller.jobs.lanes import drive_lanes
 from controller.jobs.ledger import Ledger, Note
@@ -22,6 +22,7 @@ from controller.jobs.ports import Equipment
 from controller.jobs.record import Recorder
 from controller.jobs.recovery import Move, recover
 from controller.jobs.report import RunReport, SettleReport, count
+from controller.jobs.stop import stop_on_server
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 
@@ -116,6 +117,36 @@ class Engine:
         troubles = {id_: self._troubles[id_] for id_ in found if id_ in self._troubles}
         return SettleReport(jobs=tuple(after), waiting=waiting, troubles=troubles)
 
+    async def stop(
+        self, id_: JobId, *, step: str | None = None, grace: float = 10.0, alone: bool
+    ) -> Job:
+        """Stop a job, or one of its steps, wherever it is driven; what it started is gone when this returns.
+
+        Args:
+            id_: the job.
+            step: only this step; the job goes on without it.
+            grace: seconds between TERM and KILL.
+            alone: whether nobody else drives jobs of this state now; then the job is brought to its end here.
+
+        Raises:
+            NotFoundError: there is no such job or step.
+            RefusedError: it has ended.
+            TransportError: the server is not reached; the wish is recorded all the same.
+        """
+        body = await self._equipment.store.jobs.body(id_)
+        link = Link(self._equipment, body.server, self._reachability)
+        try:
+            await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
+        finally:
+            await link.close()
+        job = await self._equipment.store.jobs.get(id_)
+        if alone and job is not None:
+            await self._drive_one(job, body, await recall(self._equipment.store), b"")
+            job = await self._equipment.store.jobs.get(id_)
+        if job is None:
+            raise NotFoundError(f"cannot find job {id_}")
+        return job
+
     def halt(self) -> None:
         """Stop waiting and start nothing more; what has started goes on."""
         self._halt.set()
@@ -144,15 +175,11 @@ class Engine:
         return not done
 
     async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes) -> None:
-        """Drive one job; whatever is wrong with it touches no other, unless the store itself fails."""
-        try:
-            values, bar = self._values(body), None
-        except SecretError as error:
-            values, bar = {}, Bar(state=State.INTERRUPTED, reason=error.message)
+        """Drive one job; whatever is wrong with it touches no other, unless the state itself fails."""
         try:
             recorder = await self._recorder(job)
-            if bar is not None and job.state is State.PENDING:
-                await recorder.record(Note(signal=Signal.FAIL, reason=bar.reason))
+            values = await self._values_now(recorder, body)
+            if values is None:
                 return
             assignment = Assignment(
                 equipment=self._equipment,
@@ -163,19 +190,37 @@ class Engine:
                 values=values,
                 stdin=stdin,
             )
-            await JobDriver(assignment, bar=bar).run()
+            await JobDriver(assignment).run()
         except StateError as error:
             self._fatal = error
             self._halt.set()
         except ControllerError as error:
-            self._troubles[job.id] = error.message
-            await self._equipment.activity.append(
-                "job-trouble",
-                self._equipment.actor,
-                job=job.id,
-                error=error.reference,
-                message=self._equipment.masker.text(error.message),
-            )
+            await self._tell_of_trouble(job, error)
+
+    async def _values_now(self, recorder: Recorder, body: JobBody) -> dict[str, str] | None:
+        """Read the secrets of a job; without them it does not begin, or is left as it is.
+
+        What runs already is not even followed: its output could not be masked.
+        """
+        try:
+            return self._values(body)
+        except SecretError as error:
+            if recorder.job.state is not State.PENDING:
+                raise
+            await recorder.record(Note(signal=Signal.FAIL, reason=error.message))
+            return None
+
+    async def _tell_of_trouble(self, job: Job, error: ControllerError) -> None:
+        """Remember why a job is left as it is."""
+        message = self._equipment.masker.text(error.message)
+        self._troubles[job.id] = message
+        await self._equipment.activity.append(
+            "job-trouble",
+            self._equipment.actor,
+            job=job.id,
+            error=error.reference,
+            message=message,
+        )
 
     def _values(self, body: JobBody) -> dict[str, str]:
         """Read the secrets of a job."""

@@ -45,7 +45,10 @@ def environment(
     }
     for name, value in variables.items():
         _check(name, value)
-    total = sum(len(name) + len(value.encode()) + 2 for name, value in variables.items())
+    total = sum(
+        len(name) + len(value.encode("utf-8", "surrogateescape")) + 2
+        for name, value in variables.items()
+    )
     if total > TOTAL_LIMIT:
         raise DeclarationError(
             f"cannot give step {step.name} an environment of {total} bytes, the limit is {TOTAL_LIMIT}",
@@ -106,7 +109,7 @@ def _check(name: str, value: str) -> None:
     if "\0" in value:
         raise DeclarationError(f"cannot set {name}: its value holds a NUL character")
     try:
-        size = len(value.encode())
+        size = len(value.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
         raise DeclarationError(f"cannot set {name}: its value is not valid Unicode") from None
     if size > VALUE_LIMIT:

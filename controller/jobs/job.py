@@ -43,13 +43,13 @@ class Bar:
 
 
 class JobDriver:
-    """Drives one job; `bar` is set when the engine knows already that nothing more may be sent."""
+    """Drives one job."""
 
-    def __init__(self, assignment: Assignment, *, bar: Bar | None = None) -> None:
+    def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._recorder = assignment.recorder
         self._equipment = assignment.equipment
-        self._bar = bar
+        self._bar: Bar | None = None
         self._begun: set[str] = set()
         target = assignment.job.target
         self._target = None if target is None else TargetHold(assignment, target)
@@ -109,12 +109,14 @@ class JobDriver:
         left_running = {State.DISPATCHED, State.RUNNING, State.LOST}
         open_ = [name for name, run in self._runs.items() if run.state in left_running]
         tasks = self._start(open_)
+        running = set(tasks)
         try:
             while True:
-                tasks |= self._start(await self._ready())
-                if not tasks:
+                begun = self._start(await self._ready())
+                tasks, running = tasks | begun, running | begun
+                if not running:
                     return
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
         finally:
@@ -135,7 +137,8 @@ class JobDriver:
     async def _ready(self) -> list[str]:
         """Skip what can no longer run, and say what may begin."""
         await self._look_for_bars()
-        if self._bar is not None:
+        lost = any(run.state is State.LOST for run in self._job.steps)
+        if self._bar is not None or lost:
             return []
         steps = self._assignment.body.work.steps
         front = frontier(steps, self._runs)
@@ -149,16 +152,13 @@ class JobDriver:
 
     async def _look_for_bars(self) -> None:
         """See whether something happened after which nothing more may be sent."""
-        states = {run.state for run in self._job.steps}
         if self._bar is not None:
             return
         if await self._recorder.stop_requested():
             self._bar = Bar(state=State.CANCELLED, reason="stopped")
-        elif State.INTERRUPTED in states:
+        elif any(run.state is State.INTERRUPTED for run in self._job.steps):
             # After a reboot the lock on the server means nothing any more.
             self._bar = Bar(state=State.INTERRUPTED, reason="a step was interrupted")
-        elif State.LOST in states:
-            self._bar = Bar(state=State.LOST, reason=UNREACHABLE)
 
     async def _skip(self, reasons: dict[str, str]) -> None:
         """Write down that steps will not run."""
