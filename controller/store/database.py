@@ -25,6 +25,8 @@ BUSY: Final = 30.0
 """Seconds a write waits for another process before it gives up."""
 POLL: Final = 0.002
 """Seconds between two looks at a lock that is held."""
+LOG_BYTES: Final = 4 * 1024 * 1024
+"""Length of the write-ahead log at which it is copied back into the database."""
 CHECKED_BYTES: Final = 32 * 1024 * 1024
 """A database up to this size is checked whole at every open (some 20 ms); a larger one by `ctl doctor` only."""
 
@@ -37,6 +39,7 @@ class Database:
         self._lock_path = path.with_name("write.lock")
         self._engine = _engine(path, mode="rw")
         self._writer: Connection | None = None
+        self._log_limit = LOG_BYTES
 
     def open_writer(self) -> None:
         """Open the writing connection and look whether the file is sound.
@@ -67,13 +70,22 @@ class Database:
         with self._only_writer(), self._writer.begin():
             yield self._writer
 
-    def checkpoint(self, above: int) -> None:
-        """Copy the write-ahead log back once it is longer than `above` bytes."""
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log back and cut it once it is long; readers are never waited for.
+
+        While a long read keeps the log from being cut, the next try comes when it has grown by as much again.
+        """
         log = self.path.with_name(f"{self.path.name}-wal")
-        if self._writer is None or not log.exists() or log.stat().st_size <= above:
+        if self._writer is None or log.stat().st_size <= self._log_limit:
             return
+        plain = _plain(self._writer)
         with self._only_writer():
-            _plain(self._writer).execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            plain.execute("PRAGMA busy_timeout = 0")
+            try:
+                busy = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                plain.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}")
+        self._log_limit = (log.stat().st_size if busy else 0) + LOG_BYTES
 
     def close_writer(self) -> None:
         """Copy the log back if no other process uses the file, and let go of it."""

@@ -29,8 +29,6 @@ GROUP: Final = 200
 """Writes that share one commit at most."""
 WAITING: Final = 2000
 """Callers that may wait for a commit; further ones wait for a place."""
-CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
-"""Length of the write-ahead log at which it is copied back into the database."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,9 +135,11 @@ class Writer:
     def _checkpoint(self) -> None:
         """Copy the log back; what was committed stays committed when that fails."""
         try:
-            self._database.checkpoint(CHECKPOINT_BYTES)
-        except (sqlite3.Error, SQLAlchemyError) as error:
-            self._translate(error)
+            self._database.checkpoint()
+        except (sqlite3.Error, SQLAlchemyError, OSError, StateError) as error:
+            # The log only stays longer; a disk at fault is told to the next caller.
+            if isinstance(error, (sqlite3.Error, SQLAlchemyError)):
+                self._translate(error)
 
     def _translate(self, error: sqlite3.Error | SQLAlchemyError) -> StateError:
         """Say it in our words, and stop writing for good when the disk is at fault."""

@@ -319,3 +319,20 @@ async def test_the_log_of_writes_does_not_grow_for_ever(tmp_path: Path) -> None:
     assert (tmp_path / ".ctl" / f"{FILE}-wal").stat().st_size < 8 * 1024 * 1024
     await store.close()
     assert not (tmp_path / ".ctl" / f"{FILE}-wal").exists()
+
+
+async def test_a_long_read_never_holds_up_a_write(tmp_path: Path) -> None:
+    store = open_store(tmp_path / ".ctl", clock=FakeClock())
+    await store.runs.add(a_run(), with_bodies(a_job()))
+    path = tmp_path / ".ctl" / FILE
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+        async with asyncio.timeout(10):
+            for seq in range(1, 40):
+                await store.jobs.append(a_job(), [an_event(a_job(), seq, reason="x" * 400_000)])
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+    await store.jobs.append(a_job(), [an_event(a_job(), 40, reason="x" * 10_000_000)])
+    await store.jobs.append(a_job(), [an_event(a_job(), 41)])
+    assert path.with_name(f"{FILE}-wal").stat().st_size < 1024 * 1024
+    await store.close()
