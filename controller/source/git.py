@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from git import Git
-from git.exc import GitCommandNotFound
-
 from controller.errors import SourceError
+
+try:
+    from git import Git
+    from git.exc import GitCommandNotFound
+except ImportError as error:  # GitPython refuses to be imported where git is missing
+    raise SourceError(f"cannot use git: {error}", hint="apt-get install git") from error
 
 ENV: Final = "/usr/bin/env"
 CONSTANTS: Final = {
@@ -104,7 +107,8 @@ class Answer:
 
     def lines(self) -> list[str]:
         """Give the output as lines of text."""
-        return self.output.decode(errors="replace").splitlines()
+        text = self.output.decode(errors="replace").removesuffix("\n")
+        return text.split("\n") if text else []
 
 
 NOWHERE: Final = Access()
@@ -126,8 +130,10 @@ def run_git(
     A code that is not zero is an answer. Setting `halt` ends the call within a moment.
 
     Raises:
-        SourceError: git is missing, was halted, or went past a bound.
+        SourceError: git or the folder is missing, git was halted, or went past a bound.
     """
+    if not folder.is_dir():  # GitPython would run in the present folder instead
+        raise SourceError(f"cannot run git in {folder}: there is no such folder")
     watch = _Watch(limits=limits, halt=halt or threading.Event(), what=f"git {arguments[0]}")
     with tempfile.TemporaryFile() as questions:
         questions.write(stdin)

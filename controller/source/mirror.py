@@ -64,7 +64,7 @@ class Mirror:
             if not (self.path / "HEAD").exists():
                 self._make(self.path)
             for leftover in self.path.glob(f"{INCOMING}*"):  # of a process that was killed
-                shutil.rmtree(leftover, ignore_errors=True)
+                shutil.rmtree(leftover)
             yield
 
     def has(self, sha: Sha) -> bool:
@@ -132,7 +132,7 @@ class Mirror:
 
     def remove(self) -> None:
         """Delete the mirror from disk."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self.path)
 
     def _wait_for(self, lock: int) -> None:
         for _ in range(LOCK_TRIES):

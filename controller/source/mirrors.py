@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from controller.errors import SourceError
+from controller.errors import NotFoundError, SourceError
 from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
 from controller.model.revision import Revision
@@ -27,7 +27,9 @@ from controller.source.signatures import verify
 from controller.source.url import parse
 
 T = TypeVar("T")
-VERIFIED = "ctl-verified"
+VERIFIED: Final = "ctl-verified"
+ANSWERED: Final = 2
+"""Lines of that file: the question, and who signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,12 @@ class Mirrors:
         await _in_thread(work)
 
     def _path(self, repo: Repo) -> Path:
-        return Mirror(self._folder, repo.name, parse(repo.url), threading.Event()).path
+        path = Mirror(self._folder, repo.name, parse(repo.url), threading.Event()).path
+        if not path.is_dir():
+            raise NotFoundError(
+                f"cannot find a mirror of repo {repo.name}", hint=f"ctl check repo {repo.name}"
+            )
+        return path
 
 
 class _Visit:
@@ -200,10 +207,12 @@ class _Visit:
         question = hashlib.sha256(b"\0".join([sha.encode(), str(accepted).encode(), signers]))
         memory = self._mirror.path / VERIFIED
         known = memory.read_text().splitlines() if memory.exists() else []
-        if known[:1] == [question.hexdigest()]:
+        if len(known) == ANSWERED and known[0] == question.hexdigest():
             return known[1]
         signer = verify(sha, accepted=accepted, signers=signers, bare=place, halt=self._halt)
-        memory.write_text(f"{question.hexdigest()}\n{signer}\n")
+        fresh = memory.with_suffix(".new")
+        fresh.write_text(f"{question.hexdigest()}\n{signer}\n")
+        fresh.replace(memory)
         return signer
 
 
@@ -214,3 +223,5 @@ async def _in_thread(work: Callable[[threading.Event], T]) -> T:
     except asyncio.CancelledError:
         halt.set()
         raise
+    except OSError as error:
+        raise SourceError(f"cannot use the mirrors: {error}") from error

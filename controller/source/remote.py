@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from string import digits
 from typing import Final
 
 from controller.errors import SourceError
@@ -114,7 +115,7 @@ def choose(repo: Repo, offer: Offer) -> Choice:
 
 def version_key(tag: str) -> tuple[object, ...]:
     """Order tags as people order versions: numbers by value, and a pre-release before its release."""
-    start = re.search(r"\d", tag)
+    start = re.search(r"[0-9]", tag)
     version = tag[start.start() :] if start else ""
     release, dash, rest = version.partition("+")[0].partition("-")
     return (_parts(release), not dash, _parts(rest), tag)
@@ -134,8 +135,8 @@ def unreachable(url: RemoteUrl, answer: Answer) -> SourceError:
 
 
 def _parts(text: str) -> tuple[tuple[int, int, str], ...]:
-    words = re.findall(r"\d{1,18}|[^\d.]+", text)
-    return tuple((1, int(word), "") if word.isdigit() else (0, 0, word) for word in words)
+    words = re.findall(r"[0-9]{1,18}|[^0-9.]+", text)
+    return tuple((1, int(word), "") if word[0] in digits else (0, 0, word) for word in words)
 
 
 def _branch(repo: Repo, offer: Offer) -> Choice:

@@ -20,7 +20,7 @@ from controller.source.git import Access, Limits, run_git
 from controller.source.objects import escaped
 
 ARMOUR: Final = re.compile(
-    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL
+    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL
 )
 FORMAT: Final = "%H%x00%G?%x00%GS"
 FIELDS: Final = 3
@@ -93,8 +93,12 @@ def _unarmoured(block: bytes) -> bytes:
     _, _, body = block.replace(b"\r\n", b"\n").partition(b"\n\n")
     lines = [line for line in body.split(b"\n") if not line.startswith(b"=")]
     try:
-        return base64.b64decode(b"".join(lines), validate=True)
-    except binascii.Error as error:
+        key = base64.b64decode(b"".join(lines), validate=True)
+    except binascii.Error:
+        key = b""
+    if not key:
         raise VerificationError(
-            f"cannot read an armoured public key among the signers: {error}"
-        ) from None
+            "cannot read an armoured public key among the signers: it holds no base64",
+            hint="write it with gpg --armor --export",
+        )
+    return key

@@ -141,4 +141,5 @@ def _unprintable(text: str) -> bool:
 
 
 def _refuse(url: str, why: str, *, hint: str = REMEDY) -> SourceError:
-    return SourceError(f"cannot use git address {url!a}: {why}", hint=hint)
+    plain = why.encode("ascii", "backslashreplace").decode()
+    return SourceError(f"cannot use git address {url!a}: {plain}", hint=hint)

@@ -143,6 +143,6 @@ def test_halting_ends_the_call(tmp_path: Path) -> None:
         )
 
 
-def test_a_missing_folder_is_an_error_of_the_source(tmp_path: Path) -> None:
-    answer = run_git(["--version"], folder=tmp_path)
-    assert answer.output.startswith(b"git version")
+def test_git_never_runs_in_another_folder_than_it_was_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such folder"):
+        run_git(["--version"], folder=tmp_path / "missing")

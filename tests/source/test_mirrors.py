@@ -1,5 +1,6 @@
 """Looking at a remote: what is found, what is refused, and how little an idle look does."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from controller.errors import NotFoundError, RewoundError, SourceError, VerificationError
 from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
+from controller.source import mirror
 from controller.source.access import Credentials
 from controller.source.mirrors import Look, Mirrors
 from tests.fakes.repositories import Repository, allowed_signers, ssh_key
@@ -211,3 +213,56 @@ async def test_status_tells_errors_as_data_and_clean_empties_the_cache(
     assert bad.error.reference == "history-rewound"
     await mirrors.clean(repo)
     assert not list((tmp_path / "mirrors").glob("*.git"))
+
+
+async def test_what_was_never_looked_at_is_not_found(origin: Repository, mirrors: Mirrors) -> None:
+    with pytest.raises(NotFoundError, match="cannot find a mirror of repo shop"):
+        await mirrors.tree(repo_of(origin), origin.head)
+
+
+async def test_many_looks_at_once_take_turns(origin: Repository, mirrors: Mirrors) -> None:
+    seen = await asyncio.gather(*(look(mirrors, repo_of(origin)) for _ in range(4)))
+    assert {one.revision.sha for one in seen} == {origin.head}
+    assert [one.fetched for one in seen].count(True) == 1
+
+
+async def test_what_a_killed_process_left_is_cleared_away(
+    origin: Repository, mirrors: Mirrors, tmp_path: Path
+) -> None:
+    await look(mirrors, repo_of(origin))
+    (path,) = (tmp_path / "mirrors").glob("*.git")
+    (path / "incoming-dead" / "objects").mkdir(parents=True)
+    await look(mirrors, repo_of(origin))
+    assert not list(path.glob("incoming-*"))
+
+
+async def test_many_small_fetches_do_not_pile_up(
+    origin: Repository, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "MOST_PACKS", 3)
+    accepted: Sha | None = None
+    for number in range(6):
+        wanted = origin.commit({"a": str(number)})
+        accepted = (await look(mirrors, repo_of(origin), accepted)).revision.sha
+        assert accepted == wanted
+    assert len(packs(tmp_path)) <= 3
+    assert accepted is not None
+    tree = await mirrors.tree(repo_of(origin), accepted)
+    assert tree.read(["a"]) == {"a": b"5"}
+
+
+async def test_another_address_has_another_mirror(
+    origin: Repository, mirrors: Mirrors, tmp_path: Path
+) -> None:
+    await look(mirrors, repo_of(origin))
+    moved = Repository(tmp_path / "moved")
+    moved.commit({"b": "1"})
+    seen = await look(mirrors, repo_of(moved))
+    assert seen.revision.sha == moved.head
+    assert len(list((tmp_path / "mirrors").glob("shop-*.git"))) == 2
+
+
+async def test_a_mirror_is_private(origin: Repository, mirrors: Mirrors, tmp_path: Path) -> None:
+    await look(mirrors, repo_of(origin))
+    for folder in (tmp_path / "mirrors", *(tmp_path / "mirrors").glob("*.git")):
+        assert folder.stat().st_mode & 0o077 == 0

@@ -1,7 +1,7 @@
 """Addresses: what git may be given, and everything it never sees."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from controller.errors import SourceError
 from controller.source.url import Scheme, parse
@@ -96,6 +96,8 @@ def test_a_password_is_refused_without_being_shown() -> None:
     assert "token:" in (refusal.value.hint or "")
 
 
+@example("A://:\xa1")
+@example("\xa1:0")
 @given(st.text(max_size=60) | st.from_regex(r"(https?|ssh|file|ext)://[-a-z@:/%.\[\]0-9]{0,30}"))
 def test_any_text_is_judged_without_any_other_error(url: str) -> None:
     try:
