@@ -51,8 +51,9 @@ def access_to(url: RemoteUrl, credentials: Credentials, folder: Path) -> Iterato
     """Lend git what it needs for one remote; `folder` holds the askpass helper meanwhile.
 
     Raises:
-        SourceError: the hosts of an ssh remote are not pinned, or a token cannot be one.
+        SourceError: the hosts of an ssh remote are not pinned, or what was given cannot open this remote.
     """
+    _must_fit(url, credentials)
     with ExitStack() as stack:
         match url.scheme:
             case Scheme.SSH:
@@ -62,6 +63,19 @@ def access_to(url: RemoteUrl, credentials: Credentials, folder: Path) -> Iterato
             case _:
                 environment = {"GIT_ASKPASS": "/bin/false"}
         yield Access(protocol=url.scheme, environment=environment)
+
+
+def _must_fit(url: RemoteUrl, credentials: Credentials) -> None:
+    """Refuse what would be ignored: a token over ssh, a key over https, either for a path."""
+    if credentials.token is not None and url.scheme not in (Scheme.HTTPS, Scheme.HTTP):
+        raise SourceError(
+            f"cannot use a token for {url.text}: tokens go with https", hint="take `token:` out"
+        )
+    if credentials.ssh_key is not None and url.scheme is not Scheme.SSH:
+        raise SourceError(
+            f"cannot use an ssh key for {url.text}: it is not reached over ssh",
+            hint="take `ssh_key:` out",
+        )
 
 
 def _askpass(token: str, folder: Path, stack: ExitStack) -> str:

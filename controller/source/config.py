@@ -159,7 +159,8 @@ class ConfigRepo:
     def _locate(self) -> tuple[str, str]:
         answer = self._git(["rev-parse", "--is-inside-work-tree", "--show-prefix"])
         if answer.code == 0 and answer.output.startswith(b"true\n"):
-            return "git", answer.output.decode(errors="surrogateescape").split("\n")[1]
+            prefix = os_path(answer.output).split("\n")[1]
+            return ("", "") if prefix and self._is_ignored() else ("git", prefix)
         if FOREIGN in answer.complaint:
             raise SourceError(
                 f"cannot read {self.root}: the git repository belongs to another user",
@@ -168,6 +169,10 @@ class ConfigRepo:
         if answer.code == 0 or NO_REPOSITORY in answer.complaint:
             return "", ""
         raise SourceError(f"cannot read {self.root}: {answer.complaint.strip()[:300]}")
+
+    def _is_ignored(self) -> bool:
+        """Whether a repository further up leaves our folder out, so that it does not hold it at all."""
+        return self._git(["check-ignore", "--quiet", "--", MARK]).code == 0
 
     def _changed(self) -> list[str]:
         answer = self._checked([*STATUS, "--", "."])

@@ -186,3 +186,21 @@ async def test_ssh_takes_the_declared_key_and_only_the_pinned_host(
         with pytest.raises(SourceError) as refusal:
             await look(tmp_path, url, Credentials(ssh_key=other.read_bytes(), known_hosts=pinned))
         assert "does not take the key" in (refusal.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "credentials", "message"),
+    [
+        ("git@git.example.com:x.git", Credentials(token=TOKEN), "tokens go with https"),
+        ("/srv/git/x.git", Credentials(token=TOKEN), "tokens go with https"),
+        ("https://git.example.com/x", Credentials(ssh_key=b"key"), "not reached over ssh"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    tmp_path: Path, url: str, credentials: Credentials, message: str
+) -> None:
+    with (
+        pytest.raises(SourceError, match=message),
+        access_to(parse(url), credentials, tmp_path),
+    ):
+        pass

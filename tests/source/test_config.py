@@ -127,6 +127,17 @@ def test_a_folder_inside_a_repository_is_read_from_its_own_root(tmp_path: Path) 
     }
 
 
+def test_a_folder_that_an_outer_repository_ignores_is_read_as_one_without_git(
+    tmp_path: Path,
+) -> None:
+    outer = Repository(tmp_path / "outer")
+    outer.commit({".gitignore": "play/\n"})
+    outer.write({"play/ctl.yaml": "", "play/inventory/a.yaml": "a"})
+    config = ConfigRepo(outer.path / "play")
+    assert config.head() is None
+    assert list(config.work_tree().entries) == ["ctl.yaml", "inventory/a.yaml"]
+
+
 @pytest.mark.parametrize("committed", [True, False])
 def test_links_never_lead_outside(repository: Repository, committed: bool) -> None:
     outside = repository.path.parent / "outside"
