@@ -92,6 +92,9 @@ class Missing(jinja2.StrictUndefined):
     """An undefined value whose error says only the name; the parent knows what would have been there."""
 
     __slots__ = ()
+    __repr__ = (
+        jinja2.StrictUndefined.__str__
+    )  # else a list shows what is missing as the word Undefined
 
     @property
     def _undefined_message(self) -> str:

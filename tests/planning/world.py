@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from controller.declaration.inputs import Sourced, source_digest
 from controller.declaration.pairs import resolve
@@ -33,7 +34,7 @@ def place(line: int, file: str = "pipelines/shop.yaml") -> Place:
 
 def revision(number: int) -> Revision:
     return Revision(
-        sha=Sha(f"{number:040x}"),
+        sha=Sha(f"{number:07x}".ljust(40, "0")),
         branch="main",
         author=f"author {number}",
         email="author@example.com",
@@ -44,23 +45,23 @@ def revision(number: int) -> Revision:
 
 
 def step(
-    name: str = "go", run: str = "echo {{ params.channel }}", line: int = 20, **more: object
+    name: str = "go", run: str = "echo {{ params.channel }}", line: int = 20, **more: Any
 ) -> Step:
     made = Step(name=name, run=run, places={"": place(line), "run": place(line + 1)})
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def task(name: str = "deploy", *steps: Step, **more: object) -> Task:
+def task(name: str = "deploy", *steps: Step, **more: Any) -> Task:
     made = Task(
         name=name,
         params={"channel": Param(name="channel", schema={"type": "string"})},
         steps=steps or (step(),),
         places={"": place(18), "check": place(19)},
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def target(name: str, *members: str, line: int = 2, **more: object) -> Target:
+def target(name: str, *members: str, line: int = 2, **more: Any) -> Target:
     keys = ("servers", "task", "repo", "on_drift", "params.channel")
     made = Target(
         name=name,
@@ -70,12 +71,12 @@ def target(name: str, *members: str, line: int = 2, **more: object) -> Target:
         params={"channel": "stable"},
         places={"": place(line)} | {key: place(line + n) for n, key in enumerate(keys, 1)},
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
-def server(name: str, **more: object) -> Server:
+def server(name: str, **more: Any) -> Server:
     made = Server(name=name, address=name, place=place(1, "inventory/servers.yaml"))
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def declaration(
