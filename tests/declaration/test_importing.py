@@ -3,7 +3,7 @@
 import pytest
 
 from controller.declaration.ansible import inventory
-from controller.declaration.importing import CHUNK, Imported, import_ansible
+from controller.declaration.importing import Imported, import_ansible
 from controller.declaration.loader import load
 from controller.model.diagnostic import Place, Severity
 from controller.model.inventory import Carrier, Inventory

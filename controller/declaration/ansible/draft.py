@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.declaration.ansible.findings import Refusal
-from controller.model.diagnostic import Place
+from controller.model.diagnostic import NOWHERE, Place
 
 MAX_HOSTS: Final = 100_000
 MAX_GROUPS: Final = 20_000
 PRIORITY: Final = "ansible_group_priority"
+USUAL_PRIORITY: Final = 1
 _LONGEST_NAME: Final = 253
 
 
@@ -56,7 +57,8 @@ class DraftGroup:
     hosts: dict[str, None] = field(default_factory=dict)
     children: dict[str, Place] = field(default_factory=dict)
     parents: dict[str, None] = field(default_factory=dict)
-    priority: int = 1
+    priority: int = USUAL_PRIORITY
+    priority_place: Place = NOWHERE
     depth: int = 0
 
 
@@ -118,12 +120,14 @@ class Draft:
 def set_group(group: DraftGroup, key: str, value: object, place: Place) -> None:
     """Set a variable of a group as the inventory itself says it, its priority included."""
     if key == PRIORITY:
+        group.priority_place = place
         try:
             group.priority = int(str(value))
         except ValueError:
             message = f"cannot use {value!r} as {PRIORITY}: a whole number is expected"
             raise Refusal(message, place, code="bad-value") from None
-    group.said.set(key, value, place)
+    else:
+        group.said.set(key, value, place)
 
 
 def _name(name: object, what: str, place: Place) -> str:

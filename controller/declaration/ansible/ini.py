@@ -18,6 +18,8 @@ from controller.model.diagnostic import Place
 MAX_LINE: Final = 262_144
 _SECTION: Final = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _CHILD: Final = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
+_CAREFUL: Final = re.compile(r"""['"\\#]""")
+_SPACE: Final = re.compile(r"[ \t\r\n]+")
 _CODE: Final = "ansible-ini"
 
 
@@ -85,10 +87,7 @@ class _Reader:
                 self.draft.adopt(parent, name, self.place)
 
     def _host(self, text: str) -> None:
-        try:
-            tokens = shlex.split(text, comments=True)
-        except ValueError as error:
-            raise self._refusal(f"cannot split {text[:80]!r} into words: {error}".lower()) from None
+        tokens = self._words(text)
         if not tokens:
             return
         try:
@@ -100,6 +99,16 @@ class _Reader:
             host = self.draft.host(name, self.group, port, self.place)
             for key, value in variables.items():
                 host.said.set(key, value, self.place)
+
+    def _words(self, text: str) -> list[str]:
+        """Split a line as a shell would; most lines have nothing that asks for a shell's care."""
+        if not _CAREFUL.search(text):
+            return _SPACE.split(text)
+        try:
+            return shlex.split(text, comments=True)
+        except ValueError as error:
+            message = f"cannot split {text[:80]!r} into words: {error}"
+            raise self._refusal(message, hint="close the quotation, or escape it by \\") from None
 
     def _variable(self, text: str) -> None:
         key, value = self._pair(text, "a variable is KEY=VALUE")

@@ -12,6 +12,7 @@ MAX_LITERAL: Final = 65_536
 """Characters of a value that is still looked at as a literal."""
 
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_ADDRESS: Final = re.compile(r"[0-9]+(?:\.[0-9]+){2,}")
 _MAY_BE_LITERAL: Final = re.compile(
     r"[ \t]*(?:[0-9\[({'\"+.~-]|[bBrRuU]{1,2}['\"]|True\b|False\b|None\b|set\b)"
 )
@@ -25,7 +26,7 @@ def value(text: str) -> object:
     """
     if _WHOLE.fullmatch(text):
         return int(text)
-    if len(text) > MAX_LITERAL or not _MAY_BE_LITERAL.match(text):
+    if len(text) > MAX_LITERAL or not _MAY_BE_LITERAL.match(text) or _ADDRESS.fullmatch(text):
         return text
     try:
         with warnings.catch_warnings():
@@ -50,7 +51,7 @@ def _plain(parsed: object, text: str) -> object:
         return {key_text(key): _plain(item, text) for key, item in parsed.items()}
     if isinstance(parsed, bytes):
         raise ValueError(f"cannot read {text[:80]!r} as a value: bytes have no text")  # noqa: TRY004
-    return str(parsed)
+    return "..." if parsed is ... else str(parsed)
 
 
 def key_text(key: object) -> str:

@@ -1,15 +1,21 @@
 """From a draft to what holds for each host: depth of groups, order of precedence, merged variables.
 
-Called by `inventory`. The order is Ansible's: what the inventory says of `all`, the files of `all`, what it says of
-the groups, the files of the groups, what it says of the host, the files of the host. Groups come by depth, priority
-and name, so that the child wins over its parent.
+Called by `inventory`. The order is Ansible's: what the inventory says of `all` and of the groups, then their files,
+then what the inventory says of the host, then its files. Groups come by depth, priority and name, so that the child wins
+over its parent.
 """
 
 from typing import Final
 
-from controller.declaration.ansible.draft import PRIORITY, Draft, DraftGroup, DraftHost, Values
+from controller.declaration.ansible.draft import (
+    PRIORITY,
+    USUAL_PRIORITY,
+    Draft,
+    DraftGroup,
+    DraftHost,
+    Values,
+)
 from controller.declaration.ansible.findings import Refusal
-from controller.model.diagnostic import Place
 
 MAGIC: Final = frozenset(
     # Written as a text: one word a line would be twenty lines of nothing.
@@ -117,16 +123,13 @@ class Merger:
         return made
 
     def _of_groups(self, host: DraftHost) -> Values:
-        top, groups = self._draft.groups["all"], order(self._draft, host)
+        groups = [self._draft.groups["all"], *order(self._draft, host)]
         made = Values()
-        for layer in (
-            top.said,
-            top.filed,
-            *(group.said for group in groups),
-            *(group.filed for group in groups),
-        ):
-            made.update(layer)
-        return without(made, MAGIC | {PRIORITY})
+        for group in groups:
+            made.update(group.said)
+        for group in groups:
+            made.update(group.filed)
+        return without(made, MAGIC)
 
 
 def own(host: DraftHost) -> Values:
@@ -137,8 +140,10 @@ def own(host: DraftHost) -> Values:
 
 
 def of_group(group: DraftGroup) -> Values:
-    """Give the variables of a group alone."""
+    """Give the variables of a group alone, with its priority, which is heeded but not handed on."""
     made = Values(values=dict(group.said.values), places=dict(group.said.places))
+    if group.priority != USUAL_PRIORITY:
+        made.set(PRIORITY, group.priority, group.priority_place)
     made.update(group.filed)
     return without(made, MAGIC)
 
@@ -149,8 +154,3 @@ def without(values: Values, names: frozenset[str]) -> Values:
         del values.values[name]
         del values.places[name]
     return values
-
-
-def first_place(values: Values, name: str, otherwise: Place) -> Place:
-    """Give where a variable is said, or another place."""
-    return values.places.get(name, otherwise)

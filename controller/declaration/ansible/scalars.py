@@ -89,7 +89,6 @@ _MAKERS: Final[Mapping[str, Callable[[str], object]]] = {
     CORE + "float": _number("float"),
     CORE + "timestamp": _timestamp,
     CORE + "binary": _binary,
-    CORE + "value": str,
     MERGE: str,
     "!unsafe": Unsafe,
 }

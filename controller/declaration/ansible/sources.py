@@ -120,12 +120,14 @@ def _toml(text: str, path: str, draft: Draft, findings: Findings) -> None:
 
 
 def _located(value: object, place: Place) -> object:
-    """Give TOML's maps the place of their file: TOML tells no more."""
+    """Give TOML's maps the place of their file, TOML tells no more; its children are a list."""
     if isinstance(value, list):
         return [_located(item, place) for item in value]
     if isinstance(value, dict):
         made = yaml.Map()
         for key, item in value.items():
-            made.put(key, _located(item, place), place)
+            named = key == "children" and isinstance(item, list)
+            body = dict.fromkeys(map(str, item)) if named else item
+            made.put(key, _located(body, place), place)
         return made
     return value.isoformat() if hasattr(value, "isoformat") else value

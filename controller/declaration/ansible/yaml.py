@@ -76,6 +76,8 @@ class _Builder:
         else:
             made = self._nested(event)
         if anchor is not None:
+            if anchor in self.anchors:
+                raise self.refuse(f"cannot set the anchor {anchor[:80]!r} twice", event)
             self.anchors[anchor] = (made, self.count - before)
         return made
 
