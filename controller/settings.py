@@ -277,6 +277,8 @@ LIMITS: Final = (
     _limit("store", "wait for another process that writes", 30, "seconds", "the write is refused"),
     _limit("store", "write-ahead log", 4 << 20, "bytes", "it is copied into the database"),
     _limit("store", "database checked at open", 32 << 20, "bytes", "a larger one is not checked"),
+    _limit("store", "jobs kept", 200_000, "jobs", "the oldest settled runs go"),
+    _limit("store", "runs kept", 50_000, "runs", "the oldest settled runs go"),
     _limit("store", "cache of forms", 64 << 20, "bytes", "the oldest forms are dropped"),
     _limit("store", "one form in the cache", 4 << 20, "bytes", "it is not kept"),
     _limit("journal", "one line of a log", 64 << 10, "bytes", "its fields are left out, said so"),

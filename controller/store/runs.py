@@ -15,6 +15,7 @@ from controller.model.ids import RunId
 from controller.model.job import Job, JobBody, Run
 from controller.store.laws import already_recorded, check_fan_out
 from controller.store.reader import Reader
+from controller.store.retention import drop_oldest
 from controller.store.rows import Row, body_row, decode, encode, job_row
 from controller.store.tables import BODIES, JOBS, RUNS, WORKS
 from controller.store.writer import Writer
@@ -94,8 +95,11 @@ class _FanOut:
         if connection.execute(_KNOWN_RUN, {"id": self.run.id}).scalar_one():
             raise already_recorded("run", self.run.id)
         connection.execute(_INSERT_RUN, self.run_row)
-        if not self.jobs:
-            return
+        if self.jobs:
+            self._insert_jobs(connection)
+        drop_oldest(connection)
+
+    def _insert_jobs(self, connection: Connection) -> None:
         try:
             connection.execute(_INSERT_JOBS, self.jobs)
         except IntegrityError as error:

@@ -1,0 +1,35 @@
+"""How much history is kept: the oldest settled runs go when there are too many.
+
+Called by `runs` inside the transaction that records a further run. Runs with a job that has not ended, or is lost, are never
+taken. What is in the logs stays.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, select
+
+from controller.store.tables import BODIES, JOBS, RUNS, UNSETTLED, WORKS
+
+KEPT_JOBS: Final = 200_000
+"""Jobs that are kept, counted by their positions."""
+KEPT_RUNS: Final = 50_000
+"""Runs that are kept, counted by their positions."""
+
+_NEWEST_JOB: Final = select(func.max(JOBS.c.position))
+_NEWEST_RUN: Final = select(func.max(RUNS.c.position))
+_UNSETTLED_RUNS: Final = select(JOBS.c.run).where(JOBS.c.state.in_(UNSETTLED))
+_UNUSED_WORKS: Final = delete(WORKS).where(WORKS.c.digest.not_in(select(BODIES.c.work)))
+
+
+def drop_oldest(connection: Connection) -> None:
+    """Delete the runs that are beyond what is kept, with their jobs, ledgers and works."""
+    last_job = (connection.execute(_NEWEST_JOB).scalar() or 0) - KEPT_JOBS
+    last_run = (connection.execute(_NEWEST_RUN).scalar() or 0) - KEPT_RUNS
+    if last_job <= 0 and last_run <= 0:
+        return
+    old = select(JOBS.c.run).where(JOBS.c.position <= last_job)
+    victims = delete(RUNS).where(
+        (RUNS.c.position <= last_run) | RUNS.c.id.in_(old), RUNS.c.id.not_in(_UNSETTLED_RUNS)
+    )
+    if connection.execute(victims).rowcount:
+        connection.execute(_UNUSED_WORKS)
