@@ -1,0 +1,71 @@
+"""A saved plan says exactly what would be done, for a day, and holds no secret."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.declaration.renderer import Renderer
+from controller.errors import DeclarationError, RefusedError, StalePlanError
+from controller.model.diagnostic import Diagnostic, Place
+from controller.model.plan import Plan
+from controller.planning.inputs import Inputs
+from controller.planning.saved import dump, load
+from tests.planning.world import NOW, World, declaration, target
+
+
+def plan(renderer: Renderer) -> Plan:
+    world = World(
+        declaration=declaration(target("web", "web-1", "web-2")),
+        inputs=Inputs(
+            diagnostics=(Diagnostic(code="x", message="m", place=Place(file="a.yaml", line=3)),)
+        ),
+    )
+    return world.plan(renderer)
+
+
+def test_what_is_loaded_is_what_was_dumped_but_for_commands(renderer: Renderer) -> None:
+    made = plan(renderer)
+    bare = replace(made, changes=tuple(replace(c, commands=()) for c in made.changes))
+    assert load(dump(made), NOW) == bare
+    assert b"echo stable" not in dump(made)
+
+
+def test_uncommitted_declarations_cannot_be_saved(renderer: Renderer) -> None:
+    with pytest.raises(RefusedError, match="uncommitted"):
+        dump(replace(plan(renderer), dirty=True))
+
+
+def test_a_plan_expires(renderer: Renderer) -> None:
+    data = dump(plan(renderer))
+    assert load(data, NOW + timedelta(hours=23, minutes=59)).expires_at == NOW + timedelta(hours=24)
+    with pytest.raises(StalePlanError, match="expired"):
+        load(data, NOW + timedelta(hours=24))
+
+
+@pytest.mark.parametrize("key", ["target", "server", "action", "after"])
+def test_a_plan_that_was_changed_is_refused(renderer: Renderer, key: str) -> None:
+    built = json.loads(dump(plan(renderer)))
+    built["changes"][0][key] = "remove" if key == "action" else "other"
+    with pytest.raises(DeclarationError, match="changed since"):
+        load(json.dumps(built).encode(), NOW)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"format_version": "2.0"}',
+        b'{"format_version": "1.0"}',
+        b'{"format_version": "1.0", "changes": 3}',
+        b'{"format_version": "1.0", "diagnostics": [1]}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_plan_is_refused(data: bytes) -> None:
+    with pytest.raises(DeclarationError, match="cannot read the plan"):
+        load(data, NOW)
