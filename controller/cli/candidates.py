@@ -6,6 +6,7 @@ parser: it has to be over before a person notices.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,6 @@ from typer.main import get_command
 from controller.cli.app import build
 from controller.cli.verbs import VERBS
 from controller.cli.views.words import line
-from controller.errors import NotFoundError
-from controller.source.config import find
 
 MOST_FILES: Final = 400
 MOST_BYTES: Final = 2_000_000
@@ -111,18 +110,15 @@ def _names(kinds: Sequence[str], directory: Path) -> Iterator[str]:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    try:
-        root = find(directory)
-    except NotFoundError:
+    # `source.config.find` would do, but loading git's library alone takes the time there is.
+    folders = (directory.absolute(), *directory.absolute().parents)
+    root = next((folder for folder in folders if (folder / "ctl.yaml").is_file()), None)
+    if root is None:
         return
-    seen = 0
-    for folder in FOLDERS:
-        for path in (root / folder).rglob("*.y*ml"):
-            seen += 1
-            if seen > MOST_FILES:
-                return
-            if path.is_file() and not path.is_symlink():
-                yield path
+    found = chain.from_iterable((root / folder).rglob("*.y*ml") for folder in FOLDERS)
+    for path in islice(found, MOST_FILES):
+        if path.is_file() and not path.is_symlink():
+            yield path
 
 
 def _names_in(text: str, kinds: Sequence[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ app = typer.Typer()
 
 
 @command(app, "inventory", formats=(Format.TABLE, Format.JSON))
-async def inventory(
+def inventory(
     ctl: Invocation,
     *,
     list_: Annotated[bool, typer.Option("--list", help="All servers and groups.")] = False,
@@ -25,10 +25,9 @@ async def inventory(
     """Print the inventory as JSON, so that Ansible can use this repository as its inventory."""
     if list_ == bool(host):
         raise UsageError("say --list or --host NAME", hint="ctl inventory --list")
+    from controller.cli.reading import declared
     from controller.declaration.ansible import listing
 
-    async with ctl.open() as controller:
-        declared = await controller.declared()
-    servers = declared.inventory
+    servers = declared(ctl).inventory
     ctl.print(to_json(listing.listing(servers) if list_ else listing.host(servers, host)))
     return ExitCode.DONE

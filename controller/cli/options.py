@@ -14,6 +14,7 @@ import typer
 
 from controller.cli.context import Format, Invocation, Surroundings, Wishes
 from controller.cli.terminal import make_terminal
+from controller.cli.verbs import VERBS
 from controller.errors import UsageError
 from controller.settings import Color, resolve
 
@@ -158,7 +159,8 @@ def command(
         entry.__annotations__ = {p.name: p.annotation for p in (context, *parameters)}
         entry.__doc__ = function.__doc__
         entry.__module__ = function.__module__
-        app.command(name)(entry)
+        known = VERBS.get(verb or name)
+        app.command(name, short_help=known.help if known else None)(entry)
         return function
 
     return register

@@ -1,0 +1,75 @@
+"""`ctl import ansible|ssh-config PATH`: what people have, as declarations to commit."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from controller.cli.context import Format, Invocation
+from controller.cli.exitcodes import ExitCode
+from controller.cli.init import write_files
+from controller.cli.options import command
+from controller.cli.views.diagnostics import diagnostics_text
+from controller.cli.views.documents import FORMAT_VERSION, to_json
+from controller.cli.views.words import line, rows
+from controller.declaration.importing import Imported
+from controller.errors import NotFoundError
+from controller.model.diagnostic import Severity
+from controller.planning.document import diagnostic_document
+
+app = typer.Typer()
+
+FORMATS: Final = (Format.TABLE, Format.JSON)
+MOST_BYTES: Final = 1 << 20
+
+Source = Annotated[Path, typer.Argument(metavar="PATH", help="What to read.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write below this folder instead of to stdout."),
+]
+
+
+@command(app, "ssh-config", verb="import ssh-config", formats=FORMATS)
+def ssh_config(ctl: Invocation, *, path: Source, out: Out = None) -> int:
+    """Turn an ssh config into servers; what is not translated stays as a comment."""
+    from controller.declaration.import_ssh import import_ssh_config
+
+    text = _read(ctl.surroundings.cwd / path.expanduser())
+    return _tell(ctl, path, import_ssh_config(text, path.name), out)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            # One byte more than is taken, so that the room can refuse what is too long.
+            return file.read(MOST_BYTES + 1).decode("utf-8", "replace")
+    except OSError as error:
+        raise NotFoundError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _tell(ctl: Invocation, path: Path, imported: Imported, out: Path | None) -> int:
+    wrong = any(d.severity is Severity.ERROR for d in imported.diagnostics)
+    if imported.diagnostics and ctl.format is Format.TABLE:
+        ctl.terminal.note(diagnostics_text(imported.diagnostics, {}, ctl.terminal.err_style))
+    if out is not None and not wrong:
+        write_files(ctl.surroundings.cwd / out, imported.files)
+    if ctl.format is Format.JSON:
+        ctl.print(
+            to_json(
+                {
+                    "format_version": FORMAT_VERSION,
+                    "files": dict(imported.files),
+                    "diagnostics": [diagnostic_document(d) for d in imported.diagnostics],
+                }
+            )
+        )
+    elif out is not None:
+        ctl.print("\n".join(line(str(out / name)) for name in imported.files))
+    else:
+        for name, text in imported.files.items():
+            ctl.print("\n".join([f"# {line(name)}", *rows(text)]))
+    if not wrong:
+        again = f"ctl {ctl.verb} {shlex.quote(str(path))} --out ."
+        ctl.next("ctl validate" if out else again)
+    return ExitCode.ERROR if wrong else ExitCode.DONE
