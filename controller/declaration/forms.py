@@ -59,6 +59,11 @@ class Form:
     readable: bool = True
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
+    @property
+    def full(self) -> bool:
+        """Whether enough was found: more would help nobody and cost time."""
+        return len(self.diagnostics) >= MOST_FINDINGS
+
 
 _BlockRow = tuple[str, str, int, dict[str, object], bytes]
 _FindingRow = tuple[str, str, int, int, str | None]
@@ -169,6 +174,8 @@ def _top_level(form: Form, data: dict[str, object], marks: list[Marks], role: Ro
     for index, (key, value) in enumerate(data.items()):
         at = _at(marks[1 + 2 * index])
         inner = marks[2 + 2 * index]
+        if form.full:
+            return
         if key not in allowed:
             form.diagnostics.append(
                 Diagnostic(
@@ -208,6 +215,8 @@ def _kind(form: Form, kind: str, data: dict[str, object], marks: list[Marks]) ->
     for index, (name, body) in enumerate(data.items()):
         at = _at(marks[1 + 2 * index])
         inner = marks[2 + 2 * index]
+        if form.full:
+            break
         if not pattern.fullmatch(name):
             form.diagnostics.append(
                 Diagnostic(
@@ -238,7 +247,7 @@ def _check(form: Form, blocks: list[Block], schema: str) -> None:
     for block in blocks:
         findings = (
             list(explain(schema, block.data, block.locate))
-            if len(form.diagnostics) < MOST_FINDINGS
+            if not form.full
             else form.diagnostics[:1]
         )
         form.diagnostics.extend(findings)

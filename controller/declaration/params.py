@@ -4,6 +4,7 @@ The schemas come from the config repository, so nothing in them may cost much: n
 engine that takes linear time.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
@@ -100,3 +101,12 @@ def _wrong_schema(param: Param, block: Block) -> Iterator[Diagnostic]:
             place=block.where("params", param.name, "pattern"),
             hint="patterns have no look-around and no back-references",
         )
+
+
+def complaints(param: Param, value: object) -> tuple[str, ...]:
+    """Say what a value given by hand has against its schema, ten complaints at most."""
+    validator = jsonschema_rs.Draft202012Validator(dict(param.schema), pattern_options=REGEX)
+    found = itertools.islice(validator.iter_errors(value), 10)
+    if param.secret:
+        return tuple("its value does not fit its schema" for _ in found)
+    return tuple(error.message[:200] for error in found)
