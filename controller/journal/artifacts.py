@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from controller.errors import NotFoundError, StateError
+from controller.journal.files import sync_folder
 from controller.model.ids import JobId
 
 LARGEST: Final = 1 << 30
@@ -122,11 +123,7 @@ class ArtifactFiles:
         """Give a received file its name, durably."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part.replace(path)
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path.parent)
 
     def _of(self, job: JobId) -> Path:
         if not _JOB.fullmatch(job):

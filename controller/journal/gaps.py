@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from controller.errors import StateError
+from controller.journal.files import sync_folder
 
 MOST: Final = 1000
 """Gaps of one output; beyond, whatever follows is dropped into the last one."""
@@ -80,11 +81,7 @@ class Gaps:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def _beside(output: Path) -> Path:

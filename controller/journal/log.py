@@ -14,7 +14,15 @@ from typing import Final, Literal
 
 from controller.clock import Clock
 from controller.errors import StateError
-from controller.journal.files import Head, LogFiles, last_line, open_private, parse_head, write_head
+from controller.journal.files import (
+    Head,
+    LogFiles,
+    last_line,
+    open_private,
+    parse_head,
+    sync_folder,
+    write_head,
+)
 from controller.journal.line import Line, hash_line, read_line, write_line
 from controller.journal.reading import read_since, read_tail
 from controller.journal.verify import TORN, Finding, verify_files
@@ -125,6 +133,8 @@ class Log:
             _append_whole(descriptor, data)
         finally:
             os.close(descriptor)
+        if path not in {known for _, known in years}:
+            sync_folder(path.parent)
         write_head(head, Head(seq=line.seq, sha256=hash_line(data[:-1])))
 
     def _end_of_chain(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.errors import StateError
+from controller.journal.files import sync_folder
 from controller.journal.gaps import Gaps
 from controller.model.ids import AttemptId
 
@@ -77,7 +78,9 @@ class OutputFiles:
     def _append(self, attempt: AttemptId, offset: int, data: bytes, gap: int) -> None:
         path = self._path(attempt)
         try:
-            self._make_folder(path.parent)
+            fresh = not path.exists()
+            if fresh:
+                self._make_folder(path.parent)
             flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             try:
@@ -85,6 +88,8 @@ class OutputFiles:
                 self._grow(descriptor, path, offset, data, gap)
             finally:
                 os.close(descriptor)
+            if fresh:
+                sync_folder(path.parent)
         except OSError as error:
             raise StateError(
                 f"cannot store output of {attempt}: {error.strerror or error}",
@@ -144,8 +149,11 @@ class OutputFiles:
         return self._folder / found["job"] / f"{found['step']}.{found['number']}"
 
     def _make_folder(self, folder: Path) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder of a job, durably; the state folder itself must be there."""
+        for one in (self._folder, folder):
+            if not one.exists():
+                one.mkdir(mode=0o700, exist_ok=True)
+                sync_folder(one.parent)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -127,6 +127,9 @@ class Writer:
                     _try_write(self._database.path, connection, write)
         except (sqlite3.Error, SQLAlchemyError) as error:
             _refuse(group, self._translate(error))
+        except OSError as error:
+            said = f"cannot write {self._database.path}: {error.strerror or error}"
+            _refuse(group, StateError(said))
         except StateError as error:
             _refuse(group, error)
         else:

@@ -336,3 +336,18 @@ async def test_a_long_read_never_holds_up_a_write(tmp_path: Path) -> None:
     await store.jobs.append(a_job(), [an_event(a_job(), 41)])
     assert path.with_name(f"{FILE}-wal").stat().st_size < 1024 * 1024
     await store.close()
+
+
+async def test_a_state_folder_that_vanishes_is_told_and_nobody_waits_for_ever(
+    tmp_path: Path,
+) -> None:
+    store = open_store(tmp_path / ".ctl", clock=FakeClock())
+    await store.runs.add(a_run(1), [])
+    (tmp_path / ".ctl").rename(tmp_path / "moved")
+    async with asyncio.timeout(5):
+        with pytest.raises(StateError, match="cannot write"):
+            await store.runs.add(a_run(2), [])
+    (tmp_path / "moved").rename(tmp_path / ".ctl")
+    await store.runs.add(a_run(3), [])
+    assert [run.id for run in await store.runs.list()] == [a_run(3).id, a_run(1).id]
+    await store.close()
