@@ -77,7 +77,7 @@ def _words(words: Sequence[str], directory: Path) -> Iterator[str]:
     yield from WORDS.get(tuple(words), ())
     for length in (2, 1):
         kinds = POSITIONS.get(tuple(words[:length]))
-        if kinds is not None:
+        if kinds is not None and len(words) >= length:
             place = min(len(words) - length, len(kinds) - 1)
             yield from _names((kinds[place],), directory)
             return

@@ -3,8 +3,10 @@
 Made by `options.command`, handed to every command as its first argument.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -165,7 +167,8 @@ class Invocation:
             )
         self.terminal.err.write(f"{question} Only 'yes' is accepted: ")
         self.terminal.err.flush()
-        return self.surroundings.stdin.readline().strip() == "yes"
+        with _interruptible():
+            return self.surroundings.stdin.readline().strip() == "yes"
 
     def open(
         self, *, write: bool = False, parallel: int = 50, listener: Listener | None = None
@@ -186,6 +189,19 @@ class Invocation:
                 listener=listener or _unheard,
             )
         )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question: the handler of asyncio would wait for the answer first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _unheard(_progress: object) -> None:

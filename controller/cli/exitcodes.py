@@ -75,9 +75,9 @@ def of_report(report: RunReport) -> ExitCode:
     held = any(c.blocked_by and c.blocked_by.gate not in _QUIET_GATES for c in report.held)
     rules = (
         (report.halted, ExitCode.HALTED),
-        (bool(report.summary.failed), ExitCode.FAILED),
+        (bool(report.summary.failed or report.troubles), ExitCode.FAILED),
         (bool(report.summary.unreachable), ExitCode.UNREACHABLE),
         (report.waiting, ExitCode.WAITING),
-        (held, ExitCode.REFUSED),
+        (held or bool(report.refused), ExitCode.REFUSED),
     )
     return next((code for holds, code in rules if holds), ExitCode.DONE)

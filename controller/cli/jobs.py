@@ -146,15 +146,15 @@ async def stop(
     grace: Annotated[
         str, typer.Option("--grace", metavar="DURATION", help="Between TERM and KILL.")
     ] = "10s",
-    step: Annotated[str | None, typer.Option("--step", hidden=True)] = None,
+    step: Annotated[
+        str | None, typer.Option("--step", metavar="NAME", help="Stop this step only.")
+    ] = None,
 ) -> int:
-    """Stop a job: TERM to every process of it, KILL after the grace; wait until nothing of it is left."""
-    if step is not None:
-        raise UsageError("--step is not supported yet", hint="ctl jobs stop JOB stops all of it")
+    """Stop a job, or one step: TERM to every process of it, KILL after the grace; wait until none is left."""
     seconds = read_duration(grace, flag="--grace")
     async with ctl.open() as controller:
         found = await controller.jobs.find(job)
-        stopped = await controller.jobs.stop(found.id, grace=seconds)
+        stopped = await controller.jobs.stop(found.id, step=step, grace=seconds)
     _show(ctl, stopped)
     return ExitCode.DONE
 

@@ -61,8 +61,8 @@ class JobsPort(Protocol):
         """Run a job's work again."""
         ...
 
-    async def stop(self, job: JobId, *, grace: float = 10.0) -> Job:
-        """Stop a job and wait until nothing of it is left."""
+    async def stop(self, job: JobId, *, step: str | None = None, grace: float = 10.0) -> Job:
+        """Stop a job, or one step of it, and wait until nothing of it is left."""
         ...
 
     async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:

@@ -6,7 +6,7 @@ from typing import Final
 
 from controller.cli.dates import age, span
 from controller.cli.views.style import Style, Symbol
-from controller.cli.views.words import count, line, listing, short, size
+from controller.cli.views.words import count, line, listing, short
 from controller.reconcile.requests import Finding, RepoCheck, ServerCheck, Verdict
 
 _MARKS: Final = {
@@ -49,7 +49,7 @@ def repo_text(check: RepoCheck, style: Style, now: datetime) -> str:
     ]
     if check.signer:
         lines.append(f"    signed by {line(check.signer)}")
-    lines.append(f"    cache cleaned: {size(check.freed)} freed")
+    lines.append("    the cache was cleaned")
     return "\n".join(lines)
 
 

@@ -20,6 +20,12 @@ def report_text(report: RunReport, style: Style) -> str:
     lines = [
         text for job in report.jobs if job.state is not State.SUCCEEDED for text in _job(job, style)
     ]
+    for name, why in report.troubles.items():
+        lines.append(
+            f"{style.mark(Symbol.BAD)} job {line(name)} was left for the next time: {line(why)}"
+        )
+    if report.refused:
+        lines.append(f"{report.refused} skipped: another controller was there first; plan again")
     if report.held:
         lines.append(style.paint("Held back", Ink.STRONG))
         for change in report.held:
@@ -46,10 +52,10 @@ def applied_line(report: RunReport) -> str:
 
 def _ink(report: RunReport) -> Ink:
     summary = report.summary
-    if summary.failed or report.halted:
+    if summary.failed or report.halted or report.troubles:
         return Ink.BAD
     partial = summary.unreachable or summary.cancelled or summary.skipped or report.waiting
-    return Ink.CHANGE if partial or report.held else Ink.GOOD
+    return Ink.CHANGE if partial or report.held or report.refused else Ink.GOOD
 
 
 def _job(job: Job, style: Style) -> Iterator[str]:
@@ -74,6 +80,8 @@ def report_document(report: RunReport) -> dict[str, object]:
         "halted": report.halted,
         "waiting": report.waiting,
         "forgotten": report.forgotten,
+        "refused": report.refused,
+        "troubles": plain(report.troubles),
         "held": [
             {"target": c.target, "server": c.server, "blocked_by": plain(c.blocked_by)}
             for c in report.held
