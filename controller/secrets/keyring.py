@@ -21,7 +21,7 @@ OWN: Final = re.compile(
     re.IGNORECASE,
 )
 """Variables that are the controller's own or steer programs; none of them is a secret to hand out."""
-LARGEST: Final = 1 << 20
+LARGEST: Final = 64 << 10
 
 
 class UnreadableError(SecretError):

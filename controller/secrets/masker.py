@@ -48,19 +48,20 @@ class ValueMasker:
         """Begin masking bytes that arrive in pieces."""
         return ValueStream(self)
 
-    @property
-    def held_back(self) -> int:
-        """How many bytes a stream keeps until it knows what follows."""
-        return max(0, self._search.longest - 1)
+    def cover(self, data: bytes, stars: bytearray) -> int:
+        """Put stars into `stars` wherever a form stands in `data`, overlapping ones included.
 
-    def cover(self, data: bytes, stars: bytearray) -> None:
-        """Put stars into `stars` wherever a form stands in `data`, overlapping ones included."""
-        for start, end in self._search.spans(data):
+        Returns:
+            The place from which on `data` may go on to be a form.
+        """
+        search = self._search
+        for start, end in search.spans(data):
             stars[start:end] = STAR * (end - start)
+        return search.unfinished(data)
 
 
 class ValueStream:
-    """Masks across borders of pieces; what `feed` gives is safe to keep."""
+    """Masks across borders of pieces: only what may be the beginning of a form is held back."""
 
     def __init__(self, masker: ValueMasker) -> None:
         self._masker = masker
@@ -71,8 +72,7 @@ class ValueStream:
         """Take a piece, give what is safe to keep."""
         seen = self._seen + data
         self._stars += data
-        self._masker.cover(seen, self._stars)
-        ready = max(0, len(seen) - self._masker.held_back)
+        ready = self._masker.cover(seen, self._stars)
         given = bytes(self._stars[:ready])
         self._seen = seen[ready:]
         del self._stars[:ready]

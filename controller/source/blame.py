@@ -12,8 +12,9 @@ from typing import Final
 from controller.errors import SourceError
 from controller.model.diagnostic import Place
 from controller.model.ids import Sha
-from controller.source.git import Limits, run_git
+from controller.source.git import run_git
 from controller.source.objects import oddity
+from controller.source.watch import Limits
 
 HEAD: Final = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")
 SECONDS: Final = 10.0

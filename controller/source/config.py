@@ -16,7 +16,7 @@ from controller.model.revision import Revision
 from controller.model.tree import Entry
 from controller.source.blame import blame_lines, last_change
 from controller.source.commits import read_revision
-from controller.source.git import Answer, Limits, run_git
+from controller.source.git import Answer, run_git
 from controller.source.objects import (
     MOST_BYTES,
     MOST_FILES,
@@ -27,6 +27,7 @@ from controller.source.objects import (
     too_many,
 )
 from controller.source.remote import SHA
+from controller.source.watch import Limits
 from controller.source.worktree import SKIPPED, DiskReader, WorkTree, walk
 
 MARK: Final = "ctl.yaml"

@@ -6,19 +6,16 @@ hands over its own. Configuration of the machine and of the person, hooks, attri
 credential helpers are off. Time, output and disk are bounded, and the whole process group dies at the bound.
 """
 
-import os
-import resource
-import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
 from controller.errors import SourceError
+from controller.source.watch import Limits, Watch
 
 try:
     from git import Git
@@ -73,19 +70,7 @@ SETTINGS: Final = (
     "safe.bareRepository=explicit",
 )
 BLOCK: Final = 65_536
-TICK: Final = 0.1
 COMPLAINT: Final = 65_536
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds of one call: seconds of time, bytes of output, of memory, and on disk under `grows`."""
-
-    seconds: float = 60.0
-    output: int = 16 << 20
-    disk: int = 512 << 20
-    memory: int = 2 << 30
-    grows: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +119,7 @@ def run_git(
     """
     if not folder.is_dir():  # GitPython would run in the present folder instead
         raise SourceError(f"cannot run git in {folder}: there is no such folder")
-    watch = _Watch(limits=limits, halt=halt or threading.Event(), what=f"git {arguments[0]}")
+    watch = Watch(limits=limits, halt=halt or threading.Event(), what=f"git {arguments[0]}")
     with tempfile.TemporaryFile() as questions:
         questions.write(stdin)
         questions.seek(0)
@@ -182,79 +167,7 @@ def _start(command: Sequence[str], folder: Path, questions: IO[bytes]) -> "subpr
     return process
 
 
-class _Watch:
-    """Ends a process group at the first bound that is met, and says which it was."""
-
-    def __init__(self, *, limits: Limits, halt: threading.Event, what: str) -> None:
-        self.limits = limits
-        self.trouble: str | None = None
-        self.hint: str | None = None
-        self._halt = halt
-        self._what = what
-        self._ended = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._look, name=f"watch {what}", daemon=True)
-
-    def over(self, process: "subprocess.Popen[bytes]") -> "_Watch":
-        """Take a process to watch."""
-        self._process = process
-        return self
-
-    def __enter__(self) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                pid = self._process.pid
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.limits.disk,) * 2)
-                resource.prlimit(pid, resource.RLIMIT_AS, (self.limits.memory,) * 2)
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        if self._process is not None:
-            self._process.wait()
-        self._ended.set()
-        self._thread.join()
-
-    def stop(self, trouble: str, hint: str | None = None) -> None:
-        """End the processes; the first trouble is the one that is told."""
-        if self.trouble is None:
-            self.trouble, self.hint = f"cannot finish {self._what}: {trouble}", hint
-        self.kill()
-
-    def _look(self) -> None:
-        for _ in range(round(self.limits.seconds / TICK)):
-            if self._ended.wait(TICK):
-                return
-            if self._halt.is_set():
-                self.stop("it was interrupted")
-                return
-            if self._overgrown():
-                self.stop(f"it wrote more than {self.limits.disk >> 20} MiB")
-                return
-        self.stop(f"no end after {self.limits.seconds:g} s", "the remote is slow, or too large")
-
-    def _overgrown(self) -> bool:
-        if self.limits.grows is None:
-            return False
-        return _size(self.limits.grows) > self.limits.disk
-
-    def kill(self) -> None:
-        """End whatever is left of the process group."""
-        if self._process is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # git renames its temporary files under us
-                total += Path(root, name).lstat().st_size
-    return total
-
-
-def _collect(process: "subprocess.Popen[bytes]", watch: _Watch) -> tuple[bytes, bytes]:
+def _collect(process: "subprocess.Popen[bytes]", watch: Watch) -> tuple[bytes, bytes]:
     if process.stdout is None or process.stderr is None:
         raise SourceError("cannot read what git says")
     complaint = bytearray()

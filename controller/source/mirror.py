@@ -18,9 +18,10 @@ from typing import Final
 
 from controller.errors import RewoundError, SourceError
 from controller.model.ids import Sha
-from controller.source.git import Access, Answer, Limits, run_git
+from controller.source.git import Access, Answer, run_git
 from controller.source.remote import HEADS, TAGS, Choice, unreachable
 from controller.source.url import RemoteUrl
+from controller.source.watch import Limits
 
 SAFE: Final = re.compile(r"[^a-z0-9._-]")
 FETCH: Final = (

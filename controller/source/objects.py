@@ -14,7 +14,8 @@ from typing import Final
 from controller.errors import NotFoundError, SourceError
 from controller.model.ids import Sha
 from controller.model.tree import Entry
-from controller.source.git import Limits, run_git
+from controller.source.git import run_git
+from controller.source.watch import Limits
 
 REGULAR: Final = (0o100644, 0o100755)
 ODD_MODES: Final = {0o120000: "a symlink", 0o160000: "a submodule"}

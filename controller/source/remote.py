@@ -15,8 +15,9 @@ from typing import Final
 from controller.errors import SourceError
 from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
-from controller.source.git import Access, Answer, Limits, run_git
+from controller.source.git import Access, Answer, run_git
 from controller.source.url import RemoteUrl
+from controller.source.watch import Limits
 
 SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 HEADS: Final = "refs/heads/"

@@ -16,8 +16,9 @@ from typing import Final
 
 from controller.errors import VerificationError
 from controller.model.ids import Sha
-from controller.source.git import Access, Limits, run_git
+from controller.source.git import Access, run_git
 from controller.source.objects import escaped
+from controller.source.watch import Limits
 
 ARMOUR: Final = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL

@@ -71,12 +71,12 @@ def test_variables_that_cannot_be_read_say_why(source: str, reason: str, tmp_pat
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").write_text("\n")
-    (tmp_path / "huge").write_bytes(b"x" * ((1 << 20) + 1))
+    (tmp_path / "huge").write_bytes(b"x" * ((64 << 10) + 1))
     expected = {
         "~/missing": "no such file",
         "~/pipe": "not a regular file",
         "~/empty": "is empty",
-        "~/huge": "is over 1024 KiB",
+        "~/huge": "is over 64 KiB",
         "relative": "is not absolute",
         "~other/key": "is not absolute",
         str(tmp_path): "not a regular file",

@@ -13,8 +13,9 @@ import pytest
 from controller.errors import SourceError
 from controller.model.declaration import Repo
 from controller.source.access import Credentials
-from controller.source.git import Access, Limits, run_git
+from controller.source.git import Access, run_git
 from controller.source.mirrors import Mirrors
+from controller.source.watch import Limits
 from tests.fakes.repositories import Repository
 
 pytestmark = pytest.mark.real
