@@ -13,7 +13,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
-from controller.declaration.import_text import comment, entry, flow
+from controller.declaration.import_text import comment, entry, flow, scalar
 from controller.declaration.importing import Imported, Logins, slug
 from controller.model.diagnostic import Diagnostic, Place, Severity
 from controller.model.ids import HOST_NAME
@@ -194,7 +194,7 @@ class _Writer:
             lines.append(comment(f"not translated: {what}", 4))
         body = [f"    address: {flow(address)}"] if address != alias else []
         body += [f"    ssh: {flow(login)}"] if login else []
-        head = entry(f"{alias}:", {}, 2)[0]
+        head = entry(f"{scalar(alias)}:", {}, 2)[0]
         return [head.removesuffix(" {}") if body else head, *lines, *body]
 
     def _value(self, word: _Word | None) -> str | None:

@@ -24,20 +24,20 @@ def writable(value: object, depth: int = 0) -> bool:
     if depth > MAX_DEPTH:
         return False
     if value is None or isinstance(value, bool | str):
-        return not isinstance(value, str) or value.isascii() or _encodes(value)
+        return not isinstance(value, str) or _sayable(value)
     if isinstance(value, int):
         return -_LARGEST <= value <= _LARGEST
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, Mapping):
-        keys = all(isinstance(key, str) and len(key) <= MAX_KEY and _encodes(key) for key in value)
+        keys = all(isinstance(key, str) and len(key) <= MAX_KEY and _sayable(key) for key in value)
         return keys and all(writable(item, depth + 1) for item in value.values())
     return isinstance(value, list) and all(writable(item, depth + 1) for item in value)
 
 
-def _encodes(text: str) -> bool:
-    """Say whether a text has no half of a surrogate pair."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+def _sayable(text: str) -> bool:
+    """Say whether a text has neither a NUL nor half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def comment(text: str, indent: int = 0) -> str:

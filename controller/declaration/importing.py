@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.declaration.ansible.inventory import AnsibleInventory, read
-from controller.declaration.import_text import comment, entry, flow, writable
+from controller.declaration.import_text import comment, entry, flow, scalar, writable
 from controller.model.diagnostic import Diagnostic, Place, Severity
 from controller.model.ids import HOST_NAME, NAME
 from controller.model.inventory import Group, Ssh
@@ -239,7 +239,10 @@ class _Writer:
                 f"group {name}: not a name of ours, so its servers name it and hold its variables"
             )
             return [self._say(reason, group.place, 2)]
-        return [*self._left(group.vars, variables, group.place, 2), *entry(f"{name}:", said, 2)]
+        return [
+            *self._left(group.vars, variables, group.place, 2),
+            *entry(f"{scalar(name)}:", said, 2),
+        ]
 
     def servers(self) -> Iterator[list[str]]:
         """Write every host, one list of lines each."""
@@ -269,7 +272,7 @@ class _Writer:
             body.append(f"    groups: {flow(list(named))}")
         if variables:
             body += entry("vars:", variables, 4)
-        head = entry(f"{name}:", {}, 2)[0]
+        head = entry(f"{scalar(name)}:", {}, 2)[0]
         return [head.removesuffix(" {}") if body else head, *lines, *body]
 
     def _reached(self, name: str) -> tuple[dict[str, str], list[str]]:

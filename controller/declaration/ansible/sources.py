@@ -19,9 +19,6 @@ _IGNORED: Final = re.compile(
     r"\.|host_vars$|group_vars$|vars_plugins$|.*(?:\.pyc|\.pyo|\.swp|\.bak|~|\.rpm|\.md|\.txt|\.rst|\.orig|\.cfg|\.retry)$"
 )
 _YAML: Final = frozenset({".yaml", ".yml", ".json"})
-_LOOKS_LIKE_YAML: Final = re.compile(
-    r"(?:\s*(?:#.*)?\n)*(?:---|\{|[^\[\s#;=][^=\n]*:\s*(?:#.*)?(?:\n|$))"
-)
 
 
 def collect(files: Files, path: str, place: Place) -> list[str]:
@@ -101,12 +98,21 @@ def _yaml_or_ini(text: str, path: str, draft: Draft, findings: Findings, *, is_y
     except Refusal as refusal:
         other = Findings()
         ini.read(text, path, draft, other)
-        if other.errors and (is_yaml or _LOOKS_LIKE_YAML.match(text)):
+        if other.errors and (is_yaml or _looks_like_yaml(text)):
             aside.add(refusal.diagnostic)
         else:
             aside = other
     for item in aside.items:
         findings.add(item)
+
+
+def _looks_like_yaml(text: str) -> bool:
+    """Judge a file without extension by its first line that says something."""
+    for line in text.splitlines():
+        said = line.strip()
+        if said and said[0] not in "#;":
+            return said.startswith(("---", "{")) or said.partition(" #")[0].rstrip().endswith(":")
+    return False
 
 
 def _toml(text: str, path: str, draft: Draft, findings: Findings) -> None:
