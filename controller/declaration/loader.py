@@ -38,6 +38,8 @@ class Loaded:
 
     declaration: Declaration | None
     diagnostics: tuple[Diagnostic, ...] = ()
+    files: int = 0
+    """How many files were read as declarations."""
 
 
 def load(tree: Tree, *, forms: Forms | None = None) -> Loaded:
@@ -72,7 +74,7 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
     wishes = Wishes(tree=tree, findings=findings)
     paths = files.declarations(tree.entries)
     if _too_much(tree, paths, findings):
-        return Loaded(declaration=None, diagnostics=findings.sorted())
+        return Loaded(declaration=None, diagnostics=findings.sorted(), files=len(paths))
     if files.SETTINGS in tree.entries:
         for form in _taken(wishes, read_forms(tree, [files.SETTINGS], Role.SETTINGS, forms)):
             wishes.settings = next(iter(form.blocks), None)
@@ -87,7 +89,7 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
     tasks = build_tasks(wishes, scripts)
     targets = build_targets(wishes, inventory, tasks)
     if not findings.valid:
-        return Loaded(declaration=None, diagnostics=findings.sorted())
+        return Loaded(declaration=None, diagnostics=findings.sorted(), files=len(paths))
     declaration = Declaration(
         settings=settings,
         repos=repos,
@@ -97,7 +99,7 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
         secrets={**adopted.secrets, **secrets},
         scripts=scripts,
     )
-    return Loaded(declaration=declaration, diagnostics=findings.sorted())
+    return Loaded(declaration=declaration, diagnostics=findings.sorted(), files=len(paths))
 
 
 def _too_much(tree: Tree, paths: tuple[str, ...], findings: Report) -> bool:
@@ -144,15 +146,19 @@ def _without_adopted(wishes: Wishes, forms: list[Form]) -> list[Form]:
 
 
 def _variables(wishes: Wishes, folder: str, cache: Forms | None) -> list[tuple[str, Block]]:
-    """Read `group_vars` or `host_vars`; (name, variables) in the order in which they hold."""
+    """Read `group_vars` or `host_vars`; (name, variables) in the order in which they hold.
+
+    The folders in `inventory/` belong to an adopted inventory that lies beside them, if there is one.
+    """
     taken = [
         files.taken_out(cast("str", block.data["ansible"]))
         for block in wishes.of("inventories").values()
     ]
+    beside = any(item.startswith("inventory/") and item.count("/") == 1 for item in taken)
     named = [
         (name, path)
         for name, path in files.variables(wishes.tree.entries, folder)
-        if not files.is_taken(path, taken)
+        if not files.is_taken(path, taken) and not (beside and path.startswith("inventory/"))
     ]
     forms = _taken(wishes, read_forms(wishes.tree, [p for _, p in named], Role.VARIABLES, cache))
     return [
@@ -171,6 +177,12 @@ def _inventory(wishes: Wishes, adopted: Adopted, cache: Forms | None) -> Invento
             wishes.twice("servers", name, servers[name].place, server.place)
     groups = _groups(graph, servers, adopted)
     known = {*groups, *adopted.groups, ALL, UNGROUPED}
+    for name in sorted(servers.keys() & groups.keys()):
+        wishes.findings.warn(
+            "name-of-both",
+            f"{name} is a server and a group: patterns pick both",
+            servers[name].place,
+        )
     _warn_of_unused(wishes, group_files, known, "group")
     _warn_of_unused(wishes, host_files, {*servers, *adopted.servers}, "server")
     both = {**adopted.servers, **servers} if adopted.servers else servers

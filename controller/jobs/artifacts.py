@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from controller.errors import RefusedError, StateError
-from controller.jobs.ports import SavedFile
+from controller.journal.artifacts import SavedFile
 from controller.model.ids import JobId
 
 LARGEST: Final = 4 << 30

@@ -1,7 +1,7 @@
 """The environment a step gets.
 
 Pure. Called by `attempt` at dispatch (with secrets) and by `submission` when a run is recorded (without), so that a
-name or value no process could be given is refused before anything is touched.
+name or value no process could be given is refused before anything is touched. `reconcile` gives checks theirs.
 """
 
 import json
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from controller.errors import DeclarationError
+from controller.model.applied import Applied
 from controller.model.job import Job, JobBody
-from controller.model.work import StepWork
+from controller.model.work import Pair, StepWork
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 VALUE_LIMIT: Final = 131_000
@@ -54,6 +55,41 @@ def environment(
             f"cannot give step {step.name} an environment of {total} bytes, the limit is {TOTAL_LIMIT}",
             hint="hand large values over in a file",
         )
+    return variables
+
+
+def check_environment(
+    pair: Pair,
+    applied: Applied,
+    params: Mapping[str, object],
+    env: Mapping[str, str],
+    *,
+    repo: str | None,
+) -> dict[str, str]:
+    """Put together the variables of a `check:`: those of the run that was applied, and no secrets.
+
+    Args:
+        pair: what is checked.
+        applied: the run it speaks of.
+        params: the parameters of the pair.
+        env: the task's own variables.
+        repo: the target's repo.
+
+    Raises:
+        DeclarationError: a variable has a name or a value that no process can be given.
+    """
+    told = {
+        "CTL_TARGET": pair.target,
+        "CTL_TASK": pair.work.task,
+        "CTL_SERVER": pair.server,
+        "CTL_REPO": repo,
+        "CTL_COMMIT": applied.commit,
+        "CTL_BRANCH": applied.branch,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    variables = {**env, **_params(params), **known}
+    for name, value in variables.items():
+        _check(name, value)
     return variables
 
 

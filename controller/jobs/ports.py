@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.clock import Clock
+from controller.journal.artifacts import SavedFile
 from controller.model.ids import AttemptId, IdFactory, JobId
 from controller.model.job import Event, Job, JobBody
 from controller.model.masking import Masker
@@ -40,18 +41,9 @@ class ArtifactFiles(Protocol):
 
     async def save(
         self, job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
-    ) -> "SavedFile":
+    ) -> SavedFile:
         """Store one file whole or not at all, telling how many bytes are here; `path` is not trusted."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedFile:
-    """A file as it was stored."""
-
-    path: str
-    size: int
-    sha256: str
 
 
 class Progress(Protocol):

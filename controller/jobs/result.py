@@ -7,7 +7,7 @@ trusted: the faces show them through `safe_text`.
 from dataclasses import dataclass
 from typing import Final
 
-from controller.jobs.ports import SavedFile
+from controller.journal.artifacts import SavedFile
 from controller.model.task import Result, ResultType
 
 ROWS: Final = 10_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from controller.errors import NotFoundError, StateError
+from controller.errors import NotFoundError, RefusedError, StateError
 from controller.journal.files import sync_folder
 from controller.model.ids import JobId
 
@@ -59,7 +59,8 @@ class ArtifactFiles:
             tell: hears how many bytes have arrived, after each chunk.
 
         Raises:
-            StateError: it is too large, there are too many, or the disk does not take it.
+            RefusedError: it is too large, or there are too many.
+            StateError: the disk does not take it.
         """
         harmless = harmless_path(path)
         try:
@@ -103,7 +104,7 @@ class ArtifactFiles:
         others = {name: size for name, size in self._list(job).items() if name != path}
         room = min(LARGEST, WHOLE - sum(others.values()))
         if len(others) >= MOST or room <= 0:
-            raise StateError(
+            raise RefusedError(
                 f"cannot keep the artifact {path} of job {job}: "
                 f"it has {len(others)} already, {sum(others.values())} bytes together"
             )
@@ -140,7 +141,7 @@ async def _receive(
         async for chunk in chunks:
             size += len(chunk)
             if size > room:
-                raise StateError(f"cannot keep an artifact of more than {room} bytes")
+                raise RefusedError(f"cannot keep an artifact of more than {room} bytes")
             digest.update(chunk)
             await asyncio.to_thread(_write_all, file.fileno(), chunk)
             tell(size)

@@ -163,6 +163,10 @@ class RunReport:
     summary: RunSummary = field(default_factory=RunSummary)
     results: tuple[JobResult, ...] = ()
     held: tuple[Change, ...] = ()
+    refused: int = 0
+    """How many of the skipped met another controller's marker or lock on the server."""
+    troubles: Mapping[JobId, str] = field(default_factory=dict)
+    """Jobs the controller itself could not go on with, and why; they are left for the next time."""
     halted: bool = False
     waiting: bool = False
     forgotten: int = 0
@@ -244,7 +248,7 @@ class ServerCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepoCheck:
-    """`ctl check repo`: what was fetched. `branches` maps names to commits; `freed` is bytes of cache cleaned."""
+    """`ctl check repo`: what was fetched. `branches` maps names to commits."""
 
     seen: RepoSeen
     previous: Sha | None = None
@@ -253,7 +257,6 @@ class RepoCheck:
     branches: Mapping[str, Sha] = field(default_factory=dict)
     new_commits: int = 0
     signer: str | None = None
-    freed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

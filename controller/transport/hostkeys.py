@@ -4,8 +4,6 @@ Nothing is ever trusted by being seen. Called by `ssh` for every connection and 
 """
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import asyncssh
@@ -13,22 +11,13 @@ import asyncssh
 from controller.errors import UsageError
 from controller.model.inventory import Server
 from controller.transport.causes import unreachable
+from controller.transport.keys import HostKey
 
 SCAN_SECONDS: Final = 10.0
-SSH_PORT: Final = 22
 ALGORITHMS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
 
 Trusted = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 """Host keys, authorities and revoked keys, as asyncssh takes them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostKey:
-    """A key as a server shows it: its algorithm, base64 text and fingerprint "SHA256:…"."""
-
-    algorithm: str
-    encoded: str
-    fingerprint: str
 
 
 class PinnedKeys:
@@ -70,6 +59,21 @@ def declared_key(line: str) -> asyncssh.SSHKey:
         raise UsageError(f"cannot read the declared host key {line[:40]!r}: {error}") from error
 
 
+class SshKeyScanner:
+    """The pinned keys of a known_hosts file, and the keys that servers show now."""
+
+    def __init__(self, known_hosts: bytes) -> None:
+        self._pinned = PinnedKeys(known_hosts)
+
+    def pinned(self, server: Server) -> tuple[HostKey, ...]:
+        """List the keys a server may show."""
+        return tuple(host_key(key) for key in self._pinned.of(server)[0])
+
+    async def scan(self, server: Server) -> tuple[HostKey, ...]:
+        """Ask a server for its host keys without logging in."""
+        return await scan(server)
+
+
 async def scan(server: Server) -> tuple[HostKey, ...]:
     """Ask a server for its host keys without logging in.
 
@@ -98,9 +102,3 @@ def host_key(key: asyncssh.SSHKey) -> HostKey:
     """Describe a key."""
     algorithm, encoded = key.export_public_key().decode().split()[:2]
     return HostKey(algorithm=algorithm, encoded=encoded, fingerprint=key.get_fingerprint())
-
-
-def line(names: Iterable[str], port: int, key: HostKey) -> str:
-    """Write the line of known_hosts that pins a key for some names."""
-    hosts = [name if port == SSH_PORT else f"[{name}]:{port}" for name in dict.fromkeys(names)]
-    return f"{','.join(hosts)} {key.algorithm} {key.encoded}"

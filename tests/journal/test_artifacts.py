@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from controller.errors import NotFoundError, StateError
+from controller.errors import NotFoundError, RefusedError, StateError
 from controller.journal import artifacts
 from controller.journal.artifacts import ArtifactFiles, harmless_path
 from controller.model.ids import JobId
@@ -60,14 +60,14 @@ async def test_size_number_and_sum_are_bounded(
     monkeypatch.setattr(artifacts, "WHOLE", 15)
     monkeypatch.setattr(artifacts, "MOST", 3)
     files = ArtifactFiles(tmp_path)
-    with pytest.raises(StateError, match="more than 10 bytes"):
+    with pytest.raises(RefusedError, match="more than 10 bytes"):
         await files.save(JOB, "large", chunks(b"x" * 11), deaf)
     await files.save(JOB, "a", chunks(b"x" * 10), deaf)
-    with pytest.raises(StateError, match="more than 5 bytes"):
+    with pytest.raises(RefusedError, match="more than 5 bytes"):
         await files.save(JOB, "b", chunks(b"x" * 6), deaf)
     await files.save(JOB, "b", chunks(b""), deaf)
     await files.save(JOB, "c", chunks(b""), deaf)
-    with pytest.raises(StateError, match="3 already"):
+    with pytest.raises(RefusedError, match="3 already"):
         await files.save(JOB, "d", chunks(b""), deaf)
 
 

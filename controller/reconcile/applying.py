@@ -1,0 +1,170 @@
+"""`ctl apply`: settle what was left behind, walk, guard, submit, carry out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from controller.errors import RefusedError, StalePlanError, StateError
+from controller.jobs.engine import Engine
+from controller.jobs.report import RunReport as EngineReport
+from controller.model.plan import Action, Change, Plan
+from controller.planning import applying, saved as saved_plans, stale
+from controller.reconcile.deciding import plan_of
+from controller.reconcile.forgetting import forget
+from controller.reconcile.repos import reach_of
+from controller.reconcile.requests import (
+    ApplyOutcome,
+    ApplyRequest,
+    PlanRequest,
+    Progress,
+    RunReport,
+    RunSummary,
+    Stage,
+)
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import EMPTY_PLAN_DIGEST, Seen
+from controller.reconcile.steps import DECIDE, LOOK, walk
+from controller.reconcile.submission import jobs_of, orders_of, run_of
+
+
+async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
+    """Carry out a plan made now, or exactly a saved one.
+
+    Raises:
+        RefusedError: declarations are not committed, the saved plan is stale, or somebody holds what is needed.
+    """
+    before = None if request.planfile is None else read_plan(rooms, request.planfile)
+    wanted = wanted_of(request) if before is None else wanted_by(before)
+    seen = await walk(rooms, Seen(request=wanted), LOOK)
+    guard_committed(seen, allow_dirty=request.allow_dirty)
+    engine = rooms.engine(reach_of(seen))
+    started = rooms.clock.now()
+    if not await settle(rooms, engine, request):
+        return waiting_outcome(seen, rooms)
+    seen = await walk(rooms, seen, DECIDE)
+    plan = plan_of(seen)
+    guard_fresh(before, plan)
+    changes = applying.apply_set(plan, saved=before)
+    if changes and before is None and not request.confirm(plan):
+        return ApplyOutcome(plan=plan, declined=True)
+    report = await carry_out(rooms, engine, seen, changes, request)
+    took = (rooms.clock.now() - started).total_seconds()
+    return ApplyOutcome(plan=plan, report=replace(with_held(report, plan), took=took))
+
+
+def read_plan(rooms: Rooms, path: Path) -> Plan:
+    """Read a saved plan file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"cannot read the plan {path}: {error.strerror}") from error
+    return saved_plans.load(data, rooms.clock.now())
+
+
+def wanted_of(request: ApplyRequest) -> PlanRequest:
+    """Say what to plan for an apply."""
+    return PlanRequest(limit=request.limit, targets=request.targets, heal=request.heal)
+
+
+def wanted_by(saved: Plan) -> PlanRequest:
+    """Say what to plan to compare with a saved plan: the same pairs, with the same wish to heal."""
+    targets = saved.scope.get("target", "")
+    return PlanRequest(
+        limit=saved.scope.get("limit"),
+        targets=tuple(name for name in targets.split(",") if name),
+        heal=any(change.action is Action.REPAIR for change in saved.changes),
+    )
+
+
+def guard_committed(seen: Seen, *, allow_dirty: bool) -> None:
+    """Refuse what nobody could look up later."""
+    if allow_dirty:
+        return
+    if seen.revision is None:
+        raise RefusedError(
+            "the declarations are not committed: there is no commit yet",
+            hint="git commit, or --allow-dirty",
+        )
+    if seen.dirty:
+        some = ", ".join(seen.dirty[:3]) + (", …" if len(seen.dirty) > 3 else "")  # noqa: PLR2004
+        raise RefusedError(
+            f"the declarations are not committed: {some}", hint="git commit, or --allow-dirty"
+        )
+
+
+def guard_fresh(before: Plan | None, plan: Plan) -> None:
+    """Refuse a saved plan that no longer says what would be done."""
+    difference = None if before is None else stale.first_difference(before, plan)
+    if difference is not None:
+        raise StalePlanError(f"the plan is stale: {difference}", hint="ctl plan --out FILE again")
+
+
+async def settle(rooms: Rooms, engine: Engine, request: ApplyRequest) -> bool:
+    """Take up what an earlier apply left behind; false when it still goes on and the time is over."""
+    found = await engine.settle(within=request.timeout, parallel=request.parallel)
+    for job in found.jobs:
+        rooms.listener(
+            Progress(
+                stage=Stage.SETTLE,
+                subject=job.id,
+                server=job.server,
+                target=job.target,
+                state=job.state,
+            )
+        )
+    return not found.waiting
+
+
+def waiting_outcome(seen: Seen, rooms: Rooms) -> ApplyOutcome:
+    """Say that earlier work goes on and nothing was planned."""
+    sha = None if seen.revision is None else seen.revision.sha
+    plan = Plan(commit=sha, digest=EMPTY_PLAN_DIGEST, created_at=rooms.clock.now())
+    return ApplyOutcome(plan=plan, report=RunReport(waiting=True))
+
+
+async def carry_out(
+    rooms: Rooms, engine: Engine, seen: Seen, changes: tuple[Change, ...], request: ApplyRequest
+) -> RunReport:
+    """Forget what is to be forgotten, then record a run with its jobs and drive them."""
+    forgotten = await forget(rooms, seen, [c for c in changes if c.action is Action.FORGET])
+    orders = orders_of(seen, changes)
+    if not orders:
+        return RunReport(forgotten=forgotten)
+    commit = None if seen.revision is None else seen.revision.sha
+    run = run_of(
+        rooms.ids,
+        rooms.actor,
+        rooms.clock.now(),
+        title="apply",
+        plan=plan_of(seen),
+        commit=commit,
+    )
+    jobs = jobs_of(run, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
+    await engine.submit(run, jobs)
+    done = await engine.drive(run.id, parallel=request.parallel, within=request.timeout)
+    return replace(await report_of(rooms, done), forgotten=forgotten)
+
+
+async def report_of(rooms: Rooms, done: EngineReport) -> RunReport:
+    """Tell the faces how a run went."""
+    counts = done.counts
+    return RunReport(
+        run=await rooms.store.runs.get(done.run),
+        jobs=done.jobs,
+        summary=RunSummary(
+            succeeded=counts.succeeded,
+            failed=counts.failed,
+            unreachable=counts.unreachable,
+            skipped=counts.skipped,
+            cancelled=counts.cancelled,
+        ),
+        refused=counts.refused,
+        troubles=dict(done.troubles),
+        waiting=done.waiting,
+    )
+
+
+def with_held(report: RunReport, plan: Plan) -> RunReport:
+    """Add what a gate kept back, and what could not be reached in the first place."""
+    offline = applying.unreachable(plan)
+    summary = replace(report.summary, unreachable=report.summary.unreachable + len(offline))
+    return replace(report, held=applying.held(plan), summary=summary)

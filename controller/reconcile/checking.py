@@ -1,0 +1,132 @@
+"""`ctl check server` and `ctl check repo`: look now, and say what was found."""
+
+from dataclasses import replace
+
+from controller.errors import NotFoundError, RewoundError, SourceError, TransportError, UsageError
+from controller.model.declaration import Repo
+from controller.model.inventory import Server
+from controller.model.observation import RepoSeen, ServerSeen
+from controller.reconcile.connectivity import write_connectivity
+from controller.reconcile.loading import load, see_config
+from controller.reconcile.repos import credentials_of, note, reach_of, signers_of
+from controller.reconcile.requests import RepoCheck, ServerCheck
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.reconcile.steps import walk
+from controller.transport.port import ProbeSpec
+
+UPTIME_SECONDS = 30.0
+
+
+async def check_server(rooms: Rooms, name: str) -> ServerCheck:
+    """Reach a server now and run `uptime` there; what is found is kept and logged."""
+    seen = await walk(rooms, Seen(), (see_config, load))
+    servers = seen.declaration.inventory.servers
+    if name not in servers:
+        raise NotFoundError(f"there is no server {name!r}", hint="ctl get servers")
+    started = rooms.clock.now()
+    found = await uptime(rooms, seen, servers[name])
+    if rooms.may_save():
+        known = (await rooms.store.observations.servers()).get(name)
+        kept = found.seen
+        if known is not None:
+            kept = replace(kept, markers=known.markers, checks=known.checks, locks=known.locks)
+        await rooms.store.observations.put_servers([kept])
+        await write_connectivity(rooms, found.seen)
+    return replace(found, took=(rooms.clock.now() - started).total_seconds())
+
+
+async def uptime(rooms: Rooms, seen: Seen, server: Server) -> ServerCheck:
+    """Open a server and ask how long it is up."""
+    now = rooms.clock.now()
+    try:
+        session = await reach_of(seen).dialer.open(server)
+        try:
+            answer = await session.probe(ProbeSpec(text=b"uptime", timeout=UPTIME_SECONDS))
+            facts = session.facts
+        finally:
+            await session.close()
+    except TransportError as error:
+        return ServerCheck(
+            seen=ServerSeen(
+                server=server.name, at=now, reached=False, cause=error.cause, message=error.message
+            )
+        )
+    reached = ServerSeen(
+        server=server.name,
+        at=now,
+        reached=True,
+        boot_id=facts.boot_id,
+        login=facts.login,
+        root=facts.root,
+    )
+    return ServerCheck(
+        seen=reached, exit_code=answer.exit_code, output=rooms.masker.mask(answer.output)
+    )
+
+
+async def check_repo(
+    rooms: Rooms, name: str, *, accept_rewind: bool, reason: str | None
+) -> RepoCheck:
+    """Fetch a repo now and say where it stands, then clean its cache.
+
+    Raises:
+        UsageError: a rewind is to be accepted without a reason.
+        SourceError: it cannot be reached, or its newest commit is refused.
+    """
+    if accept_rewind and not reason:
+        raise UsageError("accepting a rewritten history needs a reason", hint="--reason TEXT")
+    seen = await walk(rooms, Seen(), (see_config, load))
+    if name not in seen.declaration.repos:
+        raise NotFoundError(f"there is no repo {name!r}", hint="ctl get repos")
+    repo = seen.declaration.repos[name]
+    known = (await rooms.store.observations.repos()).get(name)
+    accepted = known.accepted if known is not None and known.url == repo.url else None
+    if accept_rewind:
+        told = {"repo": name, "previous": accepted, "reason": reason}
+        await rooms.activity.append("rewind-accepting", rooms.actor, **told)
+        found = await look_and_clean(rooms, seen, repo, replace_accepted(known, None))
+        await rooms.activity.append(
+            "rewind-accepted", rooms.actor, **told, commit=found.seen.accepted
+        )
+        return found
+    return await look_and_clean(rooms, seen, repo, known)
+
+
+def replace_accepted(known: RepoSeen | None, accepted: None) -> RepoSeen | None:
+    """Forget which commit was accepted, so that the next one need not descend from it."""
+    return None if known is None else replace(known, accepted=accepted)
+
+
+async def look_and_clean(rooms: Rooms, seen: Seen, repo: Repo, known: RepoSeen | None) -> RepoCheck:
+    """Look at a remote, keep what was seen, delete the mirror."""
+    accepted = known.accepted if known is not None and known.url == repo.url else None
+    try:
+        found = await rooms.mirrors.look(
+            repo,
+            credentials_of(seen, repo),
+            accepted=accepted,
+            signers=signers_of(rooms, seen, repo),
+        )
+    except SourceError as error:
+        await note(rooms, repo, accepted, error)
+        if isinstance(error, RewoundError):
+            error.hint = f"ctl check repo {repo.name} --accept-rewind --reason TEXT"
+        raise
+    await rooms.mirrors.clean(repo)
+    await note(rooms, repo, found.revision.sha, None, found.revision)
+    return RepoCheck(
+        seen=RepoSeen(
+            repo=repo.name,
+            url=repo.url,
+            accepted=found.revision.sha,
+            branch=found.revision.branch,
+            committed_at=found.revision.committed_at,
+            checked_at=rooms.clock.now(),
+        ),
+        previous=accepted,
+        subject=found.revision.subject,
+        author=found.revision.author,
+        branches=found.branches,
+        signer=found.revision.signer,
+    )

@@ -1,0 +1,44 @@
+"""The step that compares secrets by keyed digest; values are read, hashed and let go."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from controller.model.applied import Applied
+from controller.model.work import Pair
+from controller.planning.inputs import Compared, Comparison, Observed, PairKey
+from controller.planning.subject import record_of
+from controller.reconcile.repos import reach_of
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.secrets import comparison
+from controller.secrets.keyring import Keyring
+
+
+async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
+    """Compare every secret of every pair that has a record with what was applied there.
+
+    It stands after observing, because the key of a pair that this state never saw lies in its marker.
+    """
+    keyring = reach_of(seen).keyring
+    observed = Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
+    compared: dict[PairKey, Mapping[str, Compared]] = {}
+    for pair in seen.pairs:
+        if pair.work.secrets:
+            key = (pair.target, pair.server)
+            record = record_of(observed, key, seen.servers.get(pair.server))
+            compared[key] = compare_pair(keyring, pair, record)
+    return replace(seen, compared=compared)
+
+
+def compare_pair(keyring: Keyring, pair: Pair, record: Applied | None) -> dict[str, Compared]:
+    """Compare the secrets of one pair, by secret name."""
+    judged = comparison.compare(
+        "" if record is None else record.key,
+        {} if record is None else record.secrets,
+        set(pair.work.secrets.values()),
+        keyring.read,
+    )
+    return {
+        name: Compared(comparison=Comparison(one.verdict.value), reason=one.reason)
+        for name, one in judged.items()
+    }

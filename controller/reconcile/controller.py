@@ -1,0 +1,159 @@
+"""A controller at work on one config repository and one state: what the faces talk to.
+
+Made by `service.open`. Every method is one walk, or one question to the store; nothing is remembered between them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from controller.declaration import loader, pairs
+from controller.errors import StateError
+from controller.model.declaration import Declaration
+from controller.model.diagnostic import Diagnostic
+from controller.model.plan import Plan
+from controller.planning import planner, saved as saved_plans
+from controller.planning.gates import GateResult
+from controller.reconcile import applying, checking, health, running, status, trusting
+from controller.reconcile.deciding import inputs_of, observed_of, plan_of, policy_of
+from controller.reconcile.desk import JobsDesk
+from controller.reconcile.loading import load, named_files, see_config
+from controller.reconcile.requests import (
+    ApplyOutcome,
+    ApplyRequest,
+    Finding,
+    KeyOffer,
+    PlanRequest,
+    RepoCheck,
+    RunReport,
+    RunRequest,
+    ServerCheck,
+    Sightings,
+    StatusReport,
+    Validated,
+)
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.reconcile.steps import PLAN, walk
+
+
+class LocalController:
+    """A controller in this process."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._jobs = JobsDesk(rooms)
+
+    @property
+    def state(self) -> str:
+        """Name the state, for people."""
+        return self._rooms.state
+
+    @property
+    def jobs(self) -> JobsDesk:
+        """Jobs of the state."""
+        return self._jobs
+
+    async def validate(self, paths: Sequence[str] = ()) -> Validated:
+        """Read the work tree, render every pair with placeholders, and say everything that is wrong."""
+        tree = self._rooms.config.work_tree()
+        loaded = loader.load(tree, forms=self._rooms.forms)
+        findings = loaded.diagnostics
+        if loaded.declaration is not None:
+            placeholders = pairs.placeholders(loaded.declaration)
+            found = pairs.resolve(
+                loaded.declaration, placeholders, self._rooms.renderer, checks=True
+            )
+            findings = (*findings, *found.diagnostics)
+        wanted = tuple(one for one in findings if within(one, paths))
+        return Validated(
+            diagnostics=wanted,
+            declaration=loaded.declaration,
+            files=loaded.files,
+            sources=named_files(tree, wanted),
+        )
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Work out what would happen."""
+        wanted = request if request.between is None else replace(request, at=request.between[1])
+        return plan_of(await walk(self._rooms, Seen(request=wanted), PLAN))
+
+    async def save_plan(self, plan: Plan, path: Path, *, expires: timedelta) -> Plan:
+        """Write a plan that `apply` takes, whole or not at all, readable by its owner only."""
+        kept = replace(plan, expires_at=self._rooms.clock.now() + expires)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600, exist_ok=False)
+            part.write_bytes(saved_plans.dump(kept))
+            part.replace(path)
+        except OSError as error:
+            raise StateError(f"cannot write the plan {path}: {error.strerror}") from error
+        return kept
+
+    async def apply(self, request: ApplyRequest) -> ApplyOutcome:
+        """Carry out a plan."""
+        return await applying.apply(self._rooms, request)
+
+    async def status(self) -> StatusReport:
+        """Say how wanted and applied compare, without opening a server."""
+        return await status.status(self._rooms)
+
+    async def declared(self) -> Declaration:
+        """Give the declarations of the work tree."""
+        return (await walk(self._rooms, Seen(), (see_config, load))).declaration
+
+    async def observed(self) -> Sightings:
+        """Give everything last seen."""
+        store = self._rooms.store
+        return Sightings(
+            servers=await store.observations.servers(),
+            repos=await store.observations.repos(),
+            records=await store.records.all(),
+        )
+
+    async def why(self, target: str, server: str) -> tuple[GateResult, ...]:
+        """Ask every gate of a pair, in order."""
+        request = PlanRequest(targets=(target,))
+        seen = await walk(self._rooms, Seen(request=request), PLAN)
+        return planner.why(
+            seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), (target, server)
+        )
+
+    async def run(self, request: RunRequest) -> RunReport:
+        """Run a task or a target now."""
+        return await running.run(self._rooms, request)
+
+    async def check_server(self, name: str) -> ServerCheck:
+        """Reach a server now and run `uptime` there."""
+        return await checking.check_server(self._rooms, name)
+
+    async def check_repo(
+        self, name: str, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> RepoCheck:
+        """Fetch a repo now, then clean its cache."""
+        return await checking.check_repo(
+            self._rooms, name, accept_rewind=accept_rewind, reason=reason
+        )
+
+    async def trust(self, names: Sequence[str]) -> tuple[KeyOffer, ...]:
+        """Ask servers and git hosts for their keys; nothing is trusted by that."""
+        return await trusting.offers(self._rooms, names)
+
+    async def accept(self, offers: Sequence[KeyOffer]) -> str:
+        """Pin these keys; give the path of the file they were added to."""
+        return await trusting.accept(self._rooms, offers)
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """Check what a controller needs."""
+        return await health.doctor(self._rooms)
+
+
+def within(finding: Diagnostic, paths: Sequence[str]) -> bool:
+    """Say whether a finding stands in one of the files or folders that were named."""
+    file = finding.place.file
+    return not paths or any(
+        file == path or file.startswith(path.rstrip("/") + "/") or path in {".", "./"}
+        for path in paths
+    )

@@ -1,0 +1,126 @@
+"""The steps that resolve pairs and make the plan; deciding itself is pure and lives in `planning`."""
+
+import asyncio
+from dataclasses import replace
+
+from controller.declaration import pairs
+from controller.errors import ControllerError
+from controller.jobs.marker import manifest
+from controller.model.applied import Applied
+from controller.model.diagnostic import Diagnostic, Severity
+from controller.model.ids import Sha
+from controller.model.plan import Plan
+from controller.planning import attribution, planner
+from controller.planning.inputs import Inputs, Observed, PairKey, Policy
+from controller.reconcile.loading import (
+    InvalidDeclarationError,
+    load,
+    named_files,
+    see_config,
+    tree_of,
+)
+from controller.reconcile.repos import see_repos
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+
+
+async def resolve_pairs(rooms: Rooms, seen: Seen) -> Seen:
+    """Render the work of every pair in scope and hash its inputs.
+
+    Raises:
+        InvalidDeclarationError: a template cannot be rendered.
+    """
+    found = await asyncio.to_thread(
+        pairs.resolve, seen.declaration, seen.sources, rooms.renderer, scope=seen.scope
+    )
+    if any(finding.severity is Severity.ERROR for finding in found.diagnostics):
+        refuse(rooms, seen, found.diagnostics)
+    return replace(seen, pairs=found.pairs, diagnostics=(*seen.diagnostics, *found.diagnostics))
+
+
+def refuse(rooms: Rooms, seen: Seen, diagnostics: tuple[Diagnostic, ...]) -> None:
+    """Stop at errors, with the code they stand in."""
+    raise InvalidDeclarationError(diagnostics, named_files(tree_of(rooms, seen), diagnostics))
+
+
+async def take_before(rooms: Rooms, seen: Seen) -> Seen:
+    """For `--between`: take what the first commit asks for as what is in force everywhere."""
+    if seen.request.between is None:
+        return seen
+    first, _ = seen.request.between
+    before = replace(seen, request=replace(seen.request, at=first, between=None), diagnostics=())
+    for step in (see_config, load, see_repos, resolve_pairs):
+        before = await step(rooms, before)
+    records: dict[PairKey, Applied] = {
+        (pair.target, pair.server): Applied(
+            target=pair.target,
+            server=pair.server,
+            applied=pair.work.digest,
+            manifest=manifest(pair.work.inputs),
+            commit=commit_of(before, pair.target),
+        )
+        for pair in before.pairs
+    }
+    return replace(seen, records=records, servers={})
+
+
+def commit_of(seen: Seen, target: str) -> Sha | None:
+    """Give the repo's commit of a target, None without one."""
+    source = seen.sources.get(target)
+    return None if source is None else source.revision.sha
+
+
+async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
+    """Ask the planner, then say who wrote the lines that the changes come from."""
+    plan = planner.plan(
+        seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), rooms.clock.now()
+    )
+    if seen.revision is not None:
+        sha = seen.revision.sha
+        authors = await asyncio.to_thread(rooms.config.blame, attribution.places(plan), sha)
+        plan = attribution.attribute(plan, authors)
+    return replace(seen, plan=plan)
+
+
+def inputs_of(seen: Seen) -> Inputs:
+    """Hand over what is wished."""
+    revision = seen.revision
+    return Inputs(
+        pairs=seen.pairs,
+        sources={name: source.revision for name, source in seen.sources.items()},
+        commit=None if revision is None else revision.sha,
+        dirty=bool(seen.dirty),
+        author=None if revision is None else revision.author,
+        subject=None if revision is None else revision.subject,
+        secrets=seen.compared,
+        blocked_sources=seen.blocked,
+        diagnostics=seen.diagnostics,
+    )
+
+
+def observed_of(seen: Seen) -> Observed:
+    """Hand over what is known."""
+    return Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
+
+
+def policy_of(seen: Seen) -> Policy:
+    """Hand over what the person asked for."""
+    filters = {}
+    if seen.request.limit is not None:
+        filters["limit"] = seen.request.limit
+    if seen.request.targets:
+        filters["target"] = ",".join(seen.request.targets)
+    return Policy(
+        scope=seen.scope,
+        filters=filters,
+        heal=seen.request.heal,
+        retry=seen.retry,
+        full=seen.request.full,
+    )
+
+
+def plan_of(seen: Seen) -> Plan:
+    """Give the plan of a finished walk."""
+    if seen.plan is None:
+        raise ControllerError("cannot use a plan before it is made")
+    return seen.plan

@@ -1,0 +1,178 @@
+"""The jobs of the state, for people: find, read, retry, stop, decide."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from controller.errors import NotFoundError, RefusedError, StateError
+from controller.jobs.machine import Signal
+from controller.jobs.retry import again
+from controller.model.ids import Digest, JobId, RunId
+from controller.model.job import Attempt, Job, JobBody, State
+from controller.reconcile.applying import report_of
+from controller.reconcile.loading import load, see_config
+from controller.reconcile.observe import see_server
+from controller.reconcile.repos import reach_of
+from controller.reconcile.requests import LogChunk, RunReport
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.reconcile.steps import walk
+from controller.reconcile.submission import run_of
+
+LAST = "@last"
+FOLLOW_SECONDS = 0.2
+
+
+class JobsDesk:
+    """What `ctl jobs` asks for."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def find(self, prefix: str) -> Job:
+        """Find one job by a unique prefix of its id, or "@last"."""
+        jobs = self._rooms.store.jobs
+        found = await (jobs.list(limit=1) if prefix == LAST else jobs.find(prefix))
+        if not found:
+            raise NotFoundError(f"there is no job {prefix!r}", hint="ctl jobs list")
+        if len(found) > 1:
+            some = ", ".join(job.id for job in found[:3])
+            raise NotFoundError(f"{prefix!r} could be more than one job: {some}", hint="type more")
+        return found[0]
+
+    async def body(self, job: JobId) -> JobBody:
+        """Read what a job was recorded with."""
+        return await self._rooms.store.jobs.body(job)
+
+    async def list(
+        self,
+        *,
+        run: RunId | None = None,
+        target: str | None = None,
+        server: str | None = None,
+        limit: int = 50,
+    ) -> tuple[Job, ...]:
+        """List jobs, newest first."""
+        return await self._rooms.store.jobs.list(run=run, target=target, server=server, limit=limit)
+
+    async def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
+        """Give stored output in order of attempts; with `follow` until the job has ended."""
+        at: dict[str, int] = {}
+        while True:
+            now = await self._job(job)
+            for step, attempt in attempts_of(now):
+                async for piece in self._rooms.output.pieces(attempt.id, at.get(attempt.id, 0)):
+                    at[attempt.id] = piece.offset + len(piece.data)
+                    yield LogChunk(
+                        step=step,
+                        attempt=attempt.number,
+                        offset=piece.offset,
+                        data=piece.data,
+                        gap=piece.gap,
+                    )
+            if now.state.ended or not follow:
+                return
+            await self._rooms.clock.sleep(FOLLOW_SECONDS)
+
+    async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
+        """Run a job's work again, as it was recorded.
+
+        Raises:
+            RefusedError: it has not ended, or nobody knows how it ended.
+        """
+        old, body = await self._job(job), await self.body(job)
+        if not old.state.ended or old.state is State.LOST:
+            raise RefusedError(
+                f"cannot retry job {job}: it is {old.state}",
+                hint=f"ctl jobs logs -f {job}, or ctl jobs resolve {job}",
+            )
+        rooms = self._rooms
+        seen = await walk(rooms, Seen(), (see_config, load))
+        engine = rooms.engine(reach_of(seen))
+        await engine.settle()
+        run = run_of(
+            rooms.ids,
+            rooms.actor,
+            rooms.clock.now(),
+            title=f"retry of {job}",
+            plan=None,
+            commit=old.config_commit,
+        )
+        made = again(
+            old,
+            body,
+            id_=JobId(rooms.ids()),
+            run=run.id,
+            now=run.created_at,
+            expect=await self._marker_now(seen, old, body),
+            failed_only=failed_only,
+        )
+        await engine.submit(run, [made])
+        return await report_of(rooms, await engine.drive(run.id))
+
+    async def _marker_now(self, seen: Seen, job: Job, body: JobBody) -> Digest | None:
+        """Say which marker is on the server now."""
+        if job.target is None:
+            return None
+        found = await see_server(self._rooms, seen, body.server, ())
+        marker = found.markers.get(job.target)
+        return None if marker is None else marker.sha256
+
+    async def stop(self, job: JobId, *, step: str | None = None, grace: float = 10.0) -> Job:
+        """Stop a job and wait until nothing of it is left."""
+        seen = await walk(self._rooms, Seen(), (see_config, load))
+        engine = self._rooms.engine(reach_of(seen))
+        return await engine.stop(job, step=step, grace=grace, alone=self._rooms.may_save())
+
+    async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
+        """Decide how a lost job ended.
+
+        Raises:
+            RefusedError: it is not lost.
+        """
+        found = await self._job(job)
+        if found.state is not State.LOST:
+            raise RefusedError(f"cannot resolve job {job}: it is {found.state}, not lost")
+        seen = await walk(self._rooms, Seen(), (see_config, load))
+        engine = self._rooms.engine(reach_of(seen))
+        signal = Signal.SUCCEED if state is State.SUCCEEDED else Signal.FAIL
+        return await engine.resolve(job, signal=signal, reason=reason)
+
+    async def artifacts(self, job: JobId) -> Mapping[str, int]:
+        """List the artifacts of a job with their sizes."""
+        return await self._rooms.artifacts.list(job)
+
+    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Path, ...]:
+        """Copy artifacts into a folder; what is there under their names is not overwritten.
+
+        Raises:
+            StateError: a file cannot be written, or is there already.
+        """
+        wanted = names or tuple(await self.artifacts(job))
+        return tuple(self._copy(job, name, outdir) for name in wanted)
+
+    def _copy(self, job: JobId, name: str, outdir: Path) -> Path:
+        source = self._rooms.artifacts.locate(job, name)
+        goal = outdir / name
+        part = goal.with_name(f".{goal.name}.part")
+        try:
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            if goal.exists():
+                raise StateError(f"cannot write {goal}: it is there already")
+            shutil.copyfile(source, part)
+            part.replace(goal)
+        except OSError as error:
+            raise StateError(f"cannot write {goal}: {error.strerror}") from error
+        return goal
+
+    async def _job(self, job: JobId) -> Job:
+        found = await self._rooms.store.jobs.get(job)
+        if found is None:
+            raise NotFoundError(f"there is no job {job}", hint="ctl jobs list")
+        return found
+
+
+def attempts_of(job: Job) -> list[tuple[str, Attempt]]:
+    """List all attempts of a job with their step, in the order they were made."""
+    made = [(step.name, attempt) for step in job.steps for attempt in step.attempts]
+    return sorted(made, key=lambda each: (each[1].started_at or job.created_at, each[1].number))

@@ -1,0 +1,98 @@
+"""First steps: which configuration is asked for, and what it declares."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from controller.declaration import loader
+from controller.errors import DeclarationError, NotFoundError, UsageError
+from controller.model.declaration import Declaration
+from controller.model.diagnostic import Diagnostic, Severity
+from controller.model.scope import Scope
+from controller.model.selector import SelectorError, match, parse
+from controller.model.tree import Tree
+from controller.reconcile.requests import Progress, Stage
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+
+
+class InvalidDeclarationError(DeclarationError):
+    """The declarations hold errors; all findings are told at once."""
+
+    reference = "declarations-invalid"
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> None:
+        count = sum(1 for finding in diagnostics if finding.severity is Severity.ERROR)
+        super().__init__(
+            f"the declarations hold {count} error{'' if count == 1 else 's'}", hint="ctl validate"
+        )
+        self.diagnostics = diagnostics
+        self.sources = sources
+
+
+async def see_config(rooms: Rooms, seen: Seen) -> Seen:
+    """Find the commit of the config repository that is asked for, and whether the work tree differs from it."""
+    if seen.request.at is not None:
+        sha = rooms.config.resolve(seen.request.at)
+        return replace(seen, revision=rooms.config.revision(sha))
+    return replace(seen, revision=rooms.config.head(), dirty=rooms.config.dirty())
+
+
+async def load(rooms: Rooms, seen: Seen) -> Seen:
+    """Turn the files into a declaration, and the filters into a scope.
+
+    Raises:
+        InvalidDeclarationError: the files hold errors.
+    """
+    rooms.listener(Progress(stage=Stage.LOAD, subject=str(rooms.config.root)))
+    tree = tree_of(rooms, seen)
+    loaded = loader.load(tree, forms=rooms.forms)
+    if loaded.declaration is None:
+        raise InvalidDeclarationError(loaded.diagnostics, named_files(tree, loaded.diagnostics))
+    declaration = loaded.declaration
+    return replace(
+        seen,
+        declaration=declaration,
+        diagnostics=loaded.diagnostics,
+        scope=scope_of(declaration, seen),
+        reach=rooms.reach(declaration, known_hosts(tree, declaration)),
+    )
+
+
+def tree_of(rooms: Rooms, seen: Seen) -> Tree:
+    """Give the files that are asked for: of a commit, or of the work tree."""
+    if seen.request.at is not None and seen.revision is not None:
+        return rooms.config.tree(seen.revision.sha)
+    return rooms.config.work_tree()
+
+
+def named_files(tree: Tree, diagnostics: tuple[Diagnostic, ...]) -> dict[str, bytes]:
+    """Read the files that findings name, for frames of code around them."""
+    names = {finding.place.file for finding in diagnostics} & tree.entries.keys()
+    return dict(tree.read(sorted(names)))
+
+
+def known_hosts(tree: Tree, declaration: Declaration) -> bytes:
+    """Read the pinned host keys, nothing where there are none yet."""
+    path = str(PurePosixPath(declaration.settings.known_hosts))
+    return tree.read([path])[path] if path in tree.entries else b""
+
+
+def scope_of(declaration: Declaration, seen: Seen) -> Scope:
+    """Turn `-l` and `--target` into names.
+
+    Raises:
+        NotFoundError: a target or a word of the selector does not exist.
+        UsageError: the selector cannot be read.
+    """
+    for name in seen.request.targets:
+        if name not in declaration.targets:
+            known = ", ".join(sorted(declaration.targets)) or "none"
+            raise NotFoundError(f"there is no target {name!r}", hint=f"declared targets: {known}")
+    targets = frozenset(seen.request.targets) or None
+    if seen.request.limit is None:
+        return Scope(targets=targets)
+    try:
+        picked = match(parse(seen.request.limit), declaration.inventory)
+    except SelectorError as error:
+        raise UsageError(f"cannot select servers by {seen.request.limit!r}: {error}") from error
+    return Scope(servers=frozenset(picked), targets=targets)

@@ -1,0 +1,114 @@
+"""The step that opens every server in scope once, reads its markers and locks, and runs the checks of what is in sync."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from controller.errors import RefusedError, TransportError
+from controller.jobs import marker
+from controller.model.applied import Applied
+from controller.model.inventory import Server
+from controller.model.observation import MarkerSeen, ServerSeen
+from controller.model.work import Pair
+from controller.reconcile.connectivity import note_connectivity
+from controller.reconcile.probing import run_checks
+from controller.reconcile.repos import reach_of
+from controller.reconcile.requests import Progress, Stage
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.transport.port import Session
+
+
+async def observe(rooms: Rooms, seen: Seen) -> Seen:
+    """See every server of a pair in scope, and those with records to be forgotten.
+
+    Without contact the last observations are used as they are. A server that does not answer never fails a plan.
+    """
+    records = await rooms.store.records.all()
+    seen = replace(seen, records=records)
+    known = await rooms.store.observations.servers()
+    if not seen.contacts:
+        return replace(seen, servers=known)
+    servers = [s for s in servers_to_see(seen) if s.active]
+    pairs: dict[str, list[Pair]] = {}
+    for pair in seen.pairs:
+        pairs.setdefault(pair.server, []).append(pair)
+    room = asyncio.Semaphore(rooms.parallel)
+    done = 0
+
+    async def look(server: Server) -> ServerSeen:
+        nonlocal done
+        async with room:
+            found = await see_server(rooms, seen, server, pairs.get(server.name, []))
+        done += 1
+        rooms.listener(
+            Progress(stage=Stage.OBSERVE, subject=server.name, done=done, total=len(servers))
+        )
+        return found
+
+    found = {s.server: s for s in await asyncio.gather(*(look(s) for s in servers))}
+    if rooms.may_save():
+        await rooms.store.observations.put_servers(found.values())
+        await note_connectivity(rooms, known, found)
+    return replace(seen, servers=found)
+
+
+def servers_to_see(seen: Seen) -> list[Server]:
+    """List the servers of all pairs in scope, and of records in scope whose pair is gone."""
+    names = {pair.server for pair in seen.pairs}
+    names |= {server for target, server in seen.records if seen.scope.holds(target, server)}
+    if seen.scope.whole:
+        names |= set(seen.declaration.inventory.servers)
+    servers = seen.declaration.inventory.servers
+    return [servers[name] for name in sorted(names) if name in servers]
+
+
+async def see_server(rooms: Rooms, seen: Seen, server: Server, pairs: Sequence[Pair]) -> ServerSeen:
+    """Open one server and read what it knows."""
+    try:
+        session = await reach_of(seen).dialer.open(server)
+        try:
+            return await read_server(rooms, seen, pairs, session, server.name)
+        finally:
+            await session.close()
+    except TransportError as error:
+        return ServerSeen(
+            server=server.name,
+            at=rooms.clock.now(),
+            reached=False,
+            cause=error.cause,
+            message=error.message,
+        )
+
+
+async def read_server(
+    rooms: Rooms, seen: Seen, pairs: Sequence[Pair], session: Session, name: str
+) -> ServerSeen:
+    """Read markers and locks of an open server, and probe the checks of pairs in sync."""
+    project = seen.declaration.settings.name
+    at = rooms.clock.now()
+    markers = read_markers(await session.markers(project), name)
+    locks = await session.locks(project)
+    return ServerSeen(
+        server=name,
+        at=at,
+        reached=True,
+        boot_id=session.facts.boot_id,
+        login=session.facts.login,
+        root=session.facts.root,
+        markers=markers,
+        locks=locks,
+        checks=await run_checks(rooms, seen, pairs, markers, session),
+    )
+
+
+def read_markers(found: Mapping[str, bytes], server: str) -> dict[str, MarkerSeen]:
+    """Decode markers; one that is not whole says nothing of what is in force, so that its pair runs again."""
+    markers = {}
+    for target, data in found.items():
+        try:
+            record = marker.decode_marker(data, target=target, server=server)
+        except RefusedError:
+            record = Applied(target=target, server=server)
+        markers[target] = MarkerSeen(record=record, sha256=marker.marker_digest(data))
+    return markers

@@ -1,0 +1,171 @@
+"""The step that sees revisions: what every repo in scope stands at, and which are refused."""
+
+import asyncio
+from dataclasses import replace
+
+from controller.declaration.inputs import Sourced
+from controller.errors import (
+    ControllerError,
+    NotFoundError,
+    RewoundError,
+    SourceError,
+    VerificationError,
+)
+from controller.model.declaration import Repo, Target
+from controller.model.digest import digest_of
+from controller.model.ids import Sha
+from controller.model.observation import RepoSeen
+from controller.model.plan import Blocker, Gate
+from controller.model.revision import Revision
+from controller.reconcile.requests import Progress, Stage
+from controller.reconcile.rooms import Reach, Rooms
+from controller.reconcile.seen import Seen
+from controller.source.access import Credentials
+
+AT_ONCE = 8
+"""Repos asked at the same time; each is a git process."""
+
+
+async def see_repos(rooms: Rooms, seen: Seen) -> Seen:
+    """Ask every repo in scope for its newest commit.
+
+    A repo whose newest commit must not be taken (history rewritten, signature refused) keeps its last accepted commit and
+    holds its targets back. Without refresh the last accepted commit is used where there is one.
+
+    Raises:
+        SourceError: a repo cannot be reached, and nothing is known of it.
+        SecretError: a token or key cannot be read here.
+    """
+    targets = [t for t in seen.declaration.targets.values() if in_scope(seen, t) and t.repo]
+    names = sorted({t.repo for t in targets if t.repo is not None})
+    known = await rooms.store.observations.repos()
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(name: str) -> tuple[str, Revision | None, Blocker | None]:
+        async with room:
+            repo = seen.declaration.repos[name]
+            return name, *await see_repo(rooms, seen, repo, known.get(name))
+
+    answers = await asyncio.gather(*(ask(name) for name in names))
+    heads = {name: head for name, head, _ in answers if head is not None}
+    blocked = {name: blocker for name, _, blocker in answers if blocker is not None}
+    sources = {}
+    for target in targets:
+        if target.repo in heads:
+            sources[target.name] = await source_of(rooms, seen, target, heads[target.repo])
+    return replace(seen, heads=heads, blocked=blocked, sources=sources)
+
+
+def in_scope(seen: Seen, target: Target) -> bool:
+    """Say whether any pair of a target is looked at."""
+    return any(seen.scope.holds(target.name, member) for member in target.members)
+
+
+async def see_repo(
+    rooms: Rooms, seen: Seen, repo: Repo, known: RepoSeen | None
+) -> tuple[Revision | None, Blocker | None]:
+    """Look at one repo; give its revision in force, and why a newer one is not taken."""
+    accepted = known.accepted if known is not None and known.url == repo.url else None
+    held = await recall(rooms, repo, accepted)
+    if held is not None and (not repo.active or not seen.contacts):
+        return held, None
+    rooms.listener(Progress(stage=Stage.FETCH, subject=repo.name))
+    try:
+        head = await look(rooms, seen, repo, accepted)
+    except (RewoundError, VerificationError) as error:
+        await note(rooms, repo, accepted, error)
+        return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=error.hint)
+    except SourceError as error:
+        await note(rooms, repo, accepted, error)
+        raise
+    if head.sha != accepted and rooms.may_save():
+        await rooms.activity.append(
+            "commit-seen", rooms.actor, repo=repo.name, commit=head.sha, previous=accepted
+        )
+    await note(rooms, repo, head.sha, None, head)
+    return head, None
+
+
+async def recall(rooms: Rooms, repo: Repo, accepted: Sha | None) -> Revision | None:
+    """Read the accepted commit from the mirror; None when the mirror was cleaned since."""
+    if accepted is None:
+        return None
+    try:
+        return await rooms.mirrors.revision(repo, accepted)
+    except NotFoundError:
+        return None
+
+
+async def look(rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None) -> Revision:
+    """Ask the remote, fetch what is new and have it checked."""
+    found = await rooms.mirrors.look(
+        repo,
+        credentials_of(seen, repo),
+        accepted=accepted,
+        signers=signers_of(rooms, seen, repo),
+    )
+    return found.revision
+
+
+def reach_of(seen: Seen) -> Reach:
+    """Give what `load` prepared."""
+    if seen.reach is None:
+        raise ControllerError("cannot reach anything before the declarations are loaded")
+    return seen.reach
+
+
+def credentials_of(seen: Seen, repo: Repo) -> Credentials:
+    """Read the token or key a repo names; without a key the person's own ssh agent is tried."""
+    reach = reach_of(seen)
+    return Credentials(
+        token=None if repo.token is None else reach.keyring.read(repo.token).reveal(),
+        ssh_key=None if repo.ssh_key is None else reach.keyring.read(repo.ssh_key).reveal_bytes(),
+        known_hosts=reach.known_hosts,
+        agent=reach.agent if repo.ssh_key is None else None,
+    )
+
+
+def signers_of(rooms: Rooms, seen: Seen, repo: Repo) -> bytes | None:
+    """Read the file of allowed signers, from the same commit as the declaration."""
+    if repo.verify is None:
+        return None
+    tree = (
+        rooms.config.work_tree()
+        if seen.request.at is None or seen.revision is None
+        else rooms.config.tree(seen.revision.sha)
+    )
+    return tree.read([repo.verify])[repo.verify]
+
+
+async def note(
+    rooms: Rooms,
+    repo: Repo,
+    accepted: Sha | None,
+    error: SourceError | None,
+    head: Revision | None = None,
+) -> None:
+    """Keep what was seen of a repo."""
+    if not rooms.may_save():
+        return
+    await rooms.store.observations.put_repo(
+        RepoSeen(
+            repo=repo.name,
+            url=repo.url,
+            accepted=accepted,
+            branch=repo.ref if head is None else head.branch,
+            committed_at=None if head is None else head.committed_at,
+            checked_at=rooms.clock.now(),
+            error=None if error is None else error.message,
+            error_code=None if error is None else error.reference,
+        )
+    )
+
+
+async def source_of(rooms: Rooms, seen: Seen, target: Target, head: Revision) -> Sourced:
+    """Hash what of a commit counts for a target: the commit itself, or the files that `paths:` watch."""
+    repo = seen.declaration.repos[target.repo or ""]
+    watched = await rooms.mirrors.watched(repo, head.sha, target.paths)
+    counts: object = head.sha
+    if watched is not None:
+        counts = [[entry.path, entry.mode, entry.blob] for entry in watched]
+    return Sourced(revision=head, digest=digest_of(counts), repo=repo.name)

@@ -1,0 +1,71 @@
+"""What jobs gave back, for the person who ran them: masked output, or a file in their folder."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from controller.errors import NotFoundError, StateError
+from controller.model.ids import AttemptId
+from controller.model.job import Job, State
+from controller.model.task import Result, ResultType
+from controller.reconcile.requests import JobResult
+from controller.reconcile.rooms import Rooms
+
+SHOWN = 1 << 20
+"""Bytes of output that are shown as a result; the rest stays in ctl jobs logs."""
+
+
+async def fetch_results(
+    rooms: Rooms, jobs: Sequence[Job], outdir: Path | None
+) -> tuple[JobResult, ...]:
+    """Gather the result of every job that ran."""
+    results = []
+    for job in jobs:
+        if job.state in {State.SUCCEEDED, State.FAILED, State.TIMED_OUT}:
+            result = (await rooms.store.jobs.body(job.id)).work.result
+            results.append(await result_of(rooms, job, result, outdir, many=len(jobs) > 1))
+    return tuple(results)
+
+
+async def result_of(
+    rooms: Rooms, job: Job, result: Result, outdir: Path | None, *, many: bool
+) -> JobResult:
+    """Gather the result of one job: its file, or the output of its last step that ran."""
+    if result.type is not ResultType.FILE or result.path is None:
+        return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
+    name = PurePosixPath(result.path).name
+    try:
+        source = rooms.artifacts.locate(job.id, f"result/{name}")
+    except NotFoundError:
+        return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
+    size = source.stat().st_size
+    if outdir is None:
+        return JobResult(job=job.id, type=result.type, path=source, size=size)
+    goal = outdir / job.server / name if many else outdir / name
+    return JobResult(job=job.id, type=result.type, path=put(source, goal), size=size)
+
+
+def put(source: Path, goal: Path) -> Path:
+    """Copy a file so that it appears whole or not at all."""
+    part = goal.with_name(f".{goal.name}.part")
+    try:
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part)
+        part.replace(goal)
+    except OSError as error:
+        raise StateError(f"cannot write {goal}: {error.strerror}") from error
+    return goal
+
+
+async def last_output(rooms: Rooms, job: Job) -> bytes:
+    """Read the stored output of the last attempt that ran."""
+    made = [attempt for step in job.steps for attempt in step.attempts]
+    if not made:
+        return b""
+    last: AttemptId = max(made, key=lambda attempt: attempt.started_at or job.created_at).id
+    output = b""
+    async for piece in rooms.output.pieces(last):
+        output += piece.data
+        if len(output) >= SHOWN:
+            break
+    return output[:SHOWN]

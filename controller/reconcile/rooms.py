@@ -1,0 +1,69 @@
+"""Everything the steps work with, filled by `service`; one of each for as long as a command lasts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from controller.clock import Clock
+from controller.declaration.forms import Forms
+from controller.declaration.renderer import Renderer
+from controller.jobs.engine import Engine
+from controller.journal.artifacts import ArtifactFiles
+from controller.journal.log import Log
+from controller.journal.output import OutputFiles
+from controller.model.declaration import Declaration
+from controller.model.ids import IdFactory
+from controller.model.masking import Masker
+from controller.reconcile.requests import Listener
+from controller.secrets.keyring import Keyring
+from controller.source.config import ConfigRepo
+from controller.source.mirrors import Mirrors
+from controller.store.ports import Store
+from controller.transport.keys import KeyScanner
+from controller.transport.port import Dialer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a declaration lets us reach: its secrets, its servers and its git hosts.
+
+    `known_hosts` are the pinned hosts; `agent` is the socket of the person's ssh agent, None in a daemon.
+    """
+
+    keyring: Keyring
+    dialer: Dialer
+    known_hosts: bytes = b""
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """One of each.
+
+    `reach` builds keyring and dialer for a declaration and its pinned host keys, `engine` what carries out
+    runs by them. `may_save` says whether what was
+    seen may be kept now: a plan keeps it only while no other command holds the state. `state` names the state for
+    people.
+    """
+
+    config: ConfigRepo
+    mirrors: Mirrors
+    store: Store
+    forms: Forms
+    renderer: Renderer
+    masker: Masker
+    activity: Log
+    connectivity: Log
+    output: OutputFiles
+    artifacts: ArtifactFiles
+    clock: Clock
+    ids: IdFactory
+    reach: Callable[[Declaration, bytes], Reach]
+    engine: Callable[[Reach], Engine]
+    key_scanner: Callable[[bytes], KeyScanner]
+    may_save: Callable[[], bool]
+    environment: Mapping[str, str]
+    actor: str
+    controller_name: str
+    state: str
+    parallel: int
+    listener: Listener

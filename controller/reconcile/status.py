@@ -1,0 +1,171 @@
+"""Status: one line for each target, from a plan that opens no server. Deciding what to say is pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from controller.model.condition import Health, Sync
+from controller.model.declaration import Declaration, Target
+from controller.model.ids import Sha
+from controller.model.job import Job, State
+from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.plan import Action, Change, Gate, Plan
+from controller.reconcile.deciding import plan_of
+from controller.reconcile.loading import InvalidDeclarationError
+from controller.reconcile.requests import PlanRequest, Problem, StatusReport, TargetStatus
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+from controller.reconcile.steps import walk
+
+BAD = frozenset({State.FAILED, State.TIMED_OUT, State.INTERRUPTED, State.LOST})
+
+
+async def status(rooms: Rooms) -> StatusReport:
+    """Say how wanted and applied compare, from what was last seen."""
+    try:
+        seen = await walk(rooms, Seen(request=PlanRequest(refresh=False)))
+    except InvalidDeclarationError as error:
+        head = rooms.config.head()
+        return StatusReport(
+            commit=None if head is None else head.sha,
+            dirty=bool(rooms.config.dirty()),
+            diagnostics=error.diagnostics,
+        )
+    plan = plan_of(seen)
+    jobs = await rooms.store.jobs.open()
+    latest = {
+        name: await rooms.store.jobs.list(target=name, limit=1) for name in seen.declaration.targets
+    }
+    repos = await rooms.store.observations.repos()
+    return StatusReport(
+        commit=plan.commit,
+        dirty=plan.dirty,
+        author=plan.author,
+        subject=plan.subject,
+        observed_at=plan.observed_at,
+        targets=tuple(
+            target_status(target, seen, plan, jobs, latest[name])
+            for name, target in sorted(seen.declaration.targets.items())
+        ),
+        problems=tuple(problems(seen.declaration, seen.servers.values(), repos.values(), jobs)),
+        running=tuple(job for job in jobs if job.state is not State.LOST),
+        diagnostics=plan.diagnostics,
+        summary=plan.summary,
+    )
+
+
+def target_status(
+    target: Target, seen: Seen, plan: Plan, jobs: Sequence[Job], latest: Sequence[Job]
+) -> TargetStatus:
+    """Sum one target up."""
+    changes = [change for change in plan.changes if change.target == target.name]
+    sync, reason, message = sync_of(changes)
+    running = [job for job in jobs if job.target == target.name and job.state is not State.LOST]
+    source = seen.sources.get(target.name)
+    return TargetStatus(
+        target=target.name,
+        task=target.task,
+        servers=len(target.members),
+        in_sync=len(target.members)
+        - len({c.server for c in changes if c.server in target.members}),
+        wanted=None if source is None else source.revision.sha,
+        applied=applied_commit(target, seen),
+        sync=sync,
+        health=health_of(target, seen, running, latest),
+        reason=reason,
+        message=message,
+        since=latest[0].finished_at if latest else None,
+    )
+
+
+def sync_of(changes: Iterable[Change]) -> tuple[Sync, str, str]:
+    """Say how wanted and applied compare, the gravest first: unknown, blocked, pending, drifted."""
+    found = sorted((judge(change) for change in changes), key=lambda one: GRAVEST.index(one[0]))
+    return found[0] if found else (Sync.IN_SYNC, "Applied", "")
+
+
+GRAVEST: Final = (Sync.UNKNOWN, Sync.BLOCKED, Sync.PENDING, Sync.DRIFTED, Sync.IN_SYNC)
+
+
+def judge(change: Change) -> tuple[Sync, str, str]:
+    """Say the same of one pair."""
+    blocker = change.blocked_by
+    if change.unknown:
+        return Sync.UNKNOWN, "NeverSeen", change.reason
+    if blocker is not None and blocker.gate is not Gate.INACTIVE:
+        return Sync.BLOCKED, "".join(map(str.capitalize, blocker.gate.split("-"))), blocker.message
+    if change.drift is not None:
+        return Sync.DRIFTED, "CheckFailed", change.drift
+    if change.action is not Action.NONE:
+        return Sync.PENDING, change.action.capitalize(), change.reason
+    return Sync.IN_SYNC, "Applied", change.reason
+
+
+def applied_commit(target: Target, seen: Seen) -> Sha | None:
+    """Give the commit that is in force on every server of a target; None when there are several."""
+    commits = {
+        record.commit
+        for name in target.members
+        if (record := seen.records.get((target.name, name))) is not None
+    }
+    return commits.pop() if len(commits) == 1 else None
+
+
+def health_of(target: Target, seen: Seen, running: Sequence[Job], latest: Sequence[Job]) -> Health:
+    """Say how a target fares: what runs, then what cannot be reached, then how the last jobs ended."""
+    if running:
+        return Health.RUNNING
+    out = [
+        name
+        for name in target.members
+        if (found := seen.servers.get(name)) is not None and not found.reached
+    ]
+    if out and len(out) == len(target.members):
+        return Health.OFFLINE
+    tried = [
+        record.tried
+        for name in target.members
+        if (record := seen.records.get((target.name, name))) is not None
+    ]
+    failed = [one for one in tried if one is not None and one.state in BAD]
+    if failed and len(failed) == len(target.members):
+        return Health.FAILED
+    bad = latest and latest[0].state in BAD
+    return Health.DEGRADED if out or failed or bad else Health.OK
+
+
+def problems(
+    declaration: Declaration,
+    servers: Iterable[ServerSeen],
+    repos: Iterable[RepoSeen],
+    jobs: Iterable[Job],
+) -> Iterable[Problem]:
+    """List what a person should look at."""
+    for server in servers:
+        if not server.reached and server.server in declaration.inventory.servers:
+            yield Problem(
+                subject=f"server/{server.server}",
+                reason=f"Unreachable{'' if server.cause is None else server.cause.capitalize()}",
+                message=server.message,
+                since=server.at,
+                clear=f"ctl check server {server.server}",
+            )
+    for repo in repos:
+        if repo.error is not None and repo.repo in declaration.repos:
+            yield Problem(
+                subject=f"repo/{repo.repo}",
+                reason="".join(
+                    word.capitalize() for word in (repo.error_code or "error").split("-")
+                ),
+                message=repo.error,
+                since=repo.checked_at,
+                clear=f"ctl check repo {repo.repo}",
+            )
+    for job in jobs:
+        if job.state is State.LOST:
+            yield Problem(
+                subject=f"job/{job.id}",
+                reason="Lost",
+                message=job.reason or "nobody knows how it ended",
+                since=job.started_at,
+                clear=f"ctl jobs resolve {job.id} --as succeeded|failed --reason TEXT",
+            )

@@ -1,0 +1,37 @@
+"""The walk, as a list: `ctl plan` goes to its first end, `ctl apply` to the second. There is no second copy.
+
+Each step takes what was seen and gives more of it. The order matters: declarations are loaded before repos are asked, because
+they name them; servers are observed before secrets are compared, because the key of a pair that this state never
+saw lies in its marker.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from controller.reconcile.comparing import compare_secrets
+from controller.reconcile.deciding import make_plan, resolve_pairs, take_before
+from controller.reconcile.loading import load, see_config
+from controller.reconcile.observe import observe
+from controller.reconcile.repos import see_repos
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.seen import Seen
+
+Step = Callable[[Rooms, Seen], Awaitable[Seen]]
+
+LOOK: Final[tuple[Step, ...]] = (see_config, load)
+DECIDE: Final[tuple[Step, ...]] = (
+    see_repos,
+    resolve_pairs,
+    observe,
+    take_before,
+    compare_secrets,
+    make_plan,
+)
+PLAN: Final[tuple[Step, ...]] = (*LOOK, *DECIDE)
+
+
+async def walk(rooms: Rooms, seen: Seen, steps: tuple[Step, ...] = PLAN) -> Seen:
+    """Go through steps in order; the first that cannot be taken raises."""
+    for step in steps:
+        seen = await step(rooms, seen)
+    return seen

@@ -1,0 +1,269 @@
+"""The composition root: builds a controller from its rooms, opens it, and closes everything in reverse.
+
+Called by the faces. The only module that names concrete adapters; those that are heavy are loaded when a declaration first
+needs them.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.clock import Clock, SystemClock
+from controller.declaration.conditions import StepSeen, evaluate_when
+from controller.declaration.renderer import Renderer
+from controller.errors import LockedError
+from controller.jobs.engine import Engine
+from controller.jobs.ports import Equipment
+from controller.journal.artifacts import ArtifactFiles
+from controller.journal.log import Log
+from controller.journal.output import OutputFiles
+from controller.model.declaration import Declaration
+from controller.model.ids import JobId, encode_id
+from controller.model.inventory import Carrier
+from controller.model.job import Event, Job, JobBody
+from controller.reconcile.controller import LocalController
+from controller.reconcile.requests import Listener, Progress, Stage
+from controller.reconcile.rooms import Reach, Rooms
+from controller.secrets import comparison
+from controller.secrets.keyring import Keyring
+from controller.secrets.masker import ValueMasker
+from controller.secrets.value import SecretText
+from controller.settings import Settings, environment, resolve
+from controller.source.config import ConfigRepo, find
+from controller.source.mirrors import Mirrors
+from controller.store.folder import folder_of, prepare
+from controller.store.forms import FormsCache
+from controller.store.lock import StateLock
+from controller.store.ports import Store
+from controller.store.sqlite import open_store
+from controller.transport.dialer import CarrierDialer
+from controller.transport.keys import KeyScanner
+from controller.transport.port import Dialer
+
+STATE_FOLDER = ".ctl"
+
+
+def ignore(_: Progress) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a face asks for; `write` takes the lock of the state for as long as the controller is open."""
+
+    directory: Path | None = None
+    state: str | None = None
+    actor: str
+    write: bool = False
+    parallel: int = 50
+    progress: Listener = ignore
+    variables: Mapping[str, str] = field(default_factory=environment)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@asynccontextmanager
+async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A001
+    """Open a controller; leaving the context closes it, and what has started on servers goes on.
+
+    Raises:
+        NotFoundError: there is no config repository.
+        LockedError: another command holds the state.
+        StateError: the state cannot be used.
+    """
+    settings = resolve(options.variables, flags={})
+    root = find(options.directory or Path.cwd())
+    folder = prepare(folder_of(options.state) if options.state else root / STATE_FOLDER)
+    lock = StateLock(folder, clock=options.clock)
+    async with AsyncExitStack() as stack:
+        if options.write:
+            stack.enter_context(lock.acquire(options.actor, "ctl"))
+        store = open_store(folder, clock=options.clock)
+        stack.push_async_callback(store.close)
+        works = Works(options, settings, store, folder, stack)
+        yield LocalController(works.rooms(root, lock))
+
+
+class Works:
+    """Makes the rooms of one opened controller."""
+
+    def __init__(
+        self,
+        options: Options,
+        settings: Settings,
+        store: Store,
+        folder: Path,
+        stack: AsyncExitStack,
+    ) -> None:
+        self._options = options
+        self._settings = settings
+        self._store = store
+        self._folder = folder
+        self._stack = stack
+        self._masker = ValueMasker()
+        self._renderer = stack.enter_context(Renderer())
+        self._output = OutputFiles(folder)
+        self._artifacts = ArtifactFiles(folder)
+        logs = folder / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        self._activity = Log(logs, "activity", clock=options.clock, masker=self._masker)
+        self._connectivity = Log(logs, "connectivity", clock=options.clock, masker=self._masker)
+
+    def rooms(self, root: Path, lock: StateLock) -> Rooms:
+        """Give everything the steps work with."""
+        options = self._options
+        return Rooms(
+            config=ConfigRepo(root),
+            mirrors=Mirrors(self._folder / "mirrors"),
+            store=self._store,
+            forms=FormsCache(self._folder / "cache.db"),
+            renderer=self._renderer,
+            masker=self._masker,
+            activity=self._activity,
+            connectivity=self._connectivity,
+            output=self._output,
+            artifacts=self._artifacts,
+            clock=options.clock,
+            ids=new_id,
+            reach=self.reach,
+            engine=self.engine,
+            key_scanner=key_scanner,
+            may_save=lambda: options.write or is_free(lock, options.actor),
+            environment=options.variables,
+            actor=options.actor,
+            controller_name=self._settings.person.host,
+            state=str(self._folder),
+            parallel=options.parallel,
+            listener=options.progress,
+        )
+
+    def reach(self, declaration: Declaration, known_hosts: bytes) -> Reach:
+        """Build keyring and dialer for a declaration."""
+        keyring = Keyring(
+            declaration.secrets,
+            environment=self._options.variables,
+            home=self._settings.person.home,
+            masker=self._masker,
+        )
+        dialer = CarrierDialer(
+            {
+                Carrier.SSH: lambda: self._ssh(declaration, keyring, known_hosts),
+                Carrier.LOCAL: self._local,
+            }
+        )
+        self._stack.push_async_callback(dialer.close)
+        agent = self._settings.person.ssh_agent
+        return Reach(
+            keyring=keyring,
+            dialer=dialer,
+            known_hosts=known_hosts,
+            agent=None if agent is None else str(agent),
+        )
+
+    def _ssh(self, declaration: Declaration, keyring: Keyring, known_hosts: bytes) -> Dialer:
+        from controller.transport.login import Ambient
+        from controller.transport.ssh import SshDialer
+
+        person = self._settings.person
+        agent = None if person.ssh_agent is None else str(person.ssh_agent)
+        return SshDialer(
+            keys=lambda name: keyring.read(name).reveal_bytes(),
+            known_hosts=known_hosts,
+            servers=declaration.inventory.servers,
+            ambient=Ambient(agent=agent, home=person.home, user=person.name),
+            nonce=new_nonce,
+        )
+
+    def _local(self) -> Dialer:
+        from controller.transport.local import LocalDialer
+
+        return LocalDialer(environment=self._options.variables)
+
+    def engine(self, reach: Reach) -> Engine:
+        """Build what carries out runs."""
+        return Engine(
+            Equipment(
+                store=self._store,
+                dialer=reach.dialer,
+                output=self._output,
+                artifacts=self._artifacts,
+                activity=self._activity,
+                connectivity=self._connectivity,
+                masker=self._masker,
+                secrets=lambda name: reach.keyring.read(name).reveal(),
+                keyed=lambda key, value: comparison.keyed(
+                    key, SecretText(value.encode("utf-8", "surrogateescape"))
+                ),
+                new_key=comparison.new_key,
+                clock=self._options.clock,
+                ids=new_id,
+                evaluate_when=self._when,
+                controller_name=self._settings.person.host,
+                actor=self._options.actor,
+                progress=Teller(self._options.progress),
+            )
+        )
+
+    async def _when(self, expression: str, job: Job, body: JobBody) -> bool:
+        """Evaluate a step's `when` against the steps before it."""
+        step = next(one for one in body.work.steps if one.when == expression)
+        seen = {one.name: StepSeen(state=one.state, outputs=one.outputs) for one in job.steps}
+        return evaluate_when(self._renderer, step, seen)
+
+
+class Teller:
+    """Tells whoever watches what the engine does."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def changed(self, job: Job, event: Event) -> None:
+        """Tell of a recorded event."""
+        self._listener(
+            Progress(
+                stage=Stage.JOB if event.step is None else Stage.STEP,
+                subject=job.id,
+                message=event.reason or "",
+                server=job.server,
+                target=job.target or job.task,
+                step=event.step,
+                state=event.state,
+            )
+        )
+
+    def output(self, job: JobId, step: str, data: bytes) -> None:
+        """Output is read from its files by those who want it."""
+
+    def fetched(self, job: JobId, path: str, done: int, total: int) -> None:
+        """Tell how much of a file has arrived."""
+        self._listener(
+            Progress(stage=Stage.FILE, subject=job, message=path, done=done, total=total)
+        )
+
+
+def new_id() -> str:
+    """Make a fresh id from the system's randomness."""
+    return encode_id(os.urandom(8))
+
+
+def new_nonce() -> str:
+    """Make a fresh word for the runner's protocol."""
+    return secrets.token_hex(8)
+
+
+def key_scanner(known_hosts: bytes) -> KeyScanner:
+    """Load what asks servers for their host keys."""
+    from controller.transport.hostkeys import SshKeyScanner
+
+    return SshKeyScanner(known_hosts)
+
+
+def is_free(lock: StateLock, actor: str) -> bool:
+    """Say whether nobody holds the state at this moment."""
+    try:
+        lock.acquire(actor, "ctl").release()
+    except LockedError:
+        return False
+    return True
