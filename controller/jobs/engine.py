@@ -176,6 +176,8 @@ class Engine:
 
     async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes) -> None:
         """Drive one job; whatever is wrong with it touches no other, unless the state itself fails."""
+        if self._halt.is_set():
+            return
         try:
             recorder = await self._recorder(job)
             values = await self._values_now(recorder, body)

@@ -9,8 +9,8 @@ from controller.jobs.assignment import Assignment
 from controller.model.ids import AttemptId
 from controller.transport.port import Session
 
-LONGEST: Final = 1 << 16
-"""No known form of a secret is taken to be longer than this many bytes."""
+WIDEST: Final = 6
+"""Bytes that one byte of a secret may become in a known form: JSON writes some as six."""
 
 
 class OutputCopy:
@@ -22,18 +22,24 @@ class OutputCopy:
         self._masker = assignment.equipment.masker
         self._attempt = attempt
         self._step = step
+        # No form of a secret of this job is longer; so far around a cut one may lie in two halves.
+        longest = max(
+            (len(value.encode(errors="surrogateescape")) for value in assignment.values.values()),
+            default=0,
+        )
+        self._margin = WIDEST * longest
 
     async def run(self, session: Session, *, follow: bool) -> int:
         """Copy what is not stored yet, with `follow` until the attempt has ended; say up to where it is stored."""
         stored = await self._files.stored(self._attempt)
-        position = begin = max(0, stored - self._margin()) if stored else 0
+        position = begin = max(0, stored - self._margin) if stored else 0
         stream, torn, gap = self._masker.stream(), 0, 0
         async for chunk in session.output(self._attempt, offset=begin, follow=follow):
             if chunk.gap:
                 # The halves of a secret that lies across the gap cannot be known by value: on both
                 # sides as many bytes are hidden as a secret may have.
                 await self._store(position, b"*" * len(stream.finish()), gap)
-                stream, torn = self._masker.stream(), self._margin()
+                stream, torn = self._masker.stream(), self._margin
                 position, gap = chunk.offset, chunk.gap
             hidden = min(torn, len(chunk.data))
             torn -= hidden
@@ -43,10 +49,6 @@ class OutputCopy:
                 position, gap = position + len(safe), 0
         await self._store(position, stream.finish(), gap)
         return await self._files.stored(self._attempt)
-
-    def _margin(self) -> int:
-        """Say how many bytes before a cut must be read again so that a secret across it is known: what a stream holds back."""
-        return LONGEST - len(self._masker.stream().feed(bytes(LONGEST)))
 
     async def _store(self, offset: int, data: bytes, gap: int) -> None:
         """Keep masked bytes and show them to whoever watches."""

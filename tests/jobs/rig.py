@@ -2,58 +2,33 @@
 
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.errors import SecretError
 from controller.jobs.engine import Engine
 from controller.jobs.marker import decode_marker
-from controller.jobs.ports import Equipment, SavedFile
+from controller.jobs.ports import Equipment
+from controller.journal.artifacts import SavedFile
 from controller.model.applied import Applied
 from controller.model.ids import AttemptId, Digest, JobId, RunId
 from controller.model.inventory import Server
 from controller.model.job import Event, Job, JobBody, Run, State, StepRun
 from controller.model.task import Result, Retry
 from controller.model.work import StepWork, Work
+from controller.secrets.masker import ValueMasker
 from controller.store.memory import MemoryStore
 from controller.store.ports import Store
 from tests.fakes.fleet import Behaviour, SimulatedFleet, obey
 from tests.fakes.jumping_clock import JumpingClock
 
 
-class StarMasker:
-    """Masks whole values."""
-
-    def __init__(self, values: Sequence[str] = ()) -> None:
-        self._values = [value.encode() for value in values]
-
-    def mask(self, data: bytes) -> bytes:
-        for value in self._values:
-            data = data.replace(value, b"*" * len(value))
-        return data
-
-    def text(self, text: str) -> str:
-        return self.mask(text.encode()).decode()
-
-    def stream(self) -> "StarStream":
-        return StarStream(self, max((len(value) for value in self._values), default=1) - 1)
-
-
-class StarStream:
-    def __init__(self, masker: StarMasker, hold: int) -> None:
-        self._masker = masker
-        self._hold = hold
-        self._held = b""
-
-    def feed(self, data: bytes) -> bytes:
-        held = self._masker.mask(self._held + data)
-        cut = max(0, len(held) - self._hold)
-        self._held = held[cut:]
-        return held[:cut]
-
-    def finish(self) -> bytes:
-        held, self._held = self._held, b""
-        return held
+def masker(values: Iterable[str]) -> ValueMasker:
+    """Mask these values and all their forms."""
+    made = ValueMasker()
+    for value in values:
+        made.add(value.encode())
+    return made
 
 
 class MemoryOutput:
@@ -159,7 +134,7 @@ class Rig:
             artifacts=self.artifacts,
             activity=self.activity,
             connectivity=self.connectivity,
-            masker=StarMasker(list(self.secrets.values())),
+            masker=masker(self.secrets.values()),
             secrets=self.secret,
             keyed=lambda key, value: hashlib.sha256((key + value).encode()).hexdigest(),
             new_key=lambda: "ab" * 32,

@@ -137,7 +137,7 @@ class Weather:
 
     def __init__(self, rig: Rig, seed: int, *, reboots: bool) -> None:
         self._fleet = rig.fleet
-        self._dice = random.Random(seed)
+        self._dice = random.Random(seed)  # noqa: S311  # weather, not a key
         self._reboots = reboots
         self.fair = False
 

@@ -1,13 +1,16 @@
 """The engine on a simulated fleet."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from controller.errors import DeclarationError, NotFoundError, SecretError, Unreachable
+from controller.errors import DeclarationError, NotFoundError, SecretError, StateError, Unreachable
+from controller.jobs.marker import marker_digest
 from controller.model.ids import RunId
-from controller.model.job import State
+from controller.model.job import Event, Job, State
 from controller.model.task import Result, ResultType
+from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
 from tests.jobs.rig import Retry, Rig, chain, digest, step
@@ -268,3 +271,140 @@ async def test_a_run_that_was_never_recorded_cannot_be_driven() -> None:
 
 def _file(path: str) -> Result:
     return Result(type=ResultType.FILE, path=path)
+
+
+async def test_halt_ends_the_waiting_and_leaves_the_work() -> None:
+    rig = Rig(lambda _s, _p: Program(seconds=100))
+    engine = await rig.submit(rig.job(chain("a", "b")), rig.job(target="zz"))
+    driving = asyncio.create_task(engine.drive(RunId("run1")))
+    await rig.clock.sleep(10)
+    engine.halt()
+    report = await driving
+    assert report.waiting
+    assert [job.state for job in report.jobs] == [State.RUNNING, State.PENDING]
+    assert rig.activity.events()[-1] == "waiting-ended"
+    await rig.clock.sleep(500)
+    assert len(rig.fleet.starts) == 1
+
+
+async def test_a_cancelled_drive_starts_nothing_more() -> None:
+    rig = Rig(lambda _s, _p: Program(seconds=100))
+    engine = await rig.submit(rig.job(chain("a", "b")), rig.job(target="zz"))
+    driving = asyncio.create_task(engine.drive(RunId("run1")))
+    await rig.clock.sleep(10)
+    driving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await driving
+    await rig.clock.sleep(500)
+    assert len(rig.fleet.starts) == 1
+    settled = await rig.engine().settle()
+    assert [job.state for job in settled.jobs] == [State.SUCCEEDED, State.CANCELLED]
+
+
+async def test_a_state_that_cannot_be_written_stops_everything() -> None:
+    class Full(MemoryJobs):
+        async def append(self, job: Job, events: Sequence[Event]) -> None:
+            if any(event.step is not None for event in events):
+                raise StateError("cannot write: no space left")
+            await super().append(job, events)
+
+    store = MemoryStore()
+    store.jobs = Full()
+    store.runs = MemoryRuns(store.jobs)
+    rig = Rig(store=store)
+    engine = await rig.submit(*(rig.job(server=f"web-{n}") for n in range(5)))
+    with pytest.raises(StateError, match="no space left"):
+        await engine.drive(RunId("run1"), parallel=1)
+    assert not rig.fleet.starts
+    assert len(rig.fleet.machines) == 1
+
+
+async def test_what_is_wrong_with_one_job_is_told_and_touches_no_other() -> None:
+    rig = Rig()
+    large = {"x": "y" * 70_000}
+    engine = await rig.submit(rig.job(params=large, env={}), rig.job(server="web-2"))
+    report = await engine.drive(RunId("run1"))
+    (sick, well) = report.jobs
+    assert well.state is State.SUCCEEDED
+    assert "the marker would have" in report.troubles[sick.id]
+    assert "job-trouble" in rig.activity.events()
+
+
+async def test_secrets_that_vanish_after_submit_fail_the_job_before_anything_is_touched() -> None:
+    rig = Rig(secrets={"db": "hunter2secret"})
+    engine = await rig.submit(rig.job(secrets={"DB": "db"}))
+    rig.secrets.clear()
+    report = await engine.drive(RunId("run1"))
+    assert [job.state for job in report.jobs] == [State.FAILED]
+    assert rig.fleet.machines == {}
+
+
+async def test_running_work_is_not_followed_while_its_output_cannot_be_masked() -> None:
+    rig = Rig(
+        lambda _s, _p: Program(seconds=50, output=b"hunter2secret"), secrets={"db": "hunter2secret"}
+    )
+    engine = await rig.submit(rig.job(secrets={"DB": "db"}))
+
+    def lose(_server: str, what: str, before: bool) -> None:
+        if what == "output" and before:
+            engine.halt()
+
+    rig.fleet.disturb = lose
+    await engine.drive(RunId("run1"))
+    kept = rig.secrets.pop("db")
+    rig.output.files.clear()
+    settled = await rig.engine().settle()
+    assert [job.state for job in settled.jobs] == [State.RUNNING]
+    assert list(settled.troubles.values()) == ["cannot read secret db"]
+    assert not rig.output.files
+    rig.secrets["db"] = kept
+    assert [job.state for job in (await rig.engine().settle()).jobs] == [State.SUCCEEDED]
+    assert [bytes(each) for each in rig.output.files.values()] == [b"*" * 13]
+
+
+async def test_the_applied_record_holds_keyed_digests_and_no_secret() -> None:
+    rig = Rig(secrets={"db": "hunter2secret"})
+    job, body = rig.job(
+        secrets={"DB": "db"}, params={"pin": "4711", "a": 1}, masked=("pin",), inputs="v1"
+    )
+    await rig.run((job, body))
+    marker = rig.marker()
+    assert marker is not None
+    assert marker.key == "ab" * 32
+    assert marker.secrets == {"db": digest("ab" * 32 + "hunter2secret")}
+    assert marker.params == {"a": 1}
+
+
+async def test_a_second_job_keeps_the_key_and_what_was_applied_until_it_succeeds() -> None:
+    rig = Rig(lambda _s, spec: Program(exit_code=int(spec.env["CTL_PARAM_V"] == "2")))
+    await rig.run(rig.job(params={"v": "1"}))
+    content = rig.fleet.machine("web-1").markers["main", "shop"]
+    again = rig.job(params={"v": "2"}, inputs="v2", expect=marker_digest(content))
+    (job,) = await rig.run(again, run="run2")
+    assert job.state is State.FAILED
+    marker = rig.marker()
+    assert marker is not None
+    assert (marker.applied, marker.key) == (digest("v1"), "ab" * 32)
+    assert marker.tried is not None
+    assert (marker.tried.digest, marker.tried.state) == (digest("v2"), State.FAILED)
+
+
+async def test_a_task_without_a_target_leaves_no_marker() -> None:
+    rig = Rig()
+    (job,) = await rig.run(rig.job(target=None))
+    assert job.state is State.SUCCEEDED
+    assert rig.fleet.machine("web-1").markers == {}
+    assert await rig.store.records.all() == {}
+
+
+async def test_stdin_goes_to_the_first_step_only() -> None:
+    seen: list[bytes] = []
+
+    def behave(_server: str, spec: AttemptSpec) -> Program:
+        seen.append(spec.stdin)
+        return Program()
+
+    rig = Rig(behave)
+    engine = await rig.submit(rig.job(chain("a", "b")))
+    await engine.drive(RunId("run1"), stdin=b"hello")
+    assert seen == [b"hello", b""]
