@@ -68,9 +68,8 @@ class Block:
             data = data[key]
         if not isinstance(data, dict) or isinstance(marks, int):
             return {}
-        file = self.file
         positions = cast("list[int]", marks[1::2])
-        return {key: place(file, at) for key, at in zip(data, positions, strict=True)}
+        return {key: place(self.file, at) for key, at in zip(data, positions, strict=True)}
 
     def locate(self, path: tuple[Key, ...], value: bool) -> Place:  # noqa: FBT001 - the shape of `Locate`
         """Find a place as `explain` asks for it."""

@@ -5,14 +5,16 @@ A group exists when it is declared, or when a server or another group's `childre
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from controller.declaration.block import Block, merged
 from controller.declaration.wishes import Wishes
 from controller.model.diagnostic import Place
 
-ALL = "all"
-UNGROUPED = "ungrouped"
+ALL: Final = "all"
+UNGROUPED: Final = "ungrouped"
+DEEPEST: Final = 64
+SHOWN: Final = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,49 +51,62 @@ class Groups:
         for name, block in files:
             self.files.setdefault(name, []).append(block)
         self._families: dict[tuple[str, ...], Family] = {}
-        self._depths: dict[str, int] = {}
+        self.depths: dict[str, int] = {}
         self._refuse_cycles()
+        self._measure()
 
     def _refuse_cycles(self) -> None:
         """Report every cycle once and cut it, so that the rest can be judged."""
         done: set[str] = set()
         for start in sorted(self.children):
-            path: list[str] = []
-            stack: list[tuple[str, int]] = [(start, 0)]
+            path: dict[str, None] = {}
+            stack: list[tuple[str, int]] = [] if start in done else [(start, 0)]
             while stack:
                 name, index = stack.pop()
-                if index == 0:
-                    path.append(name)
+                path[name] = None
                 below = self.children.get(name, ())
-                if name in done or index >= len(below):
+                if index >= len(below):
                     done.add(name)
-                    path.pop()
+                    del path[name]
                     continue
                 stack.append((name, index + 1))
                 child = below[index]
                 if child in path:
-                    self._cut(name, child, path[path.index(child) :])
+                    self._cut(name, index, list(path))
                 elif child not in done:
                     stack.append((child, 0))
 
-    def _cut(self, name: str, child: str, cycle: list[str]) -> None:
-        block = self.blocks[name]
-        index = self.children[name].index(child)
+    def _cut(self, name: str, index: int, path: list[str]) -> None:
+        child = self.children[name][index]
+        cycle = [*path[path.index(child) :], child]
         self._wishes.findings.error(
             "group-cycle",
-            f"cannot put the group {child} inside itself: {' > '.join([*cycle, child])}",
-            block.where("children", index),
+            f"cannot put the group {child} inside itself: {' > '.join(cycle[-SHOWN:])}",
+            self.blocks[name].where("children", index),
         )
         self.parents[child].remove(name)
 
-    def depth(self, name: str) -> int:
-        """Count the longest way down to a group; one without parents is 1."""
-        known = self._depths.get(name)
-        if known is None:
-            above = self.parents.get(name, [])
-            known = 1 + max((self.depth(parent) for parent in above), default=0)
-            self._depths[name] = known
-        return known
+    def _measure(self) -> None:
+        """Give every group its depth, the longest way down to it; one without parents has 1."""
+        waiting = {name: len(above) for name, above in self.parents.items()}
+        ready = sorted(name for name in self.children if not waiting.get(name))
+        while ready:
+            name = ready.pop()
+            depth = self.depths.setdefault(name, 1)
+            for child in self.children.get(name, ()):
+                if name not in self.parents[child]:
+                    continue
+                self.depths[child] = max(self.depths.get(child, 1), depth + 1)
+                waiting[child] -= 1
+                if not waiting[child]:
+                    ready.append(child)
+        for name in sorted(self.depths):
+            if self.depths[name] == DEEPEST + 1:
+                self._wishes.findings.error(
+                    "too-deep",
+                    f"cannot put the group {name} below more than {DEEPEST} others",
+                    self.blocks[min(self.parents[name])].where("children"),
+                )
 
     def family(self, own: tuple[str, ...]) -> Family:
         """Give what a server that names these groups gets from them."""
@@ -109,7 +124,7 @@ class Groups:
                 names.add(name)
                 waiting.extend(self.parents.get(name, []))
         names.discard(ALL)
-        ordered = tuple(sorted(names, key=lambda name: (self.depth(name), name)))
+        ordered = tuple(sorted(names, key=lambda name: (self.depths.get(name, 1), name)))
         family = Family(groups=ordered)
         implicit = (ALL,) if ordered else (ALL, UNGROUPED)
         for name in (*implicit, *ordered):

@@ -7,11 +7,25 @@ take minutes, or the whole process, for a file of brackets. Called by `forms`; c
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol, cast
+from typing import Final, NoReturn
 
 import yaml
 
 from controller.declaration.decoding import decode
+from controller.declaration.events import (
+    ALIAS,
+    DOCUMENT,
+    MAPPING,
+    MAPPING_END,
+    SCALAR,
+    SEQUENCE_END,
+    STREAM_END,
+    Event,
+    Kind,
+    Mark,
+    kind_of,
+    parse,
+)
 from controller.declaration.marks import Marks, place, position
 from controller.declaration.scalars import ScalarError, resolve
 from controller.model.diagnostic import Diagnostic, Place
@@ -22,16 +36,6 @@ MOST_ALIASES: Final = 64
 LONGEST_SHOWN: Final = 60
 MOST_FINDINGS: Final = 100
 """Findings kept per file: a file of nothing but mistakes shall not fill the screen or the memory."""
-
-Kind = type[object]
-SCALAR: Final[Kind] = yaml.ScalarEvent
-ALIAS: Final[Kind] = yaml.AliasEvent
-MAPPING: Final[Kind] = yaml.MappingStartEvent
-MAPPING_END: Final[Kind] = yaml.MappingEndEvent
-SEQUENCE_END: Final[Kind] = yaml.SequenceEndEvent
-DOCUMENT: Final[Kind] = yaml.DocumentStartEvent
-STREAM_END: Final[Kind] = yaml.StreamEndEvent
-Parser: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,23 +62,6 @@ def read(file: str, raw: bytes) -> Document:
     return Document(file=file, data=data, marks=marks, diagnostics=tuple(composer.findings))
 
 
-class _Mark(Protocol):
-    """Where an event is, from 0."""
-
-    line: int
-    column: int
-
-
-class _Event(Protocol):
-    """What this module reads of PyYAML's events; which attributes there are depends on the event's class."""
-
-    start_mark: _Mark
-    anchor: str | None
-    tag: str | None
-    value: str
-    implicit: tuple[bool, bool]
-
-
 @dataclass(slots=True, kw_only=True)
 class _Anchor:
     data: object
@@ -90,7 +77,7 @@ class _Composer:
     file: str
     findings: list[Diagnostic] = field(default_factory=list)
     anchors: dict[str, _Anchor | None] = field(default_factory=dict)
-    next: Callable[[], _Event] = field(init=False)
+    next: Callable[[], Event] = field(init=False)
     nodes: int = 0
     aliases: int = 0
     deepest: int = 0
@@ -100,15 +87,14 @@ class _Composer:
         data: object = None
         marks: Marks = 0
         try:
-            parser = Parser(text)
-            self.next = cast("Callable[[], _Event]", parser.get_event)
+            self.next = parse(text)
             self.next()
             event = self.next()
-            if _kind(event) is DOCUMENT:
+            if kind_of(event) is DOCUMENT:
                 data, marks = self._node(self.next(), 1)
                 self.next()
                 event = self.next()
-            if _kind(event) is not STREAM_END:
+            if kind_of(event) is not STREAM_END:
                 self._find(
                     "several-documents",
                     "cannot read a second document: a file holds one",
@@ -125,7 +111,7 @@ class _Composer:
             data = None
         return data, marks
 
-    def _node(self, event: _Event, depth: int) -> tuple[object, Marks]:
+    def _node(self, event: Event, depth: int) -> tuple[object, Marks]:
         self._count(1, depth, event)
         kind: Kind = type(event)
         if kind is SCALAR:
@@ -149,7 +135,7 @@ class _Composer:
         self.deepest = max(outer, self.deepest)
         return pair
 
-    def _mapping(self, start: _Mark, depth: int) -> tuple[dict[str, object], Marks]:
+    def _mapping(self, start: Mark, depth: int) -> tuple[dict[str, object], Marks]:
         data: dict[str, object] = {}
         marks: list[Marks] = [position(start.line, start.column)]
         following = self.next
@@ -170,18 +156,18 @@ class _Composer:
                 marks.append(position(mark.line, mark.column))
                 marks.append(value_marks)
 
-    def _sequence(self, start: _Mark, depth: int) -> tuple[list[object], Marks]:
+    def _sequence(self, start: Mark, depth: int) -> tuple[list[object], Marks]:
         data: list[object] = []
         marks: list[Marks] = [position(start.line, start.column)]
         while True:
             event = self.next()
-            if _kind(event) is SEQUENCE_END:
+            if kind_of(event) is SEQUENCE_END:
                 return data, marks
             value, value_marks = self._node(event, depth + 1)
             data.append(value)
             marks.append(value_marks)
 
-    def _key(self, event: _Event, data: dict[str, object]) -> bool:
+    def _key(self, event: Event, data: dict[str, object]) -> bool:
         """Judge a plain or quoted key; false when it cannot be kept."""
         text = event.value
         if text in data:
@@ -213,15 +199,15 @@ class _Composer:
             return False
         return True
 
-    def _odd_key(self, event: _Event, depth: int, data: dict[str, object]) -> tuple[str, bool]:
+    def _odd_key(self, event: Event, depth: int, data: dict[str, object]) -> tuple[str, bool]:
         """Read a key that is tagged, anchored, an alias or a collection."""
         value, _ = self._node(event, depth + 1)
-        if isinstance(value, str) and _kind(event) is SCALAR:
+        if isinstance(value, str) and kind_of(event) is SCALAR:
             return value, event.tag is None and self._key(event, data)
         self._find("key-not-string", "cannot use this as a key: keys are strings", event.start_mark)
         return "", False
 
-    def _scalar(self, event: _Event) -> tuple[object, Marks]:
+    def _scalar(self, event: Event) -> tuple[object, Marks]:
         mark = event.start_mark
         at = position(mark.line, mark.column)
         value: object = event.value
@@ -240,7 +226,7 @@ class _Composer:
                 self.anchors[name] = _Anchor(data=value, marks=at, nodes=1, depth=0)
         return value, at
 
-    def _alias(self, event: _Event, depth: int) -> tuple[object, Marks]:
+    def _alias(self, event: Event, depth: int) -> tuple[object, Marks]:
         mark = event.start_mark
         at = position(mark.line, mark.column)
         self.aliases += 1
@@ -256,7 +242,7 @@ class _Composer:
         self._count(anchor.nodes, depth + anchor.depth, event)
         return anchor.data, at if isinstance(anchor.marks, int) else [at, *anchor.marks[1:]]
 
-    def _open_anchor(self, event: _Event) -> str | None:
+    def _open_anchor(self, event: Event) -> str | None:
         name: str | None = event.anchor
         if name is None:
             return None
@@ -268,7 +254,7 @@ class _Composer:
         self.anchors[name] = None
         return name
 
-    def _count(self, nodes: int, depth: int, event: _Event) -> None:
+    def _count(self, nodes: int, depth: int, event: Event) -> None:
         self.nodes += nodes
         self.deepest = max(self.deepest, depth)
         if depth > MOST_DEPTH:
@@ -276,7 +262,7 @@ class _Composer:
         if self.nodes > MOST_NODES:
             self._stop("too-many-values", f"cannot keep more than {MOST_NODES} values", event)
 
-    def _tag(self, event: _Event) -> None:
+    def _tag(self, event: Event) -> None:
         self._find(
             "tag",
             f"cannot use the tag {_short(event.tag)}: declarations are plain data",
@@ -284,19 +270,19 @@ class _Composer:
             "remove the tag; quote a value to make it a string",
         )
 
-    def _no_nul(self, event: _Event) -> bool:
+    def _no_nul(self, event: Event) -> bool:
         if "\0" not in event.value:
             return True
         self._find("nul-character", "cannot keep a NUL character in text", event.start_mark)
         return False
 
-    def _find(self, code: str, message: str, mark: _Mark, hint: str | None = None) -> None:
+    def _find(self, code: str, message: str, mark: Mark, hint: str | None = None) -> None:
         at = place(self.file, position(mark.line, mark.column))
         self.findings.append(Diagnostic(code=code, message=message, place=at, hint=hint))
         if len(self.findings) >= MOST_FINDINGS:
             raise _StopReadingError
 
-    def _stop(self, code: str, message: str, event: _Event) -> NoReturn:
+    def _stop(self, code: str, message: str, event: Event) -> NoReturn:
         self._find(code, message, event.start_mark)
         raise _StopReadingError
 
@@ -317,10 +303,6 @@ class _Composer:
         self.findings.append(
             Diagnostic(code="yaml-syntax", message=message, place=Place(file=self.file))
         )
-
-
-def _kind(event: _Event) -> Kind:
-    return type(event)
 
 
 def _short(text: str | None) -> str:

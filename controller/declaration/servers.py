@@ -18,6 +18,7 @@ from controller.model.ids import HOST_NAME
 from controller.model.inventory import Carrier, Check, Server, Ssh
 
 MOST_SERVERS: Final = 200_000
+MOST_JUMPS: Final = 8
 INHERITED: Final = ("ssh", "check", "concurrency", "labels", "active", "local", "address")
 
 
@@ -42,21 +43,29 @@ class Servers:
         self._bases: dict[int, dict[str, object]] = {}
         self._logins: dict[str, Ssh] = {}
         self._checks: dict[str, Check] = {}
+        self._expanded = 0
         self.servers: dict[str, Server] = {}
         self.blocks: dict[str, Block] = {}
 
     def build(self) -> dict[str, Server]:
         """Give every declared server in order of name."""
         for block in self._wishes.of("servers").values():
-            for name in self._names(block):
-                if len(self.servers) >= MOST_SERVERS:
-                    self._wishes.findings.error(
-                        "too-many-servers",
-                        f"cannot declare more than {MOST_SERVERS} servers",
-                        block.place,
-                    )
-                    return self.servers
-                self._take(name, block)
+            names = self._names(block)
+            self._expanded += len(names)
+            if self._expanded > MOST_SERVERS:
+                self._wishes.findings.error(
+                    "too-many-servers",
+                    f"cannot declare more than {MOST_SERVERS} servers",
+                    block.place,
+                )
+                break
+            taken = next((name for name in names if name in self.blocks), None)
+            if taken is not None:
+                self._wishes.twice("servers", taken, self.blocks[taken].place, block.place)
+                continue
+            for name in names:
+                self.blocks[name] = block
+                self.servers[name] = self._server(name, block)
         self.servers = dict(sorted(self.servers.items()))
         self._check_jumps()
         return self.servers
@@ -83,14 +92,6 @@ class Servers:
             )
             return ()
         return names
-
-    def _take(self, name: str, block: Block) -> None:
-        other = self.blocks.get(name)
-        if other is not None:
-            self._wishes.twice("servers", name, other.place, block.place)
-            return
-        self.blocks[name] = block
-        self.servers[name] = self._server(name, block)
 
     def _server(self, name: str, block: Block) -> Server:
         own = block.data
@@ -187,33 +188,36 @@ class Servers:
         return known
 
     def _check_jumps(self) -> None:
-        """Refuse jump hosts that do not exist, and ways that lead back to where they began."""
+        """Refuse jump hosts that do not exist, circles, and ways that are too long to be meant."""
         for name, server in self.servers.items():
-            if server.ssh.jump is None or server.carrier is not Carrier.SSH:
+            jump = server.ssh.jump
+            if jump is None or server.carrier is not Carrier.SSH:
                 continue
             place = self.blocks[name].where("ssh", "jump", value=True)
-            seen = [name]
-            following: str | None = server.ssh.jump
-            while following is not None:
-                if following in seen:
-                    way = " > ".join([*seen, following])
-                    self._wishes.findings.error(
-                        "jump-cycle",
-                        f"cannot reach {name}: its jump hosts go in a circle: {way}",
-                        place,
-                    )
-                    break
-                if following not in self.servers:
-                    if len(seen) == 1 and self._wishes.all_servers_known:
-                        self._wishes.findings.error(
-                            "unknown-server",
-                            f"cannot find the server {following}",
-                            place,
-                            among(following, self.servers, what="server"),
-                        )
-                    break
-                seen.append(following)
-                following = self.servers[following].ssh.jump
+            if jump in self.servers:
+                self._follow(name, jump, place)
+            elif self._wishes.all_servers_known:
+                self._wishes.findings.error(
+                    "unknown-server",
+                    f"cannot find the server {jump}",
+                    place,
+                    among(jump, self.servers, what="server"),
+                )
+
+    def _follow(self, name: str, jump: str, place: Place) -> None:
+        way = [name]
+        following: str | None = jump
+        while following in self.servers:
+            way.append(following)
+            if following in way[:-1]:
+                message = f"cannot reach {name}: its jump hosts go in a circle: {' > '.join(way)}"
+                self._wishes.findings.error("jump-cycle", message, place)
+                return
+            if len(way) > MOST_JUMPS:
+                message = f"cannot reach {name}: more than {MOST_JUMPS} servers in a row"
+                self._wishes.findings.error("too-many-jumps", message, place)
+                return
+            following = self.servers[following].ssh.jump
 
 
 def plain(value: object) -> str:

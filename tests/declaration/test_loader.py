@@ -103,6 +103,24 @@ WRONG = [
     (TASK + "targets: {x: {servers: '*', task: t, on_drift: heel}}\n", ["3:48 wrong-value"]),
 ]
 
+WRONG += [
+    (
+        "servers:\n"
+        + "".join(f"  s{n}: {{ssh: {{jump: s{n + 1}}}}}\n" for n in range(8))
+        + "  s8: {}\n",
+        ["2:20 too-many-jumps"],
+    ),
+    (
+        "groups:\n" + "".join(f"  g{n}: {{children: [g{n + 1}]}}\n" for n in range(64)),
+        ["65:9 too-deep"],
+    ),
+    ("servers: {'n[1:150000]': {}}\n", ["1:11 bad-range"]),
+    (
+        "servers: {'a[1:90000]': {}, 'b[1:90000]': {}, 'c[1:90000]': {}}\n",
+        ["1:47 too-many-servers"],
+    ),
+]
+
 
 @pytest.mark.parametrize(("text", "expected"), WRONG, ids=[text.strip()[-60:] for text, _ in WRONG])
 def test_what_is_wrong_is_told_at_its_place(text: str, expected: list[str]) -> None:
@@ -275,6 +293,24 @@ def test_variables_of_nobody_and_templates_in_variables_are_warnings() -> None:
         "inventory/a.yaml:1:25 template-in-variable",
     ]
     assert {item.severity for item in result.diagnostics} == {Severity.WARNING}
+
+
+def test_a_name_of_both_a_server_and_a_group_is_a_warning() -> None:
+    result = loaded("servers: {a: {groups: [b]}, b: {}}\n")
+    assert findings(result) == ["inventory/all.yaml:1:29 name-of-both"]
+
+
+def test_variables_beside_an_adopted_inventory_belong_to_it_alone() -> None:
+    inventory = declared(
+        {
+            "inventory/own.yaml": "servers: {mine: {}}\ninventories: {old: {ansible: inventory/hosts.ini}}",
+            "inventory/hosts.ini": "w1\n",
+            "inventory/group_vars/all.yml": "x: yes\nx: no\n",
+            "group_vars/all.yml": "y: yes\n",
+        }
+    ).inventory
+    assert inventory.servers["mine"].vars == {"y": "yes"}
+    assert inventory.servers["w1"].vars["x"] is False
 
 
 def test_ranges_make_servers_with_padding_kept() -> None:
