@@ -6,7 +6,8 @@ Filled by `pairs` and `checks`.
 from collections.abc import Mapping
 
 from controller.declaration.renderer import Failure
-from controller.declaration.templates import Path, Site, diagnose, nearest
+from controller.declaration.suggest import did_you_mean
+from controller.declaration.templates import Path, Site, diagnose
 from controller.declaration.values import find
 from controller.model.diagnostic import Diagnostic
 
@@ -55,5 +56,5 @@ def _hint(failure: Failure, values: Mapping[str, object], paths: Mapping[Path, i
         for depth, name in enumerate(path):
             holder = find(values, path[:depth])
             if name == failure.name and isinstance(holder, Mapping) and name not in holder:
-                return nearest(name, map(str, holder)) or f"add {'.'.join(path[: depth + 1])}"
+                return did_you_mean(name, map(str, holder)) or f"add {'.'.join(path[: depth + 1])}"
     return None

@@ -19,7 +19,7 @@ from controller.declaration.values import (
     ANY_COMMIT,
 )
 from controller.declaration.works import Rendered, render_values, work
-from controller.model.declaration import Declaration
+from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.ids import Sha
 from controller.model.inventory import Server
@@ -166,18 +166,23 @@ _NO_COMMIT = Sha("0" * 40)
 
 def placeholders(declaration: Declaration) -> dict[str, Sourced]:
     """Give every target with a repo a commit that does not exist, for `validate`."""
-    revision = Revision(
+    digest = source_digest(commit=_NO_COMMIT)
+    return {
+        name: Sourced(
+            revision=_no_commit(declaration.repos[target.repo]), digest=digest, repo=target.repo
+        )
+        for name, target in declaration.targets.items()
+        if target.repo is not None
+    }
+
+
+def _no_commit(repo: Repo) -> Revision:
+    return Revision(
         sha=_NO_COMMIT,
-        branch="main",
+        branch=repo.ref,
         author="",
         email="",
         subject="",
         message="",
         committed_at=datetime(1970, 1, 1, tzinfo=UTC),
     )
-    digest = source_digest(commit=_NO_COMMIT)
-    return {
-        name: Sourced(revision=revision, digest=digest, repo=target.repo)
-        for name, target in declaration.targets.items()
-        if target.repo is not None
-    }

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
 from select import POLLIN, poll
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
@@ -71,13 +72,17 @@ _STOPPED = Failure("limits", "not rendered: too many other templates ran over th
 
 
 class Renderer:
-    """Renders templates in a child process; a context manager that starts the child at first use."""
+    """Renders templates in a child process; a context manager that starts the child at first use.
+
+    Threads may share one: they wait for each other.
+    """
 
     def __init__(self) -> None:
         self._child: _Child | None = None
         self._guilty: dict[str, Failure] = {}
         self._deaths = 0
         self._total = 0
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         """Begin; nothing is started yet."""
@@ -116,7 +121,11 @@ class Renderer:
         return answer is True
 
     def _ask(self, items: Sequence[_Item]) -> list[object]:
-        """Answer every item, in order: what the child said, or a failure."""
+        """Answer every item, in order: what the child said, or a failure; one caller at a time."""
+        with self._lock:
+            return self._ask_alone(items)
+
+    def _ask_alone(self, items: Sequence[_Item]) -> list[object]:
         answers: list[object] = []
         alone = False
         while len(answers) < len(items):
@@ -203,6 +212,7 @@ class _Child:
             env={"LANG": "C.UTF-8"},
             cwd="/",
             bufsize=0,
+            start_new_session=True,  # Ctrl-C is for the command; the child ends with its pipes
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise _DiedError

@@ -3,12 +3,12 @@
 Called by `pairs` and `checks`. Calls `renderer` to compile; Jinja itself is never in this process.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from controller.declaration.renderer import Failure, Renderer, Study
+from controller.declaration.suggest import did_you_mean
 from controller.model.declaration import Target
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.task import Task
@@ -68,12 +68,6 @@ class Site:
 def is_template(text: str) -> bool:
     """Say whether a text holds anything for Jinja; what holds nothing is never rendered."""
     return "{{" in text or "{%" in text
-
-
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Make a "did you mean" of the word that is most like another, if one is near."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else None
 
 
 def diagnose(
@@ -156,7 +150,7 @@ def _problem(path: Path, site: Site, target: Target, task: Task) -> _Problem | N
         )
     if root not in site.visible:
         message = f"{root} is not defined; a template sees {' '.join(site.visible)}"
-        return "undefined-name", message, nearest(root, site.visible)
+        return "undefined-name", message, did_you_mean(root, site.visible)
     if root in {"repo", "commit"} and target.repo is None:
         return "undefined-name", f"{root} is not defined: target {target.name} has no repo", None
     if len(path) > 1:
@@ -173,7 +167,7 @@ def _field_problem(path: Path, task: Task) -> _Problem | None:
         return _step_problem(path, task)
     if offered is None or field in offered:
         return None
-    hint = nearest(field, offered)
+    hint = did_you_mean(field, offered)
     if root == "commit":
         hint = (
             hint
@@ -185,10 +179,14 @@ def _field_problem(path: Path, task: Task) -> _Problem | None:
 def _step_problem(path: Path, task: Task) -> _Problem | None:
     names = [step.name for step in task.steps]
     if path[1] not in names:
-        return "undefined-name", f"task {task.name} has no step {path[1]}", nearest(path[1], names)
+        return (
+            "undefined-name",
+            f"task {task.name} has no step {path[1]}",
+            did_you_mean(path[1], names),
+        )
     if len(path) > 2 and path[2] not in STEP_FIELDS:  # noqa: PLR2004 - steps, NAME, field
         message = (
             f"steps.{path[1]}.{path[2]} is not defined; a step shows {' and '.join(STEP_FIELDS)}"
         )
-        return "undefined-name", message, nearest(path[2], STEP_FIELDS)
+        return "undefined-name", message, did_you_mean(path[2], STEP_FIELDS)
     return None

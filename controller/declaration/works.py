@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from controller.declaration.blueprint import Blueprint, filled, step_place
 from controller.declaration.inputs import Inputs, Sourced, secret_facts, step_facts
+from controller.declaration.params import complaints
 from controller.declaration.renderer import Failure
 from controller.declaration.rendering import Rendering, Values
 from controller.declaration.templates import Site
@@ -90,29 +91,15 @@ def _fill_texts(sites: Sequence[Site], one: Rendered, rendering: Rendering) -> N
 
 
 def typed(text: str, param: Param) -> object:
-    """Read a rendered text as the type its parameter is declared with; a Failure where it is none."""
-    wanted = param.schema.get("type", "string")
-    allowed = param.schema.get("enum")
+    """Read a rendered text as the type its parameter is declared with; a Failure where it does not fit the schema."""
     value: object = text
-    if wanted != "string":
+    if param.schema.get("type", "string") != "string":
         try:
             value = json.loads(text)
-        except ValueError:
-            return Failure("value", f"renders to {text[:80]!r}, which is not of type {wanted}")
-    kinds: dict[object, tuple[type, ...]] = {
-        "string": (str,),
-        "integer": (int,),
-        "number": (int, float),
-        "boolean": (bool,),
-        "array": (list,),
-        "object": (dict,),
-    }
-    expected = kinds.get(wanted, (object,))
-    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
-        return Failure("value", f"renders to {text[:80]!r}, which is not of type {wanted}")
-    if isinstance(allowed, list) and value not in allowed:
-        return Failure("value", f"renders to {text[:80]!r}, which is not one of {allowed}")
-    return value
+        except (ValueError, RecursionError):
+            value = text
+    said = complaints(param, value)
+    return Failure("value", f"does not fit once it is rendered: {said[0]}") if said else value
 
 
 def work(

@@ -65,11 +65,14 @@ class Observed:
 
     `records` are the applied records of the state, `servers` the last look at each server, now or earlier.
     `refreshed` says that this very command looked, so that every marker is newer than every record.
+    `complete` says that the records are all there is, so that a pair without one is new wherever nobody looked: so for
+    `--between`, where they are what another commit asked for.
     """
 
     records: Mapping[PairKey, Applied] = field(default_factory=dict)
     servers: Mapping[str, ServerSeen] = field(default_factory=dict)
     refreshed: bool = True
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

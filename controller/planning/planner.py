@@ -191,6 +191,7 @@ class _View:
             seen=seen,
             refused=refused,
             named=named,
+            surely_new=self._observed.complete,
         )
 
     def _tell(self, subject: Subject, verdict: Verdict) -> Change:

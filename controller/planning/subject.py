@@ -21,7 +21,8 @@ class Subject:
     """One pair. `target`, `server` and `work` are None where the declaration no longer, or not yet, has them.
 
     `record` is what is known to be in force, by the marker or by the state, whichever is right. `refused` is why
-    the newest commit of the repo is not taken. `named` says that the person named the target.
+    the newest commit of the repo is not taken. `named` says that the person named the target,
+    `surely_new` that a missing record means a first run even where nobody looked.
     """
 
     key: PairKey
@@ -33,6 +34,7 @@ class Subject:
     seen: ServerSeen | None = None
     refused: Blocker | None = None
     named: bool = False
+    surely_new: bool = False
 
     @property
     def desired(self) -> Digest | None:

@@ -14,8 +14,8 @@ from controller.model.job import Trigger
 from controller.model.plan import Action, Cause
 from controller.model.revision import Revision
 from controller.model.work import DIGEST_FORMAT, Input, Work
+from controller.planning.difference import compare
 from controller.planning.inputs import Compared, Comparison, Policy
-from controller.planning.manifest import compare
 from controller.planning.subject import Subject
 from controller.planning.words import change_words, tried_words
 
@@ -64,7 +64,8 @@ def judge(
 
 
 def _first(subject: Subject, work: Work) -> Verdict:
-    if subject.seen is None or not subject.seen.reached:
+    known = subject.surely_new if subject.seen is None else subject.seen.reached
+    if not known:
         active = subject.server is None or subject.server.active
         why = "not reached" if subject.seen is not None else "never looked at"
         return Verdict(

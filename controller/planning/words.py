@@ -8,7 +8,7 @@ from typing import Final
 from controller.model.applied import Applied, Tried
 from controller.model.job import State
 from controller.model.revision import Revision
-from controller.planning.manifest import Difference
+from controller.planning.difference import Difference
 
 NAMED: Final = 3
 """How many inputs a reason names before it counts the rest."""

@@ -167,9 +167,28 @@ def test_rendered_parameters_have_their_type(
     )
     (work,) = works(resolve(world("", "web-1", task_=made, params={"p": template}), {}, renderer))
     assert work.params == {"p": value}
-    bad = resolve(world("", "web-1", task_=made, params={"p": "{{ 'x' }}"}), {}, renderer)
-    assert bad.pairs == ()
-    assert "params.p: renders to 'x'" in bad.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer"},
+        {"type": "string", "enum": ["a"]},
+        {"type": "string", "pattern": "^a"},
+        {"type": "array"},
+    ],
+)
+def test_rendered_parameters_fit_their_schema(
+    renderer: Renderer, schema: dict[str, object]
+) -> None:
+    made = Task(
+        name="deploy",
+        params={"p": Param(name="p", schema=schema)},
+        steps=(Step(name="go", run="x"),),
+    )
+    found = resolve(world("", "web-1", task_=made, params={"p": "{{ 'x' }}"}), {}, renderer)
+    assert found.pairs == ()
+    assert "params.p: does not fit once it is rendered" in found.diagnostics[0].message
 
 
 def test_scope_limits_what_is_resolved(renderer: Renderer) -> None:

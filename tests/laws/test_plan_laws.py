@@ -145,7 +145,7 @@ def test_the_plan_after_an_apply_is_empty(
 
 def turned(made: Declaration) -> Declaration:
     tasks: dict[str, Task] = {
-        name: replace(one, env=dict(reversed(one.env.items())))
+        name: replace(one, env=dict(reversed(list(one.env.items()))))
         for name, one in reversed(list(made.tasks.items()))
     }
     return replace(

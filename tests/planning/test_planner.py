@@ -264,6 +264,15 @@ def test_an_offline_server_without_a_record_is_unknown(renderer: Renderer) -> No
     assert not only(plan).runs
 
 
+def test_where_nobody_looked_a_pair_is_unknown_unless_records_are_complete(
+    renderer: Renderer,
+) -> None:
+    world = World(declaration=declaration(target("web", "web-1")))
+    assert only(world.plan(renderer, observed=Observed(refreshed=False))).unknown
+    complete = Observed(refreshed=False, complete=True)
+    assert only(world.plan(renderer, observed=complete)).action is Action.ADD
+
+
 def test_an_untrusted_host_key_is_cleared_by_trust(renderer: Renderer) -> None:
     world = settled(renderer, World(declaration=declaration(target("web", "web-1"))))
     world.seen = {"web-1": gone("web-1", Unreachable.HOST_KEY)}

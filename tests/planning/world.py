@@ -8,6 +8,7 @@ from typing import Any
 from controller.declaration.inputs import Sourced, source_digest
 from controller.declaration.pairs import resolve
 from controller.declaration.renderer import Renderer
+from controller.jobs.marker import manifest
 from controller.model.applied import Applied, Tried
 from controller.model.declaration import Declaration, Repo, Target
 from controller.model.diagnostic import Place
@@ -23,7 +24,6 @@ from controller.model.work import Pair
 from controller.planning import planner
 from controller.planning.applying import apply_set
 from controller.planning.inputs import Inputs, Observed, PairKey, Policy
-from controller.planning.manifest import manifest
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -152,7 +152,7 @@ class World:
                 continue
             before = self.records.get(key, Applied(target=key[0], server=key[1]))
             self.records[key] = (
-                self._succeeded(change, works[key].digest, manifest(works[key]))
+                self._succeeded(change, works[key].digest, manifest(works[key].inputs))
                 if state is State.SUCCEEDED
                 else replace(before, tried=self._tried(works[key].digest, state))
             )
