@@ -5,10 +5,10 @@ whatever happens here; `settle` finds it again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from controller.errors import ControllerError, NotFoundError, SecretError, StateError
+from controller.errors import ControllerError, NotFoundError, RefusedError, SecretError, StateError
 from controller.jobs.assignment import Assignment
 from controller.jobs.environment import environment
 from controller.jobs.job import JobDriver
@@ -22,6 +22,7 @@ from controller.jobs.ports import Equipment
 from controller.jobs.record import Recorder
 from controller.jobs.recovery import Move, recover
 from controller.jobs.report import RunReport, SettleReport, count
+from controller.jobs.resolve import resolve
 from controller.jobs.stop import stop_on_server
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
@@ -147,6 +148,34 @@ class Engine:
             raise NotFoundError(f"cannot find job {id_}")
         return job
 
+    async def resolve(self, id_: JobId, *, signal: Signal, reason: str) -> Job:
+        """End a lost job as a person says it ended.
+
+        Args:
+            id_: the job.
+            signal: `SUCCEED` or `FAIL`.
+            reason: why, in the person's words.
+
+        Raises:
+            NotFoundError: there is no such job.
+            RefusedError: it is not lost.
+        """
+        store, told = self._equipment.store, {"job": id_, "as": signal, "reason": reason}
+        job = await store.jobs.get(id_)
+        if job is None:
+            raise NotFoundError(f"cannot resolve job {id_}: it was never recorded")
+        if job.state is not State.LOST:
+            raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
+        body, known = await store.jobs.body(id_), await recall(store)
+        await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
+        assignment = self._assignment(await self._recorder(job), body, known, self._values(body))
+        try:
+            job = await resolve(assignment, signal=signal, reason=reason)
+        finally:
+            await assignment.link.close()
+        await self._equipment.activity.append("job-resolved", self._equipment.actor, **told)
+        return job
+
     def halt(self) -> None:
         """Stop waiting and start nothing more; what has started goes on."""
         self._halt.set()
@@ -183,21 +212,32 @@ class Engine:
             values = await self._values_now(recorder, body)
             if values is None:
                 return
-            assignment = Assignment(
-                equipment=self._equipment,
-                recorder=recorder,
-                link=Link(self._equipment, body.server, self._reachability),
-                body=body,
-                previous=known.before(job, body),
-                values=values,
-                stdin=stdin,
-            )
+            assignment = self._assignment(recorder, body, known, values, stdin)
             await JobDriver(assignment).run()
         except StateError as error:
             self._fatal = error
             self._halt.set()
         except ControllerError as error:
             await self._tell_of_trouble(job, error)
+
+    def _assignment(
+        self,
+        recorder: Recorder,
+        body: JobBody,
+        known: Known,
+        values: Mapping[str, str],
+        stdin: bytes = b"",
+    ) -> Assignment:
+        """Put together what the drivers of one job share."""
+        return Assignment(
+            equipment=self._equipment,
+            recorder=recorder,
+            link=Link(self._equipment, body.server, self._reachability),
+            body=body,
+            previous=known.before(recorder.job, body),
+            values=values,
+            stdin=stdin,
+        )
 
     async def _values_now(self, recorder: Recorder, body: JobBody) -> dict[str, str] | None:
         """Read the secrets of a job; without them it does not begin, or is left as it is.

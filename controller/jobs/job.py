@@ -7,7 +7,7 @@ its ledger, so a fresh job and one found after a crash take the same way.
 import asyncio
 from dataclasses import dataclass
 
-from controller.errors import TransportError
+from controller.errors import LockedError, TransportError
 from controller.jobs.assignment import Assignment
 from controller.jobs.claim import Hold, TargetHold
 from controller.jobs.collect import Collector
@@ -181,7 +181,10 @@ class JobDriver:
             state = bar.state
         state, reason = await self._collect(state, bar.reason if bar is not None else None)
         if self._target is not None and not (bar is not None and bar.evicted):
-            await self._target.release(state)
+            try:
+                await self._target.release(state)
+            except LockedError as error:
+                state, reason = State.INTERRUPTED, error.message
         await self._end(state, reason)
 
     async def _collect(self, state: State, reason: str | None) -> tuple[State, str | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.clock import Clock
-from controller.errors import SessionLostError, TransportError, Unreachable
+from controller.errors import LockedError, SessionLostError, TransportError, Unreachable
 from controller.model.ids import AttemptId, Digest, JobId
 from controller.model.inventory import Server
 from controller.model.observation import Holder
@@ -345,6 +345,10 @@ class SimulatedSession:
             else:
                 self._machine.markers[project, target] = marker
             del self._machine.locks[project, target]
+        elif self._machine.markers.get((project, target)) != marker:
+            raise LockedError(
+                f"cannot write the marker of {target}: run {run} does not hold its lock"
+            )
         await self._return("release_target")
 
     async def forget_target(self, project: str, target: str, *, expect: Digest) -> bool:

@@ -274,3 +274,19 @@ async def test_a_run_of_a_thousand_servers_ends() -> None:
         20,
     )
     assert sum(rig.fleet.starts.values()) == 980
+
+
+async def test_a_target_that_was_taken_over_before_the_end_is_not_called_succeeded() -> None:
+    rig = Rig(lambda _s, _p: Program(seconds=50))
+
+    def steal(_server: str, what: str, before: bool) -> None:
+        if what == "release_target" and before:
+            machine = rig.fleet.machine("web-1")
+            machine.locks.pop(("main", "shop"), None)
+            machine.markers["main", "shop"] = b"theirs"
+
+    rig.fleet.disturb = steal
+    (job,) = await rig.run(rig.job())
+    assert job.state is State.INTERRUPTED
+    assert "does not hold its lock" in (job.reason or "")
+    assert rig.fleet.machine("web-1").markers["main", "shop"] == b"theirs"
