@@ -12,6 +12,8 @@ from controller.model.diagnostic import NOWHERE, Place
 
 MAX_HOSTS: Final = 100_000
 MAX_GROUPS: Final = 20_000
+MAX_SAID: Final = 2_000_000
+"""How often, all lines together, a host is named or given a variable."""
 PRIORITY: Final = "ansible_group_priority"
 USUAL_PRIORITY: Final = 1
 _LONGEST_NAME: Final = 253
@@ -66,12 +68,24 @@ class Draft:
     """Hosts and groups by name; `all` and `ungrouped` are always there."""
 
     def __init__(self, place: Place) -> None:
+        self._said = 0
         self.hosts: dict[str, DraftHost] = {}
         self.groups: dict[str, DraftGroup] = {
             name: DraftGroup(name=name, place=place) for name in ("all", "ungrouped")
         }
         self.groups["all"].children["ungrouped"] = place
         self.groups["ungrouped"].parents["all"] = None
+
+    def count(self, hosts: int, variables: int, place: Place) -> None:
+        """Count what one line or key is about to say of many hosts.
+
+        Raises:
+            Refusal: a small file says more than there is room for.
+        """
+        self._said += hosts * (1 + variables)
+        if self._said > MAX_SAID:
+            message = f"cannot keep more than {MAX_SAID} hosts and variables, ranges written out"
+            raise Refusal(message, place, code="too-large")
 
     def group(self, name: object, place: Place) -> DraftGroup:
         """Give the group `name`, new if it must be."""

@@ -95,6 +95,7 @@ class _Reader:
         except ValueError as error:
             raise self._refusal(f"cannot read the host pattern: {error}") from None
         variables = dict(self._pair(token, "a host takes KEY=VALUE") for token in tokens[1:])
+        self.draft.count(len(names), len(variables), self.place)
         for name in names:
             host = self.draft.host(name, self.group, port, self.place)
             for key, value in variables.items():
@@ -152,5 +153,7 @@ def read(text: str, path: str, draft: Draft, findings: Findings) -> None:
             reader.line(stripped)
         except Refusal as refusal:
             findings.add(refusal.diagnostic)
+            if refusal.diagnostic.code == "too-large":
+                return
     for left in reader.finish():
         findings.add(left.diagnostic)

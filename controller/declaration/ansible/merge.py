@@ -17,6 +17,7 @@ from controller.declaration.ansible.draft import (
 )
 from controller.declaration.ansible.findings import Refusal
 
+MAX_MERGED: Final = 5_000_000
 MAGIC: Final = frozenset(
     # Written as a text: one word a line would be twenty lines of nothing.
     [
@@ -111,6 +112,7 @@ class Merger:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._shared: dict[tuple[str, ...], Values] = {}
+        self._kept = 0
 
     def merged(self, host: DraftHost) -> Values:
         """Give all variables that hold for a host."""
@@ -118,6 +120,12 @@ class Merger:
         if key not in self._shared:
             self._shared[key] = self._of_groups(host)
         shared = self._shared[key]
+        self._kept += len(shared.values) if host.said.values or host.filed.values else 0
+        if self._kept > MAX_MERGED:
+            message = f"cannot keep more than {MAX_MERGED} merged variables of all hosts together"
+            raise Refusal(message, host.place, code="too-large")
+        if not host.said.values and not host.filed.values:
+            return shared
         made = Values(values=dict(shared.values), places=dict(shared.places))
         made.update(own(host))
         return made

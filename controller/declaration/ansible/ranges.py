@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import Callable, Sequence
 from ipaddress import AddressValueError, IPv6Address
+from itertools import product
 from typing import Final
 
 MAX_EXPANSION: Final = 100_000
@@ -60,15 +61,18 @@ def _is_address(text: str) -> bool:
 
 def _expand(pattern: str) -> list[str]:
     """Expand range after range from the left; a later range varies fastest."""
-    heads, rest = [""], pattern
+    parsed: list[tuple[str, Callable[[object], str], Sequence[object]]] = []
+    rest, total = pattern, 1
     while "[" in rest:
         head, bounds, rest = _split_range(rest)
-        fill, sequence = _sequence(bounds)
-        if len(heads) * len(sequence) > MAX_EXPANSION:
+        parsed.append((head, *_sequence(bounds)))
+        total *= len(parsed[-1][2])
+        if total > MAX_EXPANSION:
             raise ValueError(f"{pattern!r} stands for more than {MAX_EXPANSION} hosts")
-        endings = [head + fill(item) for item in sequence]
-        heads = [before + ending for before in heads for ending in endings]
-    return [before + rest for before in heads]
+    if not total:
+        return []
+    pieces = [[head + fill(item) for item in sequence] for head, fill, sequence in parsed]
+    return ["".join(parts) + rest for parts in product(*pieces)]
 
 
 def _split_range(text: str) -> tuple[str, list[str], str]:

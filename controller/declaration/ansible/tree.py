@@ -74,6 +74,7 @@ class _Reader:
             raise Refusal(message, place, code=_CODE) from None
         values = body if isinstance(body, yaml.Map) else yaml.Map()
         said = {key: (key_text(key), yaml.plain(value)) for key, value in values.items()}
+        self.draft.count(len(names), len(said), place)
         for name in names:
             host = self.draft.host(name, group, port, place)
             for key, (variable, value) in said.items():
