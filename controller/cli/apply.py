@@ -73,21 +73,24 @@ async def apply(
         raise UsageError(
             "a saved plan is applied as it is", hint="leave out -l, --target, --heal, --allow-dirty"
         )
-    request = ApplyRequest(
-        planfile=None if planfile is None else ctl.surroundings.cwd / planfile,
-        limit=limit,
-        targets=tuple(target or ()),
-        heal=heal,
-        allow_dirty=allow_dirty,
-        timeout=None if timeout is None else read_duration(timeout, flag="--timeout"),
-        parallel=parallel,
-        confirm=_confirmer(ctl, asking=not yes and planfile is None),
-    )
+    seconds = None if timeout is None else read_duration(timeout, flag="--timeout")
     wishes = ctl.wishes
     with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
         async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
-            outcome = await controller.apply(request)
-    return tell(ctl, outcome)
+            outcome = await controller.apply(
+                ApplyRequest(
+                    planfile=None if planfile is None else ctl.surroundings.cwd / planfile,
+                    limit=limit,
+                    targets=tuple(target or ()),
+                    heal=heal,
+                    allow_dirty=allow_dirty,
+                    timeout=seconds,
+                    parallel=parallel,
+                    confirm=_confirmer(ctl, controller.state, asking=not yes and planfile is None),
+                )
+            )
+            state = controller.state
+    return tell(ctl, outcome, state)
 
 
 def _refuse_later(**flags: object) -> None:
@@ -96,12 +99,12 @@ def _refuse_later(**flags: object) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is not supported yet")
 
 
-def _confirmer(ctl: Invocation, *, asking: bool) -> Confirm:
+def _confirmer(ctl: Invocation, state: str, *, asking: bool) -> Confirm:
     def confirm(plan: Plan) -> bool:
         if not ctl.document:
-            ctl.print(_plan(ctl, plan))
+            ctl.print(_plan(ctl, plan, state))
         elif asking:
-            ctl.terminal.note(_plan(ctl, plan))
+            ctl.terminal.note(_plan(ctl, plan, state))
         if not asking:
             return True
         servers = len({change.server for change in plan.changes if change.runs})
@@ -110,12 +113,12 @@ def _confirmer(ctl: Invocation, *, asking: bool) -> Confirm:
     return confirm
 
 
-def _plan(ctl: Invocation, plan: Plan) -> str:
+def _plan(ctl: Invocation, plan: Plan, state: str) -> str:
     style = ctl.terminal.err_style if ctl.document else ctl.terminal.style
-    return plan_text(plan, PlanScene(now=ctl.surroundings.clock.now(), style=style))
+    return plan_text(plan, PlanScene(now=ctl.surroundings.clock.now(), style=style, state=state))
 
 
-def tell(ctl: Invocation, outcome: ApplyOutcome) -> int:
+def tell(ctl: Invocation, outcome: ApplyOutcome, state: str) -> int:
     """Show how an apply went and choose its exit code."""
     report = outcome.report
     match ctl.format:
@@ -128,7 +131,7 @@ def tell(ctl: Invocation, outcome: ApplyOutcome) -> int:
         case _ if outcome.declined:
             ctl.print("Nothing was touched.")
         case _ if report.run is None and not report.forgotten:
-            ctl.print(_plan(ctl, outcome.plan))
+            ctl.print(_plan(ctl, outcome.plan, state))
         case _:
             ctl.print(report_text(report, ctl.terminal.style))
     if outcome.declined:

@@ -8,10 +8,10 @@ from controller.cli.port import Controller
 
 def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
     """Open a controller on this machine."""
-    from controller import service
+    from controller.service import Options, open as open_service
 
-    return service.open(
-        service.Options(
+    return open_service(
+        Options(
             directory=request.directory,
             state=request.state,
             actor=request.actor,

@@ -104,10 +104,11 @@ async def logs(
         raise UsageError(
             "--raw does not write to a terminal", hint="ctl jobs logs JOB --raw > FILE"
         )
-    view = OutputView(ctl.terminal.style)
+    view, empty = OutputView(ctl.terminal.style), True
     async with ctl.open() as controller:
         found = await controller.jobs.find(job)
         async for chunk in controller.jobs.logs(found.id, follow=follow):
+            empty = False
             if raw and binary is not None:
                 binary.write(chunk.data)
                 binary.flush()
@@ -115,7 +116,9 @@ async def logs(
                 ctl.print(to_jsonl([chunk]))
             else:
                 ctl.print(view.feed(chunk))
-    if not raw and not ctl.document:
+    if empty:
+        ctl.note(f"job {found.id} ({found.state}) has no output")
+    elif not raw and not ctl.document:
         ctl.print(view.finish())
     return ExitCode.DONE
 

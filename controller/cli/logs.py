@@ -20,6 +20,7 @@ from controller.journal.line import Line
 from controller.journal.log import Log, Name
 from controller.journal.verify import Finding
 from controller.source.config import find
+from controller.store.folder import folder_of
 
 app = typer.Typer()
 
@@ -43,9 +44,7 @@ def folder(ctl: Invocation) -> Path:
     state = ctl.settings.where.state
     if state is None:
         return find(ctl.directory) / ".ctl" / "logs"
-    if "://" in state:
-        raise UsageError("logs of a state in a database are not supported yet")
-    return ctl.surroundings.cwd / Path(state).expanduser() / "logs"
+    return ctl.surroundings.cwd / folder_of(state) / "logs"
 
 
 @command(app, "activity", verb="logs activity", formats=FORMATS)

@@ -42,6 +42,7 @@ VERBS: Final[dict[str, Verb]] = {
     "explain": Verb(module="explain", help="Explain a kind, or one of its keys."),
     "schema": Verb(module="schema", help="Print a JSON Schema."),
     "doctor": Verb(module="doctor", help="Check what a controller needs."),
+    "demo": Verb(module="demo", help="Show it all on two ssh servers of its own."),
     "completion": Verb(module="completion", help="Print a completion script."),
     "help": Verb(module="help", help="Explain a verb, or the exit codes."),
     "version": Verb(module="version", help="Print the version."),

@@ -26,7 +26,7 @@ def server_text(check: ServerCheck, style: Style) -> str:
         )
     good = check.exit_code == 0
     login = f" as {line(seen.login)}" if seen.login else ""
-    root = " with root" if seen.root else ""
+    root = " with sudo" if seen.root and seen.login != "root" else ""
     mark = style.mark(Symbol.GOOD if good else Symbol.BAD)
     code = "" if good else f" (uptime: exit {check.exit_code})"
     head = f"{mark} {line(seen.server)} reached{login}{root} in {span(check.took)}{code}"

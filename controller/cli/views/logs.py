@@ -12,7 +12,9 @@ from controller.journal.verify import Finding
 
 def entry_text(entry: Line, style: Style) -> str:
     """Show one line of a log; nothing in it can forge another line."""
-    fields = " ".join(f"{line(key)}={_value(value)}" for key, value in entry.fields.items())
+    fields = " ".join(
+        f"{line(key)}={_value(value)}" for key, value in entry.fields.items() if value is not None
+    )
     when = style.paint(moment(entry.ts), Ink.QUIET)
     return (
         f"{when} {style.paint(line(entry.event), Ink.STRONG)} {line(entry.actor)} {fields}".rstrip()

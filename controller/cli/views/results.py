@@ -44,6 +44,9 @@ def _block(result: JobResult, job: Job, style: Style) -> Iterator[str]:
         digest = f" sha256 {result.sha256}" if result.sha256 else ""
         yield f"    {where}{length}{digest}"
         return
+    if not result.output.strip():
+        yield "    no output"
+        return
     if result.type is ResultType.TABLE:
         yield from (f"    {row}" for row in _columns(result.output))
         return
