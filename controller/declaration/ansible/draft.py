@@ -12,7 +12,7 @@ from controller.model.diagnostic import NOWHERE, Place
 
 MAX_HOSTS: Final = 100_000
 MAX_GROUPS: Final = 20_000
-MAX_SAID: Final = 2_000_000
+MAX_SAID: Final = 1_000_000
 """How often, all lines together, a host is named or given a variable."""
 PRIORITY: Final = "ansible_group_priority"
 USUAL_PRIORITY: Final = 1
