@@ -9,7 +9,14 @@ from typing import cast
 
 import msgspec
 
-from controller.declaration.marks import Key, Marks, locate, place
+from controller.declaration.marks import (
+    COLUMN_BITS,
+    COLUMN_MASK,
+    Key,
+    Marks,
+    locate,
+    place,
+)
 from controller.model.diagnostic import Place
 
 
@@ -69,7 +76,12 @@ class Block:
         if not isinstance(data, dict) or isinstance(marks, int):
             return {}
         positions = cast("list[int]", marks[1::2])
-        return {key: place(self.file, at) for key, at in zip(data, positions, strict=True)}
+        file = self.file
+        return {
+            # `place` written out: this line runs for every variable of every server.
+            key: Place(file=file, line=(at >> COLUMN_BITS) + 1, column=(at & COLUMN_MASK) + 1)
+            for key, at in zip(data, positions, strict=True)
+        }
 
     def locate(self, path: tuple[Key, ...], value: bool) -> Place:  # noqa: FBT001 - the shape of `Locate`
         """Find a place as `explain` asks for it."""

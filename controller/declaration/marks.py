@@ -13,6 +13,7 @@ from controller.model.diagnostic import Place
 
 COLUMN_BITS: Final = 21
 """Enough for one line as long as the largest file that is read."""
+COLUMN_MASK: Final = (1 << COLUMN_BITS) - 1
 
 Marks = int | list["Marks"]
 Key = str | int
@@ -25,9 +26,7 @@ def position(line: int, column: int) -> int:
 
 def place(file: str, packed: int) -> Place:
     """Unpack a position into a place, where lines and columns count from 1."""
-    return Place(
-        file=file, line=(packed >> COLUMN_BITS) + 1, column=(packed & (1 << COLUMN_BITS) - 1) + 1
-    )
+    return Place(file=file, line=(packed >> COLUMN_BITS) + 1, column=(packed & COLUMN_MASK) + 1)
 
 
 def locate(data: object, marks: Marks, path: Sequence[Key], *, value: bool = False) -> int:

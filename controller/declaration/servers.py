@@ -117,7 +117,9 @@ class Servers:
             carrier=Carrier.LOCAL if local else Carrier.SSH,
             ssh=self._ssh(block, data.get("ssh")),
             groups=family.groups,
-            labels={key: plain(value) for key, value in labels.items()},
+            labels={
+                key: value if type(value) is str else plain(value) for key, value in labels.items()
+            },
             vars=variables,
             origins=origins,
             check=self._check(data.get("check")),
