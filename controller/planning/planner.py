@@ -29,6 +29,7 @@ from controller.planning.inputs import (
 )
 from controller.planning.order import natural
 from controller.planning.removal import forgotten
+from controller.planning.rights import needs_root
 from controller.planning.subject import Subject, record_of
 from controller.planning.summary import summarize
 from controller.planning.verdict import Verdict, judge
@@ -47,7 +48,8 @@ def plan(
         now: the time of the plan, in UTC.
     """
     view = _View(declaration, inputs, observed, policy)
-    pairs = [pair for pair in inputs.pairs if policy.scope.holds(pair.target, pair.server)]
+    scope = policy.scope
+    pairs = [pair for pair in inputs.pairs if scope.whole or scope.holds(pair.target, pair.server)]
     changes = [change for change in map(view.change, pairs) if change is not None]
     in_sync = len(pairs) - sum(not _at_rest(change) for change in changes)
     changes += view.unresolved(pairs)
@@ -65,7 +67,7 @@ def plan(
         expires_at=now + policy.expires,
         observed_at=min(looks, default=None),
         changes=tuple(changes),
-        diagnostics=inputs.diagnostics,
+        diagnostics=inputs.diagnostics + needs_root(pairs, changes, observed.servers),
         summary=summarize(changes),
         in_sync=in_sync,
         servers=len(servers),
