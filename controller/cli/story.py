@@ -84,8 +84,6 @@ STORY: Final[tuple[Scene | Turn, ...]] = (
     ),
     Scene(title="Do it.", command=("apply", "-y"), words=("Applied: 2 succeeded, 0 failed",)),
     Turn(title="Both servers now hold the new commit (looked at directly).", act=deployed),
-    Turn(title="The shop team commits a file that no target watches.", act=other_file),
-    Scene(title="That runs nothing.", command=("plan", "--detailed-exitcode"), words=("No changes.",)),
     Turn(title="Somebody changes a file on web-2 by hand.", act=change_by_hand),
     Scene(
         title="The plan shows drift, apart from changes (exit code 3).",
@@ -95,6 +93,8 @@ STORY: Final[tuple[Scene | Turn, ...]] = (
     ),
     Scene(title="Repair it.", command=("apply", "-y"), words=("Applied: 1 succeeded, 0 failed",)),
     Turn(title="Both servers hold the commit again (looked at directly).", act=deployed),
+    Turn(title="The shop team commits a file that no target watches.", act=other_file),
+    Scene(title="That runs nothing.", command=("plan", "--detailed-exitcode"), words=("No changes.",)),
     Scene(title="One screen.", command=("status", "--detailed-exitcode"), words=("shop-prod", "in-sync", "ok")),
     Scene(title="Who did what?", command=("logs", "activity"), words=("run-submitted", "job-ended")),
     Scene(title="Which server was reachable when?", command=("logs", "connectivity"), words=("reached", "web-2")),

@@ -19,7 +19,7 @@ async def note_connectivity(
 async def write_connectivity(rooms: Rooms, seen: ServerSeen) -> None:
     """Write one line."""
     if seen.reached:
-        await rooms.connectivity.append("reachable", rooms.actor, server=seen.server)
+        await rooms.connectivity.append("reached", rooms.actor, server=seen.server)
         return
     await rooms.connectivity.append(
         "unreachable",

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from controller.declaration.inputs import Sourced
+from controller.declaration.inputs import Sourced, source_digest
 from controller.errors import (
     ControllerError,
     NotFoundError,
@@ -12,7 +12,6 @@ from controller.errors import (
     VerificationError,
 )
 from controller.model.declaration import Repo, Target
-from controller.model.digest import digest_of
 from controller.model.ids import Sha
 from controller.model.observation import RepoSeen
 from controller.model.plan import Blocker, Gate
@@ -165,7 +164,5 @@ async def source_of(rooms: Rooms, seen: Seen, target: Target, head: Revision) ->
     """Hash what of a commit counts for a target: the commit itself, or the files that `paths:` watch."""
     repo = seen.declaration.repos[target.repo or ""]
     watched = await rooms.mirrors.watched(repo, head.sha, target.paths)
-    counts: object = head.sha
-    if watched is not None:
-        counts = [[entry.path, entry.mode, entry.blob] for entry in watched]
-    return Sourced(revision=head, digest=digest_of(counts), repo=repo.name)
+    digest = source_digest(commit=head.sha, watched=watched)
+    return Sourced(revision=head, digest=digest, repo=repo.name)

@@ -18,7 +18,7 @@ from controller.transport.causes import unreachable
 from controller.transport.hostkeys import PinnedKeys
 from controller.transport.login import Ambient, Login, Logins
 from controller.transport.port import Session
-from controller.transport.session import open_session
+from controller.transport.session import RunnerSession, open_session
 
 CONNECT_SECONDS: Final = 10.0
 LOGIN_SECONDS: Final = 20.0
@@ -101,7 +101,7 @@ class Line:
     """A connection with the session that runs on it."""
 
     connection: asyncssh.SSHClientConnection
-    session: Session
+    session: RunnerSession
 
 
 class SshDialer:
@@ -148,7 +148,8 @@ class SshDialer:
     def _good(task: "asyncio.Task[Line]") -> bool:
         if task.cancelled() or task.exception() is not None:
             return False
-        return not task.result().connection.is_closed()
+        line = task.result()
+        return not line.connection.is_closed() and not line.session.lost
 
     async def _dial(self, server: Server) -> Line:
         async with self._room:
