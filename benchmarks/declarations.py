@@ -10,6 +10,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import yaml
 
@@ -116,10 +117,10 @@ def measure(servers: int, per_file: int) -> dict[str, float]:
     rounds: list[tuple[float, float, float, float]] = []
     for _ in range(ROUNDS):
         cache = Cache()
-        base = seconds(lambda: floor(files))
-        cold = seconds(lambda cache=cache: load(tree, forms=cache))
-        warm = seconds(lambda cache=cache: load(tree, forms=cache))
-        one = seconds(lambda cache=cache: load(changed, forms=cache))
+        base = seconds(partial(floor, files))
+        cold = seconds(partial(load, tree, forms=cache))
+        warm = seconds(partial(load, tree, forms=cache))
+        one = seconds(partial(load, changed, forms=cache))
         rounds.append((base, cold, warm, one))
     loaded = load(tree).declaration
     assert loaded is not None
