@@ -13,7 +13,6 @@ from controller.cli.plan import Limit, Targets
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.job import job_document
 from controller.cli.views.plan import PlanScene, plan_text
-from controller.cli.views.progress import listen
 from controller.cli.views.report import report_document, report_text
 from controller.cli.views.words import count
 from controller.errors import UsageError
@@ -74,8 +73,7 @@ async def apply(
             "a saved plan is applied as it is", hint="leave out -l, --target, --heal, --allow-dirty"
         )
     seconds = None if timeout is None else read_duration(timeout, flag="--timeout")
-    wishes = ctl.wishes
-    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+    with ctl.listen() as listener:
         async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
             outcome = await controller.apply(
                 ApplyRequest(

@@ -6,7 +6,7 @@ Made by `options.command`, handed to every command as its first argument.
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Protocol, TextIO
 from controller.cli.errors import QuestionError
 from controller.cli.port import Controller
 from controller.cli.terminal import Terminal
+from controller.cli.views.progress import listen
 from controller.clock import Clock
 from controller.errors import UsageError
 from controller.reconcile.requests import Listener
@@ -149,6 +150,16 @@ class Invocation:
             return
         for command in commands[:2]:
             self.note(f"next: {command}")
+
+    def listen(self) -> AbstractContextManager[Listener]:
+        """Show progress on stderr while the context lasts; `-q` silences, `-v` tells more."""
+        return listen(
+            self.terminal.err,
+            self.terminal.err_style,
+            live=self.terminal.live,
+            quiet=self.wishes.quiet,
+            verbose=self.wishes.verbose > 0,
+        )
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask a person; only the word yes is a yes.

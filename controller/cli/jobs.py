@@ -13,7 +13,6 @@ from controller.cli.run import tell
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.job import job_document, job_text, jobs_table
 from controller.cli.views.output import OutputView
-from controller.cli.views.progress import listen
 from controller.cli.views.tables import table
 from controller.cli.views.words import line
 from controller.errors import UsageError
@@ -133,8 +132,7 @@ async def retry(
     ] = False,
 ) -> int:
     """Run a job's work again, under the gates of today."""
-    wishes = ctl.wishes
-    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+    with ctl.listen() as listener:
         async with ctl.open(write=True, listener=listener) as controller:
             found = await controller.jobs.find(job)
             report = await controller.jobs.retry(found.id, failed_only=failed_only)

@@ -16,7 +16,6 @@ from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.plan import PlanScene, expiry, is_drift, plan_text
 from controller.cli.views.plan_document import plan_document, plan_events
 from controller.cli.views.plan_markdown import plan_markdown
-from controller.cli.views.progress import listen
 from controller.errors import RefusedError, UsageError
 from controller.model.plan import Plan
 from controller.reconcile.requests import PlanRequest
@@ -88,8 +87,7 @@ async def plan(
         targets=tuple(target or ()),
         full=full,
     )
-    wishes = ctl.wishes
-    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+    with ctl.listen() as listener:
         async with ctl.open(listener=listener) as controller:
             answer = await controller.plan(request)
             if out is not None:

@@ -13,7 +13,6 @@ from controller.cli.exitcodes import of_report
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.job import job_document
-from controller.cli.views.progress import listen
 from controller.cli.views.report import report_document, report_text
 from controller.cli.views.results import results_text
 from controller.errors import UsageError
@@ -74,8 +73,7 @@ async def run(
         timeout=None if timeout is None else read_duration(timeout, flag="--timeout"),
         parallel=parallel,
     )
-    wishes = ctl.wishes
-    with listen(ctl.terminal, quiet=wishes.quiet, verbose=wishes.verbose > 0) as listener:
+    with ctl.listen() as listener:
         async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
             report = await controller.run(request)
     return tell(ctl, report)

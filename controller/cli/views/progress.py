@@ -5,9 +5,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TextIO
 
-from controller.cli.terminal import Terminal
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import line, size
 from controller.model.job import State
@@ -42,26 +41,28 @@ class _Live:
 
 
 @contextmanager
-def listen(terminal: Terminal, *, quiet: bool, verbose: bool) -> Iterator[Listener]:
-    """Show progress while the context lasts."""
+def listen(
+    stream: TextIO, style: Style, *, live: bool, quiet: bool, verbose: bool
+) -> Iterator[Listener]:
+    """Show progress on a stream while the context lasts; `live` says that it can write over a line."""
 
     def write(text: str) -> None:
-        terminal.err.write(text)
-        terminal.err.flush()
+        stream.write(text)
+        stream.flush()
 
     def tell(progress: Progress) -> None:
         between = progress.stage is Stage.FILE and progress.done < progress.total
         if not between and (verbose or progress.stage not in _QUIET_STAGES):
-            write(sentence(progress, terminal.err_style) + "\n")
+            write(sentence(progress, style) + "\n")
 
     if quiet:
         yield _unseen
-    elif terminal.live:
-        live = _Live(write, terminal.err_style)
+    elif live:
+        shown = _Live(write, style)
         try:
-            yield live
+            yield shown
         finally:
-            live.close()
+            shown.close()
     else:
         yield tell
 

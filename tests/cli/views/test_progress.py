@@ -1,17 +1,15 @@
 """Progress: one live line on a terminal, a line for each change elsewhere, never a raw byte from outside."""
 
-from controller.cli.terminal import make_terminal
 from controller.cli.views.progress import listen
+from controller.cli.views.style import PLAIN
 from controller.model.job import State
 from controller.reconcile.requests import Progress, Stage
-from controller.settings import Color
 from tests.cli.stage import Screen
 
 
 def shown(*events: Progress, tty: bool, quiet: bool = False, verbose: bool = False) -> str:
     err = Screen(tty=tty)
-    terminal = make_terminal((Screen(), Screen(), err), Color.NEVER, {})
-    with listen(terminal, quiet=quiet, verbose=verbose) as listener:
+    with listen(err, PLAIN, live=tty, quiet=quiet, verbose=verbose) as listener:
         for event in events:
             listener(event)
     return err.getvalue()
