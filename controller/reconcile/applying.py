@@ -6,9 +6,10 @@ from pathlib import Path
 from controller.errors import RefusedError, StalePlanError, StateError
 from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
+from controller.model.diagnostic import Severity
 from controller.model.plan import Action, Change, Plan
 from controller.planning import applying, saved as saved_plans, stale
-from controller.reconcile.deciding import plan_of
+from controller.reconcile.deciding import plan_of, refuse
 from controller.reconcile.forgetting import forget
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
@@ -42,6 +43,7 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
         return waiting_outcome(seen, rooms)
     seen = await walk(rooms, seen, DECIDE)
     plan = plan_of(seen)
+    guard_whole(rooms, seen, plan)
     guard_fresh(before, plan)
     changes = applying.apply_set(plan, saved=before)
     if changes and before is None and not request.confirm(plan):
@@ -89,6 +91,12 @@ def guard_committed(seen: Seen, *, allow_dirty: bool) -> None:
         raise RefusedError(
             f"the declarations are not committed: {some}", hint="git commit, or --allow-dirty"
         )
+
+
+def guard_whole(rooms: Rooms, seen: Seen, plan: Plan) -> None:
+    """Refuse a plan that could be made but not be carried out, such as one that needs root where there is none."""
+    if any(finding.severity is Severity.ERROR for finding in plan.diagnostics):
+        refuse(rooms, seen, plan.diagnostics)
 
 
 def guard_fresh(before: Plan | None, plan: Plan) -> None:

@@ -100,7 +100,12 @@ def inputs_of(seen: Seen) -> Inputs:
 
 def observed_of(seen: Seen) -> Observed:
     """Hand over what is known."""
-    return Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
+    return Observed(
+        records=seen.records,
+        servers=seen.servers,
+        refreshed=seen.contacts,
+        complete=seen.request.between is not None,
+    )
 
 
 def policy_of(seen: Seen) -> Policy:
