@@ -15,7 +15,7 @@ from controller.jobs.job import JobDriver
 from controller.jobs.known import Known, recall
 from controller.jobs.lanes import drive_lanes
 from controller.jobs.ledger import Ledger, Note
-from controller.jobs.link import Link, Reachability
+from controller.jobs.link import Link, Links
 from controller.jobs.machine import Signal
 from controller.jobs.patience import wait_until
 from controller.jobs.ports import Equipment
@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._reachability = Reachability(equipment)
+        self._links = Links(equipment)
         self._halt = asyncio.Event()
         self._troubles: dict[JobId, str] = {}
         self._fatal: StateError | None = None
@@ -135,11 +135,8 @@ class Engine:
             TransportError: the server is not reached; the wish is recorded all the same.
         """
         body = await self._equipment.store.jobs.body(id_)
-        link = Link(self._equipment, body.server, self._reachability)
-        try:
+        async with self._links.to(body.server) as link:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
-        finally:
-            await link.close()
         job = await self._equipment.store.jobs.get(id_)
         if alone and job is not None:
             await self._drive_one(job, body, await recall(self._equipment.store), b"")
@@ -168,11 +165,10 @@ class Engine:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
         body, known = await store.jobs.body(id_), await recall(store)
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
-        assignment = self._assignment(await self._recorder(job), body, known, self._values(body))
-        try:
+        recorder, values = await self._recorder(job), self._values(body)
+        async with self._links.to(body.server) as link:
+            assignment = self._assignment(recorder, link, body, known, values=values)
             job = await resolve(assignment, signal=signal, reason=reason)
-        finally:
-            await assignment.link.close()
         await self._equipment.activity.append("job-resolved", self._equipment.actor, **told)
         return job
 
@@ -193,7 +189,8 @@ class Engine:
             await self._drive_one(job, body, known, stdin)
 
         pairs.sort(key=lambda each: (each[0].target or "", each[0].server))
-        work = asyncio.create_task(drive_lanes(pairs, drive_one, asyncio.Semaphore(parallel)))
+        places = asyncio.Semaphore(parallel)
+        work = asyncio.create_task(drive_lanes(pairs, drive_one, places, self._links))
         done = await wait_until(work, self._halt, self._equipment.clock, within)
         if self._fatal is not None:
             raise self._fatal
@@ -212,8 +209,11 @@ class Engine:
             values = await self._values_now(recorder, body)
             if values is None:
                 return
-            assignment = self._assignment(recorder, body, known, values, stdin)
-            await JobDriver(assignment).run()
+            async with self._links.to(body.server) as link:
+                assignment = self._assignment(
+                    recorder, link, body, known, values=values, stdin=stdin
+                )
+                await JobDriver(assignment).run()
         except StateError as error:
             self._fatal = error
             self._halt.set()
@@ -223,8 +223,10 @@ class Engine:
     def _assignment(
         self,
         recorder: Recorder,
+        link: Link,
         body: JobBody,
         known: Known,
+        *,
         values: Mapping[str, str],
         stdin: bytes = b"",
     ) -> Assignment:
@@ -232,7 +234,7 @@ class Engine:
         return Assignment(
             equipment=self._equipment,
             recorder=recorder,
-            link=Link(self._equipment, body.server, self._reachability),
+            link=link,
             body=body,
             previous=known.before(recorder.job, body),
             values=values,

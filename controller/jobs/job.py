@@ -60,8 +60,6 @@ class JobDriver:
             await self._carry_out()
         except TransportError:
             await self._give_up()
-        finally:
-            await self._assignment.link.close()
         return self._recorder.job
 
     async def _carry_out(self) -> None:

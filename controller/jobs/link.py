@@ -6,7 +6,8 @@ reached. Work on the server goes on meanwhile, so what is asked again must be ha
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from controller.errors import SessionLostError, TransportError, Unreachable
@@ -111,3 +112,41 @@ class Link:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def leads_to(self, server: Server) -> bool:
+        """Say whether this is the way to a server as it is declared there."""
+        return self._server == server
+
+
+class Links:
+    """The ways to servers that an engine uses now: jobs of one server share one, and the last to leave closes it."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._reachability = Reachability(equipment)
+        self._users: dict[str, list[tuple[Link, int]]] = {}
+
+    @asynccontextmanager
+    async def to(self, server: Server) -> AsyncIterator[Link]:
+        """Give the way to a server for as long as it is used."""
+        here = self._users.get(server.name, [])
+        link, users = next(
+            ((link, users) for link, users in here if link.leads_to(server)),
+            (Link(self._equipment, server, self._reachability), 0),
+        )
+        self._count(server.name, link, users + 1)
+        try:
+            yield link
+        finally:
+            left = next(users for each, users in self._users[server.name] if each is link) - 1
+            self._count(server.name, link, left)
+            if not left:
+                await link.close()
+
+    def _count(self, server: str, link: Link, users: int) -> None:
+        """Remember how many use a way."""
+        here = [each for each in self._users.pop(server, []) if each[0] is not link]
+        if users:
+            here.append((link, users))
+        if here:
+            self._users[server] = here

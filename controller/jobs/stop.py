@@ -5,12 +5,15 @@ stopped and sends nothing more: it asks for the wish after it recorded an attemp
 attempts are read after the wish was recorded, so one of both sees the other.
 """
 
+from functools import partial
+
 from controller.errors import NotFoundError, RefusedError
 from controller.jobs.link import Link
 from controller.jobs.ports import Equipment
 from controller.jobs.recovery import unsettled
 from controller.model.ids import AttemptId, JobId
 from controller.model.job import Job
+from controller.transport.port import Session
 
 
 async def stop_on_server(
@@ -33,9 +36,9 @@ async def stop_on_server(
     told = {"run": job.run, "job": job.id, "server": job.server, "step": step}
     await equipment.activity.append("job-stopping", equipment.actor, **told)
     if attempts:
-        session = await link.session()
+        await link.session()  # a server that is not reached is said at once
         for attempt in attempts:
-            await session.stop(attempt, grace=grace)
+            await link.through(partial(_stop, attempt=attempt, grace=grace))
     await equipment.activity.append("job-stopped", equipment.actor, **told)
 
 
@@ -53,3 +56,7 @@ def _running(job: Job, step: str | None) -> tuple[AttemptId, ...]:
     if not running:
         raise RefusedError(f"cannot stop step {step} of job {job.id}: it is {found.state}")
     return running
+
+
+async def _stop(session: Session, *, attempt: AttemptId, grace: float) -> None:
+    await session.stop(attempt, grace=grace)

@@ -408,3 +408,17 @@ async def test_stdin_goes_to_the_first_step_only() -> None:
     engine = await rig.submit(rig.job(chain("a", "b")))
     await engine.drive(RunId("run1"), stdin=b"hello")
     assert seen == [b"hello", b""]
+
+
+async def test_jobs_of_one_server_share_one_session_and_the_last_closes_it() -> None:
+    rig = Rig(lambda _s, _p: Program(seconds=5))
+    opened: list[str] = []
+
+    def count(server: str, what: str, _before: bool) -> None:
+        if what == "open":
+            opened.append(server)
+
+    rig.fleet.disturb = count
+    await rig.run(*(rig.job(target=name, concurrency=2) for name in "abcd"))
+    assert opened == ["web-1"]
+    assert not rig.fleet.machine("web-1").sessions
