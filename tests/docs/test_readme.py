@@ -1,0 +1,41 @@
+"""What the README shows works: its declarations load, its files exist, its exit codes are those of the table."""
+
+import re
+from pathlib import Path
+
+from controller.cli.exitcodes import TABLE
+from controller.declaration import loader
+from controller.model.diagnostic import Severity
+from tests.fakes.trees import MemoryTree
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def declared() -> dict[str, str]:
+    """Give the files of the README's YAML block, each below a comment with its path."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    parts = re.split(r"(?m)^# (\S+\.yaml)\n", block)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_declarations_of_the_readme_load_without_an_error() -> None:
+    files = {"ctl.yaml": "{}\n", **declared()}
+    loaded = loader.load(MemoryTree({name: text.encode() for name, text in files.items()}))
+    errors = [one for one in loaded.diagnostics if one.severity is Severity.ERROR]
+    assert errors == []
+    assert loaded.declaration is not None
+    assert loaded.declaration.targets["shop-prod"].members == tuple(
+        f"web-0{n}.example.com" for n in (1, 2, 3)
+    )
+
+
+def test_the_files_the_readme_points_to_exist() -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_readme_gives_the_exit_codes_of_the_table() -> None:
+    rows = re.findall(r"(?m)^\| ([\d, ]+) \|", README)
+    shown = {int(code) for row in rows for code in row.split(",")}
+    assert shown == {code for code, *_ in TABLE} - {5}
