@@ -176,6 +176,7 @@ class Invocation:
                 f"cannot ask here: {question}",
                 hint=f"say it with {flag}, or run this on a terminal",
             )
+        self.terminal.clear()
         self.terminal.err.write(f"{question} Only 'yes' is accepted: ")
         self.terminal.err.flush()
         with _interruptible():

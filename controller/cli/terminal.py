@@ -55,11 +55,19 @@ class Terminal:
 
     def print(self, text: str) -> None:
         """Write results to stdout, ending with a newline."""
+        self.clear()
         _write(self.out, text)
 
     def note(self, text: str) -> None:
         """Write progress, hints and errors to stderr."""
+        self.clear()
         _write(self.err, text)
+
+    def clear(self) -> None:
+        """Take away a live line, so that what comes next begins on a clean one."""
+        if self.live:
+            self.err.write("\r\x1b[K")
+            self.err.flush()
 
 
 def _write(stream: Flushable, text: str) -> None:

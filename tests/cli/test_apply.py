@@ -193,3 +193,9 @@ def test_output_of_a_server_never_reaches_the_terminal_raw() -> None:
         assert "\x1b" not in text
         assert "\x07" not in text
         assert "\x9b" not in text
+
+
+def test_a_live_line_is_cleared_before_a_plan_or_a_question() -> None:
+    seen = Stage(controller=Applier(), stdin="yes\n", tty=True)("apply", "--color", "never")
+    assert "\r\x1b[KApply to 4 servers?" in seen.err
+    assert "\x1b" not in seen.out
