@@ -8,9 +8,10 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import READING, command
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.kinds import KINDS, Kind, World
+from controller.cli.views.kinds import KINDS, Kind
 from controller.cli.views.tables import table
 from controller.cli.views.words import line
+from controller.cli.views.world import World
 from controller.errors import NotFoundError
 
 app = typer.Typer()

@@ -1,0 +1,158 @@
+"""What is declared and observed as documents, one function a kind; the rows of `kinds` name them."""
+
+from controller.cli.dates import iso
+from controller.cli.views.documents import plain
+from controller.cli.views.words import where
+from controller.cli.views.world import World
+from controller.model.inventory import Server
+from controller.model.observation import ServerSeen
+
+
+def server_document(world: World, name: str) -> dict[str, object]:
+    """Give a server: declared, where each variable came from, and as last seen."""
+    server: Server = world.declared.inventory.servers[name]
+    seen = world.seen.servers.get(name)
+    origins = {key: where(place) for key, place in server.origins.items()}
+    return {
+        "kind": "server",
+        "name": name,
+        "address": server.address,
+        "carrier": server.carrier.value,
+        "ssh": plain(server.ssh),
+        "groups": list(server.groups),
+        "labels": plain(server.labels),
+        "vars": plain(server.vars),
+        "origins": origins,
+        "concurrency": server.concurrency,
+        "active": server.active,
+        "place": where(server.place),
+        "observed": None if seen is None else seen_document(seen),
+        "targets": sorted(t.name for t in world.declared.targets.values() if name in t.members),
+    }
+
+
+def seen_document(seen: ServerSeen) -> dict[str, object]:
+    """Give what was last seen of a server."""
+    return {
+        "at": iso(seen.at),
+        "reached": seen.reached,
+        "cause": plain(seen.cause),
+        "message": seen.message,
+        "login": seen.login,
+        "root": seen.root,
+        "boot_id": seen.boot_id,
+        "markers": sorted(seen.markers),
+    }
+
+
+def repo_document(world: World, name: str) -> dict[str, object]:
+    """Give a repo."""
+    repo = world.declared.repos[name]
+    seen = world.seen.repos.get(name)
+    return {
+        "kind": "repo",
+        "name": name,
+        "url": repo.url,
+        repo.kind.value: repo.ref,
+        "interval": repo.interval,
+        "token": repo.token,
+        "ssh_key": repo.ssh_key,
+        "verify": repo.verify,
+        "active": repo.active,
+        "place": where(repo.place),
+        "observed": None if seen is None else plain(seen),
+    }
+
+
+def group_document(world: World, name: str) -> dict[str, object]:
+    """Give a group."""
+    group = world.declared.inventory.groups[name]
+    fields = plain(group)
+    body = fields if isinstance(fields, dict) else {}
+    return {"kind": "group", **body, "place": where(group.place)}
+
+
+def task_document(world: World, name: str) -> dict[str, object]:
+    """Give a task."""
+    task = world.declared.tasks[name]
+    steps = [
+        {
+            "name": step.name,
+            "run": step.run,
+            "script": step.script,
+            "needs": list(step.needs),
+            "when": step.when,
+            "user": step.user,
+            "workdir": step.workdir,
+            "timeout": step.timeout,
+            "place": where(step.places.get("")),
+        }
+        for step in task.steps
+    ]
+    params = {
+        param.name: {
+            "schema": plain(param.schema),
+            "required": param.required,
+            "secret": param.secret,
+        }
+        for param in task.params.values()
+    }
+    return {
+        "kind": "task",
+        "name": name,
+        "title": task.title,
+        "params": params,
+        "env": plain(task.env),
+        "secrets": plain(task.secrets),
+        "user": task.user,
+        "workdir": task.workdir,
+        "timeout": task.timeout,
+        "check": task.check,
+        "steps": steps,
+        "result": plain(task.result),
+        "place": where(task.places.get("")),
+    }
+
+
+def target_document(world: World, name: str) -> dict[str, object]:
+    """Give a target with what is applied where."""
+    target = world.declared.targets[name]
+    records = {
+        member: {
+            "applied": record.applied,
+            "commit": record.commit,
+            "config_commit": record.config_commit,
+            "at": iso(record.at),
+            "by": record.by,
+            "run": record.run,
+        }
+        for member in target.members
+        if (record := world.seen.records.get((name, member)))
+    }
+    return {
+        "kind": "target",
+        "name": name,
+        "repo": target.repo,
+        "paths": list(target.paths),
+        "servers": target.servers,
+        "members": list(target.members),
+        "task": target.task,
+        "params": plain(target.params),
+        "on_commit": target.on_commit.value,
+        "on_drift": target.on_drift.value,
+        "on_remove": target.on_remove.value,
+        "place": where(target.places.get("")),
+        "observed": records,
+    }
+
+
+def secret_document(world: World, name: str) -> dict[str, object]:
+    """Give where a secret comes from, never its value."""
+    secret = world.declared.secrets[name]
+    return {
+        "kind": "secret",
+        "name": name,
+        "source": {secret.kind.value: secret.source},
+        "expires": secret.expires,
+        "place": where(secret.place),
+    }
