@@ -290,3 +290,14 @@ async def test_a_target_that_was_taken_over_before_the_end_is_not_called_succeed
     assert job.state is State.INTERRUPTED
     assert "does not hold its lock" in (job.reason or "")
     assert rig.fleet.machine("web-1").markers["main", "shop"] == b"theirs"
+
+
+async def test_after_a_reboot_nothing_more_is_sent_even_where_errors_are_forgiven() -> None:
+    rig = Rig(lambda _s, _p: Program(seconds=50))
+    engine = await rig.submit(rig.job((step("a", continue_on_error=True), step("b", "a"))))
+    await engine.drive(RunId("run1"), within=20)
+    rig.fleet.reboot("web-1")
+    (job,) = (await rig.engine().settle()).jobs
+    assert job.state is State.INTERRUPTED
+    assert job.steps[1].reason == "a step was interrupted"
+    assert len(rig.fleet.starts) == 1

@@ -1,10 +1,12 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from controller.errors import NotFoundError, RefusedError, TransportError
 from controller.model.ids import JobId, RunId
-from controller.model.job import State
+from controller.model.job import Event, Job, State
+from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
 from tests.fakes.fleet import Program
 from tests.jobs.rig import Rig, chain, step
 
@@ -125,3 +127,20 @@ async def test_a_stop_that_meets_a_dispatch_is_seen_by_one_of_both() -> None:
     assert not rig.fleet.starts
     assert rig.marker() is None
     assert await rig.record() is None
+
+
+async def test_a_wish_recorded_just_before_an_attempt_is_sent_keeps_it_from_being_sent() -> None:
+    class Wishing(MemoryJobs):
+        async def append(self, job: Job, events: Sequence[Event]) -> None:
+            await super().append(job, events)
+            if any(event.attempt and event.state is State.DISPATCHED for event in events):
+                await self.request_stop(job.id)
+
+    store = MemoryStore()
+    store.jobs = Wishing()
+    store.runs = MemoryRuns(store.jobs)
+    rig = Rig(store=store)
+    (job,) = await rig.run(rig.job(chain("a", "b")))
+    assert job.state is State.CANCELLED
+    assert job.steps[0].attempts[0].reason == "stopped before it was sent"
+    assert not rig.fleet.starts
