@@ -116,7 +116,8 @@ def describe(kind: str, dotted_key: str = "") -> KeyDescription:
 
     Args:
         kind: singular or plural, `settings` included.
-        dotted_key: keys with dots between; for a name that the author chooses any word will do.
+        dotted_key: keys with dots between; a name that the author chooses may be any word, or be left out before
+            the last key: `steps.run`.
 
     Raises:
         NotFoundError: there is no such kind or key; the hint names the nearest.
@@ -127,9 +128,23 @@ def describe(kind: str, dotted_key: str = "") -> KeyDescription:
         raise NotFoundError(f"cannot find the kind {kind}", hint=among(kind, known, what="kind"))
     root = load(name)
     schema: Mapping[str, object] = root
-    for key in filter(None, dotted_key.split(".")):
+    *folders, last = ("", *filter(None, dotted_key.split(".")))
+    for key in folders[1:]:
         schema = _below(schema, root, key, f"{name}.{dotted_key}")
+    if last:
+        schema = _nameless(schema, root).get(last) or _below(
+            schema, root, last, f"{name}.{dotted_key}"
+        )
     return _description(f"{name}.{dotted_key}".rstrip("."), schema, root)
+
+
+def _nameless(
+    schema: Mapping[str, object], root: Mapping[str, object]
+) -> Mapping[str, Mapping[str, object]]:
+    """The keys below the names that the author chooses; nothing where there are no such names."""
+    inner = target_of(schema, root).get("additionalProperties")
+    below = target_of(inner, root) if isinstance(inner, dict) else {}
+    return cast("Mapping[str, Mapping[str, object]]", below.get("properties", {}))
 
 
 def _below(

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -97,6 +98,9 @@ def test_keys_are_described_at_any_depth() -> None:
     assert describe("tasks", "steps.any.run").title == "Command"
     assert set(describe("target").required) == {"servers", "task"}
     assert "limit" in describe("task", "steps.any.retries").keys
+    assert describe("task", "steps.retries") == replace(
+        describe("task", "steps.any.retries"), name="task.steps.retries"
+    )
     assert "run" in describe("task", "steps").keys
     assert not describe("target", "rollout").supported
 
