@@ -58,22 +58,25 @@ class AttemptCalls:
         self._lines = lines
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._news: dict[str, asyncio.Future[None]] = {}
+        self._asked: set[str] = set()
         self._ours: set[str] = set()
         self._held: dict[str, tuple[str, str]] = {}
-        """Locks taken through this session: folder below the base to (target, run)."""
+        """Locks taken through this session: by folder, the target and the list of the attempts under it."""
 
     async def start(self, spec: AttemptSpec) -> AttemptStatus:
         """Claim the id and start the work, or say what is known of the id."""
         request = start_request(spec, self._locks_of(spec))
         text = await self._payload(b"text", spec.text)
         stdin = await self._payload(b"stdin", spec.stdin)
-        self._ours.add(spec.id)
-        reply = await self._lines.control.ask(b" ".join((request, text, stdin)) + b"; do_start")
+        self._asked.add(spec.id)
+        try:
+            reply = await self._lines.control.ask(b" ".join((request, text, stdin)) + b"; do_start")
+        finally:
+            self._asked.discard(spec.id)
         status = read_status(spec.id, reply)
         if status.fresh:
+            self._ours.add(spec.id)
             return status
-        if spec.id not in self._news:
-            self._ours.discard(spec.id)
         return await self.status(spec.id) if status.phase is Phase.ENDED else status
 
     async def status(self, attempt: AttemptId) -> AttemptStatus:
@@ -86,19 +89,16 @@ class AttemptCalls:
     async def wait(self, attempt: AttemptId) -> AttemptStatus:
         """Wait until an attempt has ended (or was never claimed)."""
         check(ATTEMPT, attempt, "an attempt")
-        pause = QUICK
+        pause, quiet = QUICK, False
         while True:
             known = self._ended.get(attempt)
             if known is not None:
                 return known.status if known.complete else await self.status(attempt)
-            if attempt not in self._ours:
-                status = await self.status(attempt)
-                if status.phase is not Phase.RUNNING:
-                    return status
-            await self._listen(attempt, LISTENING if attempt in self._ours else pause)
-            if attempt in self._ours and attempt not in self._ended and pause >= SLOW:
-                self._ours.discard(attempt)
-            pause = min(pause * 2, SLOW)
+            ours = attempt in self._ours
+            if (quiet or not ours) and await self._phase(attempt) is not Phase.RUNNING:
+                return await self.status(attempt)
+            await self._listen(attempt, LISTENING if ours else pause)
+            pause, quiet = min(pause * 2, SLOW), True
 
     async def output(
         self, attempt: AttemptId, *, offset: int = 0, follow: bool = False
@@ -121,7 +121,7 @@ class AttemptCalls:
                 continue
             if not follow or reply.number("ended"):
                 return
-            if pause >= SLOW and (await self.status(attempt)).phase is not Phase.RUNNING:
+            if pause >= SLOW and await self._phase(attempt) is not Phase.RUNNING:
                 follow = False  # ended, or interrupted: one more look for its last words
             await self._listen(attempt, pause)
             pause = min(pause * 2, SLOW)
@@ -146,7 +146,7 @@ class AttemptCalls:
     def hear(self, reply: Reply) -> None:
         """Take a pushed end."""
         attempt = AttemptId(reply.text("attempt"))
-        if attempt not in self._ours:
+        if attempt not in self._ours and attempt not in self._asked:
             return
         try:
             self._ended[attempt] = ended_of(attempt, reply)
@@ -162,14 +162,20 @@ class AttemptCalls:
         """Wait for word of an attempt, at most so long; fail when the session is lost."""
         if attempt in self._ended:
             return
+        lost = self._lines.control.ended
         news = self._news.get(attempt)
         if news is None:
-            news = self._news[attempt] = asyncio.get_running_loop().create_future()
-        lost = self._lines.control.ended
+            news = asyncio.get_running_loop().create_future()
+        if attempt in self._ours:
+            self._news[attempt] = news
         either: set[asyncio.Future[None] | asyncio.Future[SessionLostError]] = {news, lost}
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if lost.done() and not news.done():
             raise lost.result()
+
+    async def _phase(self, attempt: AttemptId) -> Phase:
+        reply = await self._lines.control.ask(assign(id=attempt) + b"; do_phase")
+        return read_status(attempt, reply).phase
 
     async def _range(self, attempt: str, offset: int) -> Reply:
         line = await self._lines.data()
@@ -184,9 +190,7 @@ class AttemptCalls:
     def _locks_of(self, spec: AttemptSpec) -> tuple[str, ...]:
         """Name the held locks that this attempt works under."""
         target = spec.env.get("CTL_TARGET")
-        return tuple(
-            folder for folder, (name, _) in self._held.items() if target is None or name == target
-        )
+        return tuple(file for name, file in self._held.values() if target is None or name == target)
 
 
 def start_request(spec: AttemptSpec, locks: tuple[str, ...]) -> bytes:

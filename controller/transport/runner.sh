@@ -15,6 +15,15 @@ nap() { sleep "$1" 2>/dev/null || sleep 1; }
 
 reply() { printf '@%s %s %s\n' "$N" "$r" "$1"; }
 
+# Make the file $1 with the line $2; false when it is there already. This is what exactly one of many can do.
+once() {
+  set -C
+  printf '%s\n' "$2" 2>/dev/null >"$1"
+  made=$?
+  set +C
+  return $made
+} 2>/dev/null
+
 # One variable full of bytes without NUL, and its length.
 slurp() { slurped=$(cat "$1" 2>/dev/null; echo .); slurped=${slurped%.}; }
 
@@ -126,20 +135,24 @@ do_start() {
   group=${cgroup:+$cgroup/$id}
   if [ -f "$A/claim" ]; then not_fresh; return; fi
   mkdir "$A" "$J" "$J/artifacts" ${group:+"$group"} 2>/dev/null
-  if ! (set -C; printf '%s\n%s\n%s\n' "$boot" "$job" "$user" >"$A/claim") 2>/dev/null; then
+  if ! once "$A/claim" "$boot$NL$job$NL$user"; then
     [ -f "$A/claim" ] || { reply "error=state msg=cannot write to $A"; return; }
     not_fresh
     return
   fi
-  for lock in $locks; do printf '%s\n' "$id" >>"$base/$lock/attempts"; done
-  if [ "$text_file" ]; then mv "$base/incoming/$text_file" "$A/text"; else printf '%s' "$text" >"$A/text"; fi
-  if [ "$stdin_file" ]; then mv "$base/incoming/$stdin_file" "$A/stdin"; else printf '%s' "$stdin" >"$A/stdin"; fi
-  true >"$J/$id.output"
-  [ -z "$user" ] || give_to_user
+  for lock in $locks; do printf '%s\n' "$id" >>"$base/$lock"; done
+  spooled=
+  spool text "$text_file" "$text" && spool stdin "$stdin_file" "$stdin" && true >"$J/$id.output" && spooled=1
+  [ -z "$user" ] || give_to_user || spooled=
   ( supervise )
   envs= text= stdin=
   reply "phase=running fresh=1"
 }
+
+# NAME FILE BYTES: what the command reads, sent ahead or in the request itself.
+spool() {
+  if [ "$2" ]; then mv "$base/incoming/$2" "$A/$1"; else printf '%s' "$3" >"$A/$1"; fi
+} 2>/dev/null
 
 not_fresh() {
   [ -z "$text_file$stdin_file" ] || rm -f "$base/incoming/$text_file" "$base/incoming/$stdin_file"
@@ -149,10 +162,9 @@ not_fresh() {
 # The step's user must reach its files and nobody else's: folders it may pass through but not list.
 give_to_user() {
   chmod 711 "$base" "$base/jobs" "$J"
-  printf '%s' '' >"$J/$id.text"
-  cat "$A/text" >"$J/$id.text"
-  chown "$user" "$J/$id.text" "$J/$id.output" "$J/artifacts"
-}
+  cat "$A/text" >"$J/$id.text" || return 1
+  chown "$user" "$J/$id.text" "$J/$id.output" "$J/artifacts" || : # an unknown user is told of by `launch`
+} 2>/dev/null
 
 # The supervisor: two processes, `lead` and `pump`, joined by the command's output. Descriptor 3 is the channel.
 supervise() {
@@ -174,12 +186,13 @@ lead() {
   printf '%s\n' "$code" >"$A/code"
   exec >/dev/null
   kill $w
-  rm -f "$A/text" "$A/stdin" "$J/$id.text"
+  [ -z "$user" ] || rm -f "$J/$id.text"
   linger
 }
 
 # A descendant that keeps the output open must not hide that the command has ended.
 linger() {
+  [ -z "$group" ] || rmdir "$group"
   for pause in 0.02 0.2 0.4 0.6; do
     [ ! -f "$A/exit" ] || break
     nap $pause
@@ -190,11 +203,12 @@ linger() {
     unpad "${file##*/o.}"
     finish $((number + counted)) "left running: processes that hold its output"
   fi
-  [ -z "$group" ] || rmdir "$group"
+  [ ! -d "$group" ] || rmdir "$group"
 }
 
 launch() {
   trap - HUP PIPE
+  [ "$spooled" ] || refuse "cannot write to $A"
   [ -z "$group" ] || { read -r me rest </proc/self/stat; echo "$me" >"$group/cgroup.procs"; }
   umask "$HOME_MASK"
   unset LC_ALL LANG OLDPWD CDPATH
@@ -218,7 +232,7 @@ launch() {
   exec $has_setsid "$@" "$file"
 }
 
-refuse() { (set -C; printf 'start %s\n' "$1" >"$A/why"); exit 126; }
+refuse() { once "$A/why" "start $1"; exit 126; }
 
 # Find the user's numbers and home; the environment speaks of the user from here on.
 become() {
@@ -235,7 +249,7 @@ become() {
 as_user() {
   case $tools, in
     *,setpriv,*) exec $has_setsid setpriv --reuid "$to_uid" --regid "$to_gid" --init-groups "$@" ;;
-    *) exec $has_setsid su -s /bin/sh "$user" -c 'exec "$0" "$@"' -- "$@" ;;
+    *) exec $has_setsid su -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@" ;;
   esac
 }
 
@@ -321,8 +335,7 @@ finish() {
   outputs=0
   [ ! -s "$J/$id.output" ] || outputs=1
   end="ending=$ending code=$code length=$1 sha=${sha:--} outputs=$outputs msg=$note"
-  set -C
-  printf '%s .\n' "$end" >"$A/exit" || return 0
+  once "$A/exit" "$end ." || return 0
   slurped=
   [ "$1" -gt 2000 ] || [ "$1" = 0 ] || slurp "$A/o.000000000000000"
   [ ${#slurped} = "$1" ] || slurped=
@@ -390,9 +403,12 @@ phase_of() {
   done
   { read -r pump born_at <"$A/pid"; } 2>/dev/null || return 0
   { read -r leader <"$A/pg"; } 2>/dev/null || leader=0
-  if alive "$pump" "$born_at" || lingers; then phase=running; return; fi
+  if alive "$pump" "$born_at" || works || lingers; then phase=running; return; fi
   ! read_end || phase=ended
 }
+
+# The pump was killed; the command, which bears the mark of the attempt, was not.
+works() { [ ! -f "$A/code" ] && grep -qsF "CTL_MARK=:${A##*/}:" "/proc/$leader/environ"; }
 
 # The pump has gone but the leader may still be about to record the end.
 lingers() {
@@ -401,6 +417,12 @@ lingers() {
     nap $pause
   done
   return 1
+}
+
+# id: without forking, for those who ask often
+do_phase() {
+  A=$base/attempts/$id
+  say_status
 }
 
 say_status() {
@@ -412,8 +434,7 @@ say_status() {
 do_status() {
   A=$base/attempts/$id
   phase_of
-  size=0 slurped= job=
-  incomplete=
+  incomplete= outputs_file=
   [ ! -s "$A/incomplete" ] || read -r incomplete <"$A/incomplete"
   if [ "$phase" = running ]; then
     for file in "$A"/o.*; do :; done
@@ -423,19 +444,24 @@ do_status() {
     case $end in *" sha=- "*) digest_kept ;; esac
     case $end in *" outputs=1 "*)
       { read -r rest; read -r job; } <"$A/claim"
-      slurp_outputs "$base/jobs/$job/$id.output"
+      outputs_file=$base/jobs/$job/$id.output
     esac
   fi
-  printf '@%s %s phase=%s fresh=0 bytes=%s incomplete=%s %s\n%s' "$N" "$r" "$phase" ${#slurped} "${incomplete:--}" \
-    "$end" "$slurped"
-}
+  tell_status 4<"${outputs_file:-/dev/null}" 5<"${outputs_file:-/dev/null}" || outputs_file= tell_status
+} 2>/dev/null
 
-slurp_outputs() { slurped=$(dd if="$1" bs=65536 count=1 2>/dev/null; echo .); slurped=${slurped%.}; }
+tell_status() {
+  counted=0
+  [ -z "$outputs_file" ] || size_of /dev/fd/4 || counted=0
+  [ "$counted" -le 65536 ] || counted=65536
+  reply "phase=$phase fresh=0 bytes=$counted incomplete=${incomplete:--} $end"
+  piece 0 "$counted"
+}
 
 digest_kept() {
   case $tools, in *,sha256sum,*) ;; *) return ;; esac
-  [ ! -f "$A/total" ] && [ -f "$A/o.000000000000000" ] || return 0
   if [ ! -s "$A/sha" ]; then
+    [ ! -f "$A/total" ] && [ -f "$A/o.000000000000000" ] || return 0
     length=${end#*length=} length=${length%% *}
     for file in "$A"/o.*; do
       unpad "${file##*/o.}"
@@ -476,7 +502,7 @@ stop_and_tell() {
 
 # WHY: record who ends the attempt before the first signal, then TERM, grace, KILL.
 end_tree() {
-  (set -C; printf '%s\n' "$1" >"$A/why") 2>/dev/null
+  once "$A/why" "$1"
   waited=0 signal=TERM
   while members; do
     [ $waited != 0 ] || kill -TERM $found 2>/dev/null
@@ -520,7 +546,7 @@ do_discard() {
   for id in $ids; do
     A=$base/attempts/$id
     read_end || continue
-    rm -f "$A"/o.* "$A/sha" "$A/total" "$A/text" "$A/stdin" "$A/pg" "$A/pid" "$A/code" "$A/why"
+    rm -f "$A"/o.* "$A/total" "$A/text" "$A/stdin" "$A/pg" "$A/pid" "$A/code" "$A/why"
     { read -r rest; read -r kept_job; } <"$A/claim"
     rm -f "$base/jobs/$kept_job/$id.output"
     [ -z "$cgroup" ] || rmdir "$cgroup/$id" 2>/dev/null
@@ -533,7 +559,7 @@ do_discard() {
 
 # text shell envs workdir user timeout limit
 do_probe() {
-  id=probe.$$.$r
+  id=probe.$$.$r spooled=1
   A=$base/incoming/$$.$r J=$base/jobs group=
   mkdir "$A"
   printf '%s' "$text" >"$A/text"
@@ -558,7 +584,10 @@ probe() {
     wait $c
     printf '%s\n' $? >"$A/code"
     kill $w
-  } | { dd bs="$limit" count=1 iflag=fullblock of="$A/out"; cat; }
+  } | {
+    if [ "$fullblock" ]; then dd bs="$limit" count=1 iflag=fullblock; else dd bs=1 count="$limit"; fi >"$A/out"
+    cat
+  }
   code=126
   [ ! -s "$A/code" ] || read -r code <"$A/code"
   late=0
@@ -703,7 +732,7 @@ may_take() {
 # RUN HOLDER: follow the generation in force; false when somebody else did.
 next_lock() {
   pad $((generation + 1))
-  (set -C; printf '%s\n%s\n%s\n%s\n.\n' "$boot" "$keeper" "$1" "$2" >"$L/h.$padded") 2>/dev/null || return 1
+  once "$L/h.$padded" "$boot$NL$keeper$NL$1$NL$2$NL." || return 1
   pad $((generation - 1))
   rm -f "$L/h.$padded" "$L/attempts.$((generation - 1))"
   generation=$((generation + 1))
@@ -722,7 +751,7 @@ do_lock() {
     before=$generation
     if next_lock "$run" "$holder"; then
       [ $state != again ] || [ ! -f "$L/attempts.$before" ] || cat "$L/attempts.$before" >"$L/attempts.$generation"
-      pending="$pending $project/locks/$target"
+      [ $state = again ] || pending="$pending $project/locks/$target"
     else
       read_lock
       state=held old=$h_holder

@@ -55,9 +55,10 @@ class TargetCalls:
         told = encode_holder(holder)
         bounded(marker)
         line = await self._lines.data()
-        claim = await finished(self._claim(line, place, told, expect, marker))
+        claim, generation = await finished(self._claim(line, place, told, expect, marker))
         if claim.taken:
-            self._held[f"{project}/locks/{target}"] = (target, holder.run)
+            folder = f"{project}/locks/{target}"
+            self._held[folder] = (target, f"{folder}/attempts.{generation}")
         return claim
 
     async def release_target(
@@ -112,17 +113,20 @@ class TargetCalls:
 
     async def _claim(
         self, line: Line, place: bytes, told: bytes, expect: Digest | None, marker: bytes
-    ) -> TargetClaim:
+    ) -> tuple[TargetClaim, int]:
+        """Do the exchange; with the claim comes the generation of the lock."""
         reply = await self._take_lock(line, place, told)
+        generation = reply.number("generation")
         state = reply.text("state")
         other, found = split_marker(reply)
         if state == "held":
-            return TargetClaim(taken=False, holder=decode_holder(other))
+            return TargetClaim(taken=False, holder=decode_holder(other)), generation
         if state != "again" and (None if found is None else digest(found)) != expect:
             await self._settle(line, place, b"do_abort")
-            return TargetClaim(taken=False, stale=found or b"")
+            return TargetClaim(taken=False, stale=found or b""), generation
         await self._settle(line, place + b" " + assign(marker=marker), b"do_commit")
-        return TargetClaim(taken=True, took_over=decode_holder(other) if state == "took" else None)
+        took_over = decode_holder(other) if state == "took" else None
+        return TargetClaim(taken=True, took_over=took_over), generation
 
     async def _take_lock(self, line: Line, place: bytes, told: bytes) -> Reply:
         return await line.ask(
