@@ -7,9 +7,12 @@ import json
 import traceback
 
 from controller.cli.exitcodes import of_error
+from controller.cli.views.diagnostics import diagnostics_text
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.words import line, rows
 from controller.errors import ControllerError, TransportError
+from controller.planning.document import diagnostic_document
+from controller.reconcile.requests import InvalidDeclarationError
 
 
 class QuestionError(ControllerError):
@@ -21,6 +24,8 @@ class QuestionError(ControllerError):
 def tell(error: ControllerError, style: Style) -> str:
     """Say an error to people."""
     lines = [f"{style.paint('error', Ink.BAD)}: {line(error.message)}"]
+    if isinstance(error, InvalidDeclarationError):
+        lines.insert(0, diagnostics_text(error.diagnostics, error.sources, style))
     if isinstance(error, TransportError):
         lines.append(f"cause: {error.cause}")
     if error.hint:
@@ -38,6 +43,8 @@ def document(error: ControllerError) -> str:
     }
     if isinstance(error, TransportError):
         body["cause"] = error.cause
+    if isinstance(error, InvalidDeclarationError):
+        body["diagnostics"] = [diagnostic_document(one) for one in error.diagnostics]
     return json.dumps({"format_version": "1.0", "error": body})
 
 

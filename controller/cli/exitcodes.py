@@ -72,7 +72,9 @@ def of_plan(summary: Summary, *, detailed: bool) -> ExitCode:
 
 def of_report(report: RunReport) -> ExitCode:
     """Choose the code of work that was carried out."""
-    held = any(c.blocked_by and c.blocked_by.gate not in _QUIET_GATES for c in report.held)
+    held = bool(report.refused) or any(
+        c.blocked_by and c.blocked_by.gate not in _QUIET_GATES for c in report.held
+    )
     rules = (
         (report.halted, ExitCode.HALTED),
         (bool(report.summary.failed or report.troubles), ExitCode.FAILED),

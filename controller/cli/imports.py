@@ -30,6 +30,22 @@ Out = Annotated[
 ]
 
 
+@command(app, "ansible", verb="import ansible", formats=FORMATS)
+def ansible(ctl: Invocation, *, path: Source, out: Out = None) -> int:
+    """Turn an Ansible inventory, a file or a folder, into servers and groups that resolve to the same.
+
+    Nothing in it is evaluated; what is not translated stays as a comment.
+    """
+    from controller.declaration.importing import import_ansible
+    from controller.source.worktree import read_folder
+
+    place = (ctl.surroundings.cwd / path.expanduser()).resolve()
+    if not place.exists():
+        raise NotFoundError(f"cannot read {path}: there is no such file or folder")
+    tree = read_folder(place.parent, (place.name, "group_vars", "host_vars"))
+    return _tell(ctl, path, import_ansible(tree, place.name), out)
+
+
 @command(app, "ssh-config", verb="import ssh-config", formats=FORMATS)
 def ssh_config(ctl: Invocation, *, path: Source, out: Out = None) -> int:
     """Turn an ssh config into servers; what is not translated stays as a comment."""

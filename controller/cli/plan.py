@@ -9,7 +9,7 @@ import typer
 
 from controller.cli.context import Format, Invocation
 from controller.cli.dates import read_duration
-from controller.cli.exitcodes import of_plan
+from controller.cli.exitcodes import ExitCode, of_plan
 from controller.cli.options import command
 from controller.cli.port import Controller
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
@@ -17,6 +17,7 @@ from controller.cli.views.plan import PlanScene, expiry, is_drift, plan_text
 from controller.cli.views.plan_document import plan_document, plan_events
 from controller.cli.views.plan_markdown import plan_markdown
 from controller.errors import RefusedError, UsageError
+from controller.model.diagnostic import Severity
 from controller.model.plan import Plan
 from controller.reconcile.requests import PlanRequest
 
@@ -95,6 +96,8 @@ async def plan(
             state = controller.state
     ctl.print(render(ctl, answer, state=state, full=full))
     _next(ctl, request, answer, out)
+    if any(finding.severity is Severity.ERROR for finding in answer.diagnostics):
+        return ExitCode.ERROR
     return of_plan(answer.summary, detailed=detailed_exitcode)
 
 

@@ -38,7 +38,9 @@ VERBS: Final[dict[str, Verb]] = {
         group=("activity", "connectivity", "verify"),
     ),
     "inventory": Verb(module="inventory", help="The JSON Ansible reads from an inventory script."),
-    "import": Verb(module="imports", help="Turn what you have into YAML.", group=("ssh-config",)),
+    "import": Verb(
+        module="imports", help="Turn what you have into YAML.", group=("ansible", "ssh-config")
+    ),
     "explain": Verb(module="explain", help="Explain a kind, or one of its keys."),
     "schema": Verb(module="schema", help="Print a JSON Schema."),
     "doctor": Verb(module="doctor", help="Check what a controller needs."),

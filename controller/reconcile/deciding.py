@@ -13,13 +13,13 @@ from controller.model.plan import Plan
 from controller.planning import attribution, planner
 from controller.planning.inputs import Inputs, Observed, PairKey, Policy
 from controller.reconcile.loading import (
-    InvalidDeclarationError,
     load,
     named_files,
     see_config,
     tree_of,
 )
 from controller.reconcile.repos import see_repos
+from controller.reconcile.requests import InvalidDeclarationError
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 

@@ -4,29 +4,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from controller.declaration import loader
-from controller.errors import DeclarationError, NotFoundError, UsageError
+from controller.errors import NotFoundError, UsageError
 from controller.model.declaration import Declaration
-from controller.model.diagnostic import Diagnostic, Severity
+from controller.model.diagnostic import Diagnostic
 from controller.model.scope import Scope
 from controller.model.selector import SelectorError, match, parse
 from controller.model.tree import Tree
-from controller.reconcile.requests import Progress, Stage
+from controller.reconcile.requests import InvalidDeclarationError, Progress, Stage
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
-
-
-class InvalidDeclarationError(DeclarationError):
-    """The declarations hold errors; all findings are told at once."""
-
-    reference = "declarations-invalid"
-
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> None:
-        count = sum(1 for finding in diagnostics if finding.severity is Severity.ERROR)
-        super().__init__(
-            f"the declarations hold {count} error{'' if count == 1 else 's'}", hint="ctl validate"
-        )
-        self.diagnostics = diagnostics
-        self.sources = sources
 
 
 async def see_config(rooms: Rooms, seen: Seen) -> Seen:

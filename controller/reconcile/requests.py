@@ -10,10 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from controller.errors import DeclarationError
 from controller.model.applied import Applied
 from controller.model.condition import Health, Sync
 from controller.model.declaration import Declaration
-from controller.model.diagnostic import Diagnostic
+from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.ids import JobId, Sha
 from controller.model.job import Job, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
@@ -62,6 +63,20 @@ class Validated:
     """How many files were read."""
     sources: Mapping[str, bytes] = field(default_factory=dict)
     """The bytes of every file a diagnostic names, for code frames."""
+
+
+class InvalidDeclarationError(DeclarationError):
+    """The declarations hold errors; all findings are told at once."""
+
+    reference = "declarations-invalid"
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], sources: Mapping[str, bytes]) -> None:
+        count = sum(1 for finding in diagnostics if finding.severity is Severity.ERROR)
+        super().__init__(
+            f"the declarations hold {count} error{'' if count == 1 else 's'}", hint="ctl validate"
+        )
+        self.diagnostics = diagnostics
+        self.sources = sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

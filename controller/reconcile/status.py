@@ -10,8 +10,13 @@ from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Gate, Plan
 from controller.reconcile.deciding import plan_of
-from controller.reconcile.loading import InvalidDeclarationError
-from controller.reconcile.requests import PlanRequest, Problem, StatusReport, TargetStatus
+from controller.reconcile.requests import (
+    InvalidDeclarationError,
+    PlanRequest,
+    Problem,
+    StatusReport,
+    TargetStatus,
+)
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk

@@ -114,9 +114,23 @@ class _LeftOutError(Exception):
     """Why a file is not taken."""
 
 
-def walk(root: Path) -> Iterator[str]:
+def read_folder(root: Path, tops: Iterable[str]) -> WorkTree:
+    """Read some files and folders that lie directly in a folder, whether git knows them or not.
+
+    Raises:
+        SourceError: they are more, or larger, than a tree may hold.
+    """
+    disk = DiskReader(root)
+    for top in tops:
+        for path in walk(root, top) if (root / top).is_dir() else (top,):
+            disk.take(path)
+    entries = dict(sorted(disk.entries.items()))
+    return WorkTree(entries=entries, refused=disk.refused, folder=root, held=disk.held)
+
+
+def walk(root: Path, below: str = ".") -> Iterator[str]:
     """Name every file below a folder that is no git repository, without following links."""
-    for folder, names, files in os.walk(root):
+    for folder, names, files in os.walk(root / below):
         here = Path(folder)
         linked = [name for name in names if (here / name).is_symlink()]
         names[:] = sorted(name for name in names if name not in SKIPPED and name not in linked)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from controller.cli.exitcodes import of_plan
 from controller.model.ids import Digest
 from controller.model.plan import Action, Blocker, Change, Gate, Plan, Summary
-from controller.planning.exitcode import exit_code
 from controller.planning.summary import sentence, summarize
 from tests.planning.world import NOW
 
@@ -71,5 +71,5 @@ def test_the_sentences_are_frozen() -> None:
     ],
 )
 def test_exit_codes(changes: tuple[Change, ...], code: int) -> None:
-    assert exit_code(plan(*changes), detailed=True) == code
-    assert exit_code(plan(*changes), detailed=False) == 0
+    assert of_plan(plan(*changes).summary, detailed=True) == code
+    assert of_plan(plan(*changes).summary, detailed=False) == 0

@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.cli.views.change import because, servers_text, symbol_of
 from controller.cli.views.plan import is_quiet, last_line
-from controller.cli.views.words import line, short
+from controller.cli.views.words import line, rows, short
 from controller.model.plan import Change, Plan
 from controller.planning.folding import Fold, fold
 
@@ -69,7 +69,7 @@ def _facts(change: Change) -> Iterator[str]:
 
 
 def _fence(text: str) -> Iterator[str]:
-    shown = line(text[:4000])
+    shown = "\n".join(rows(text[:4000]))
     fence = "```"
     while fence in shown:
         fence += "`"
