@@ -1,22 +1,20 @@
 """Says in words what a schema has against data: one finding for each error, at its place, with a hint.
 
-Called by `forms` and the rules for data that the fast check refused; calls `schema` and `suggest`.
+Loaded by `explaining` for data that the fast check refused; calls `schema` and `suggest`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
+from controller.declaration.explaining import Locate
 from controller.declaration.marks import Key
 from controller.declaration.schema import LATER, SUPPORTED, checker, relaxed, target_of
 from controller.declaration.suggest import among, did_you_mean
 from controller.model.diagnostic import Diagnostic, Place
-
-Locate = Callable[[tuple[Key, ...], bool], Place]
-"""Gives the place of the key at a path, or of its value when the second argument is true."""
 
 TYPES: Final = {
     "object": "a mapping",

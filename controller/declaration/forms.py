@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 import msgspec
 
 from controller.declaration.block import Block
-from controller.declaration.explain import explain
+from controller.declaration.explaining import explain
 from controller.declaration.marks import Marks, place
 from controller.declaration.reader import read
 from controller.declaration.schema import KINDS, checker

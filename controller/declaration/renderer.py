@@ -5,6 +5,7 @@ item; when it dies, the first item without an answer is tried alone in a new chi
 guilty: it fails wherever it is used, and everything else is rendered.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,10 +19,6 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
-import jinja2
-import markupsafe
-
-import controller
 from controller.errors import DeclarationError
 
 BATCH: Final = 256
@@ -201,9 +198,7 @@ class _Child:
     """The process and its two pipes."""
 
     def __init__(self) -> None:
-        roots = dict.fromkeys(
-            str(Path(module.__path__[0]).parent) for module in (controller, jinja2, markupsafe)
-        )
+        roots = dict.fromkeys(map(_root, ("controller", "jinja2", "markupsafe")))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", _BOOT, *roots],
             stdin=subprocess.PIPE,
@@ -255,6 +250,14 @@ class _Child:
         self._stdin.close()
         self._stdout.close()
         self._process.wait()
+
+
+def _root(package: str) -> str:
+    """Find the folder that holds a package without importing it: only the child needs Jinja."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise DeclarationError(f"cannot render templates: the package {package} is missing")
+    return str(Path(spec.origin).parent.parent)
 
 
 def _request(items: Sequence[_Item]) -> tuple[bytes, int]:

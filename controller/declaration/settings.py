@@ -3,7 +3,7 @@
 from typing import cast
 
 from controller.declaration.block import Block
-from controller.declaration.explain import explain
+from controller.declaration.explaining import explain
 from controller.declaration.marks import Marks
 from controller.declaration.schema import KINDS, checker
 from controller.declaration.wishes import Wishes
