@@ -113,7 +113,7 @@ class LocalDialer:
             if session is not None and not session.lost:
                 return session
             if session is not None:
-                await session.close()
+                await session.end()
             session = await open_session(
                 lambda: self._channel(server),
                 server=server.name,
@@ -126,7 +126,7 @@ class LocalDialer:
         """End every shell; work goes on."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
-            await session.close()
+            await session.end()
 
     async def _channel(self, server: Server) -> LocalChannel:
         command = ("sudo", "-n", self._shell) if server.ssh.sudo else (self._shell,)

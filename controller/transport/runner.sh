@@ -93,7 +93,7 @@ open_base() {
   [ ! -L "$base" ] || fail state "the state folder $base is a symbolic link"
   [ -O "$base" ] 2>/dev/null || fail state "the state folder $base belongs to somebody else"
   [ -d "$base/jobs" ] && [ -d "$base/incoming" ] || mkdir -p "$base/jobs" "$base/incoming"
-  chmod 700 "$base" 2>/dev/null
+  chmod go-w "$base" 2>/dev/null
   (true >|"$base/incoming/probe.$$") 2>/dev/null || fail state "cannot write to the state folder $base"
   rm -f "$base/incoming/probe.$$"
   for file in "$base"/incoming/*; do
@@ -197,6 +197,11 @@ linger() {
     [ ! -f "$A/exit" ] || break
     nap $pause
   done
+  count=0 # who stops the attempt needs its grace first, and says what it could not reach
+  while [ -f "$A/why" ] && [ ! -f "$A/exit" ] && [ ! -f "$A/incomplete" ] && [ $count -lt 3000 ]; do
+    count=$((count + 1))
+    nap 0.2
+  done
   if [ ! -f "$A/exit" ]; then
     for file in "$A"/o.*; do :; done
     size_of "$file"
@@ -257,6 +262,7 @@ watch() {
   trap 'kill $!; exit' TERM
   sleep "$timeout" &
   wait $!
+  trap '' TERM # the leader may die of the first signal; whoever ignores it is still to be killed
   end_tree timeout
 }
 
@@ -288,6 +294,10 @@ segment() {
   full=${full##*[!0-9+]}
   part=${full#*+} full=${full%+*}
   set -- ${said##*records out}
+  if [ ! "$1" ]; then # a busybox that does not count bytes
+    size_of "$A/o.$padded"
+    set -- "$counted"
+  fi
   total=$((total + $1))
   [ $((full + part)) -ge "$blocks" ] || return 1
   [ "$full" -lt "$blocks" ] || [ "$segment" -lt 1048576 ] || block=65536
@@ -403,12 +413,9 @@ phase_of() {
   done
   { read -r pump born_at <"$A/pid"; } 2>/dev/null || return 0
   { read -r leader <"$A/pg"; } 2>/dev/null || leader=0
-  if alive "$pump" "$born_at" || works || lingers; then phase=running; return; fi
+  if alive "$pump" "$born_at" || lingers; then phase=running; return; fi
   ! read_end || phase=ended
 }
-
-# The pump was killed; the command, which bears the mark of the attempt, was not.
-works() { [ ! -f "$A/code" ] && grep -qsF "CTL_MARK=:${A##*/}:" "/proc/$leader/environ"; }
 
 # The pump has gone but the leader may still be about to record the end.
 lingers() {

@@ -1,7 +1,6 @@
-"""The ssh carrier: one connection to each server, shared, and channels with a `sh` on it.
+"""The ssh carrier: one session with each server, lent to all who ask, over channels with a `sh` on one connection.
 
-Built by `service` when a server first needs it; `session` speaks over its channels. Everything that makes asyncssh
-cheap is here: options made once, known hosts and keys parsed once, no ssh config, no ambient agent, AES-GCM, bytes.
+Built by `service` when a server first needs it; it calls `connection`, and `session` speaks over its channels.
 """
 
 import asyncio
@@ -12,22 +11,16 @@ from typing import Final
 
 import asyncssh
 
-from controller.errors import SessionLostError, TransportError, Unreachable
+from controller.errors import SessionLostError, Unreachable
 from controller.model.inventory import Server
-from controller.transport.causes import unreachable
+from controller.transport.connection import Connections
 from controller.transport.hostkeys import PinnedKeys
-from controller.transport.login import Ambient, Login, Logins
-from controller.transport.port import Session
+from controller.transport.lent import LentSession
+from controller.transport.login import Ambient, Logins
 from controller.transport.session import RunnerSession, open_session
 
-CONNECT_SECONDS: Final = 10.0
-LOGIN_SECONDS: Final = 20.0
-KEEPALIVE_SECONDS: Final = 15.0
-KEEPALIVE_COUNT: Final = 3
-ENCRYPTION: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr")
-EXCHANGE: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
-JUMPS: Final = 8
-"""Jump hosts in a row, at most."""
+IDLE: Final = 64
+"""Connections that are kept although nobody uses them."""
 COMPLAINT: Final = 1024
 """Bytes of standard error that are kept for messages."""
 
@@ -96,12 +89,12 @@ def lost(server: str, error: Exception) -> SessionLostError:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A connection with the session that runs on it."""
+@dataclass(slots=True)
+class Shared:
+    """A server's session and how many hold it now."""
 
-    connection: asyncssh.SSHClientConnection
     session: RunnerSession
+    holders: int = 0
 
 
 class SshDialer:
@@ -116,6 +109,7 @@ class SshDialer:
         ambient: Ambient | None,
         nonce: Callable[[], str],
         logins: int = 50,
+        idle: int = IDLE,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
@@ -126,120 +120,96 @@ class SshDialer:
             ambient: the person's own keys and agent, None in a daemon.
             nonce: gives fresh words for the runner's protocol.
             logins: logins at the same time; more makes servers' sshd refuse by MaxStartups on shared gateways.
+            idle: connections that are kept although nobody uses them.
         """
-        self._pinned = PinnedKeys(known_hosts)
-        self._logins = Logins(keys, ambient)
-        self._servers = servers
-        self._nonce = nonce
-        self._room = asyncio.Semaphore(logins)
-        self._lines: dict[str, asyncio.Task[Line]] = {}
-
-    async def open(self, server: Server) -> Session:
-        """Reach a server, over the connection that is already there if it is still good."""
-        task = self._lines.get(server.name)
-        if task is not None and task.done() and not self._good(task):
-            task = None
-        if task is None:
-            task = asyncio.create_task(self._dial(server))
-            self._lines[server.name] = task
-        return (await asyncio.shield(task)).session
-
-    @staticmethod
-    def _good(task: "asyncio.Task[Line]") -> bool:
-        if task.cancelled() or task.exception() is not None:
-            return False
-        line = task.result()
-        return not line.connection.is_closed() and not line.session.lost
-
-    async def _dial(self, server: Server) -> Line:
-        async with self._room:
-            connection = await self._connect(server, frozenset({server.name}))
-
-            async def channel() -> SshChannel:
-                return await self._channel(server, connection)
-
-            try:
-                session = await open_session(channel, server=server.name, nonce=self._nonce)
-            except BaseException:
-                connection.abort()
-                raise
-            return Line(connection=connection, session=session)
-
-    async def _connect(self, server: Server, seen: frozenset[str]) -> asyncssh.SSHClientConnection:
-        """Log in, through the jump host where one is declared."""
-        login = self._logins.of(server)
-        tunnel = await self._tunnel(server, seen)
-        try:
-            connection = await asyncssh.connect(
-                server.address,
-                server.ssh.port,
-                tunnel=tunnel,
-                options=self._options(server, login),
-            )
-        except (asyncssh.Error, OSError, ValueError) as error:
-            if tunnel is not None:
-                tunnel.abort()
-            raise unreachable(server, error, tried=login.tried) from error
-        return connection
-
-    async def _tunnel(
-        self, server: Server, seen: frozenset[str]
-    ) -> asyncssh.SSHClientConnection | None:
-        name = server.ssh.jump
-        if name is None:
-            return None
-        if name in seen or len(seen) > JUMPS or name not in self._servers:
-            raise TransportError(
-                f"cannot reach {server.name}: its jump host {name} is not a server or jumps back",
-                cause=Unreachable.TCP,
-                hint="mend ssh: {jump: …}",
-            )
-        return await self._connect(self._servers[name], seen | {name})
-
-    def _options(self, server: Server, login: Login) -> asyncssh.SSHClientConnectionOptions:
-        options = asyncssh.SSHClientConnectionOptions(
-            config=(),
-            username=login.user,
-            client_keys=list(login.keys) or None,
-            agent_forwarding=False,
-            known_hosts=self._pinned.of(server),
-            preferred_auth=("publickey",),
-            connect_timeout=CONNECT_SECONDS,
-            login_timeout=LOGIN_SECONDS,
-            keepalive_interval=KEEPALIVE_SECONDS,
-            keepalive_count_max=KEEPALIVE_COUNT,
-            encryption_algs=ENCRYPTION,
-            kex_algs=EXCHANGE,
-            compression_algs=("none",),
-            gss_auth=False,
-            gss_kex=False,
+        self._connections = Connections(
+            PinnedKeys(known_hosts), Logins(keys, ambient), servers, at_once=logins
         )
-        if login.agent is not None:
-            # Given to the constructor without keys, an agent would bring the files of ~/.ssh along.
-            options.client_keys = options.client_keys or []
-            options.agent_path = login.agent
-        return options
+        self._jumps = {server.ssh.jump for server in servers.values()}
+        self._nonce = nonce
+        self._idle_limit = idle
+        self._opening: dict[str, asyncio.Task[Shared]] = {}
+        self._idle: dict[str, Shared] = {}
 
-    async def _channel(
-        self, server: Server, connection: asyncssh.SSHClientConnection
-    ) -> SshChannel:
-        """Start a `sh` on the connection, as root where `sudo` is declared."""
-        command = "exec sudo -n sh" if server.ssh.sudo else "exec sh"
-        try:
-            process = await connection.create_process(
-                command, encoding=None, request_pty=False, env=(), send_env=()
-            )
-        except (asyncssh.Error, OSError) as error:
-            raise lost(server.name, error) from error
-        return SshChannel(server.name, process)
+    async def open(self, server: Server) -> LentSession:
+        """Reach a server, over the session that is already there if it is still good.
+
+        Raises:
+            TransportError: it was not reached; `cause` says why.
+        """
+        task = self._opening.get(server.name)
+        if task is None or (task.done() and not good(task)):
+            task = asyncio.create_task(self._dial(server, task))
+            task.add_done_callback(seen)
+            self._opening[server.name] = task
+        shared = await asyncio.shield(task)
+        shared.holders += 1
+        self._idle.pop(server.name, None)
+        return LentSession(shared.session, lambda: self._take_back(server.name, shared))
 
     async def close(self) -> None:
         """Close every connection; work goes on."""
-        tasks, self._lines = list(self._lines.values()), {}
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Line):
-                await ended.session.close()
-                ended.connection.close()
-                await ended.connection.wait_closed()
+        tasks, self._opening = list(self._opening.values()), {}
+        self._idle.clear()
+        await asyncio.gather(*(ended(task) for task in tasks))
+        await self._connections.close()
+
+    async def _dial(self, server: Server, before: "asyncio.Task[Shared] | None") -> Shared:
+        if before is not None:
+            await ended(before)
+        connection = await self._connections.to(server)
+
+        async def channel() -> SshChannel:
+            return await open_channel(server, connection)
+
+        session = await open_session(channel, server=server.name, nonce=self._nonce)
+        return Shared(session=session)
+
+    async def _take_back(self, name: str, shared: Shared) -> None:
+        """Keep a session that nobody holds any more, and close the one that has idled longest if they are too many."""
+        shared.holders -= 1
+        task = self._opening.get(name)
+        if shared.holders or task is None or not task.done() or not good(task):
+            return
+        if task.result() is shared and name not in self._jumps:
+            self._idle[name] = shared
+        while len(self._idle) > self._idle_limit:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            await ended(self._opening.pop(oldest))
+            await self._connections.hang_up(oldest)
+
+
+async def open_channel(server: Server, connection: asyncssh.SSHClientConnection) -> SshChannel:
+    """Start a `sh` on a connection, as root where `sudo` is declared.
+
+    Raises:
+        SessionLostError: the connection is gone or gives no channel.
+    """
+    command = "exec sudo -n sh" if server.ssh.sudo else "exec sh"
+    try:
+        process = await connection.create_process(
+            command, encoding=None, request_pty=False, env=(), send_env=()
+        )
+    except (asyncssh.Error, OSError) as error:
+        raise lost(server.name, error) from error
+    return SshChannel(server.name, process)
+
+
+def good(task: "asyncio.Task[Shared]") -> bool:
+    """Say whether an opening has led to a session that is still there."""
+    return not task.cancelled() and task.exception() is None and not task.result().session.lost
+
+
+def seen(task: "asyncio.Task[Shared]") -> None:
+    """Take note of a failure, so that nobody complains when all who waited have gone."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def ended(task: "asyncio.Task[Shared]") -> None:
+    """End an opening, or close the session it has led to."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        await task.result().session.close()

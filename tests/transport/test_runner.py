@@ -132,7 +132,7 @@ async def test_a_lock_whose_work_still_runs_outlives_its_controller(way: Way) ->
     await first.claim_target(way.project, "web", holder=holder("r1"), expect=None, marker=b"{}")
     spec = way.spec("exec sleep 30")
     await first.start(spec)
-    await first.close()
+    await way.dialers[0].close()
     second = await way.open()
     assert await second.locks(way.project) == {"web": holder("r1")}
     await second.stop(spec.id, grace=0.2)
