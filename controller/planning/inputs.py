@@ -6,9 +6,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from controller.model.applied import Applied
+from controller.model.compared import Compared
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.observation import ServerSeen
@@ -19,23 +19,6 @@ from controller.model.work import Pair
 
 PairKey = tuple[str, str]
 """(target, server)."""
-
-
-class Comparison(StrEnum):
-    """How a secret's value compares with the one that was applied."""
-
-    SAME = "same"
-    CHANGED = "changed"
-    NEW = "new"  # nothing to compare with: never applied here
-    UNREADABLE = "unreadable"  # the value cannot be read on this machine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """One secret of one pair; `reason` says why a value is unreadable: "env DB_PASSWORD is not set"."""
-
-    comparison: Comparison
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from controller.errors import NotFoundError
 from controller.model.applied import Applied
+from controller.model.compared import Compared, Comparison
 from controller.model.declaration import Declaration, Target
 from controller.model.digest import digest_of
 from controller.model.ids import Digest
@@ -20,8 +21,6 @@ from controller.model.work import Pair, Work
 from controller.planning.commands import commands
 from controller.planning.gates import GateResult, Question, first_blocker, gates
 from controller.planning.inputs import (
-    Compared,
-    Comparison,
     Inputs,
     Observed,
     PairKey,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.model.applied import Applied
+from controller.model.compared import Compared, Comparison
 from controller.model.declaration import OnDrift
 from controller.model.digest import input_digest
 from controller.model.ids import Digest
@@ -15,7 +16,7 @@ from controller.model.plan import Action, Cause
 from controller.model.revision import Revision
 from controller.model.work import DIGEST_FORMAT, Input, Work
 from controller.planning.difference import compare
-from controller.planning.inputs import Compared, Comparison, Policy
+from controller.planning.inputs import Policy
 from controller.planning.subject import Subject
 from controller.planning.words import change_words, tried_words
 

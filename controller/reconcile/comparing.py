@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.model.applied import Applied
+from controller.model.compared import Compared
 from controller.model.work import Pair
-from controller.planning.inputs import Compared, Comparison, Observed, PairKey
+from controller.planning.inputs import Observed, PairKey
 from controller.planning.subject import record_of
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
@@ -30,15 +31,11 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
     return replace(seen, compared=compared)
 
 
-def compare_pair(keyring: Keyring, pair: Pair, record: Applied | None) -> dict[str, Compared]:
+def compare_pair(keyring: Keyring, pair: Pair, record: Applied | None) -> Mapping[str, Compared]:
     """Compare the secrets of one pair, by secret name."""
-    judged = comparison.compare(
+    return comparison.compare(
         "" if record is None else record.key,
         {} if record is None else record.secrets,
         set(pair.work.secrets.values()),
         keyring.read,
     )
-    return {
-        name: Compared(comparison=Comparison(one.verdict.value), reason=one.reason)
-        for name, one in judged.items()
-    }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from controller.declaration.inputs import Sourced
 from controller.model.applied import Applied
+from controller.model.compared import Compared
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Digest
@@ -13,7 +14,7 @@ from controller.model.plan import Blocker, Plan
 from controller.model.revision import Revision
 from controller.model.scope import Scope
 from controller.model.work import Pair
-from controller.planning.inputs import Compared, PairKey
+from controller.planning.inputs import PairKey
 from controller.reconcile.requests import PlanRequest
 from controller.reconcile.rooms import Reach
 

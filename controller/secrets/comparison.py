@@ -7,32 +7,14 @@ for reading values through the function it is given.
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from controller.errors import SecretError
+from controller.model.compared import Compared, Comparison
 from controller.secrets.keyring import UnreadableError
 from controller.secrets.value import SecretText
 
 KEY_BYTES: Final = 32
-
-
-class Verdict(StrEnum):
-    """How a secret's value compares with the one that was applied."""
-
-    SAME = "same"
-    CHANGED = "changed"
-    NEW = "new"  # nothing to compare with: never applied here
-    UNREADABLE = "unreadable"  # the value cannot be read on this machine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One secret of one pair; `reason` says why a value is unreadable: "env DB_PASSWORD is not set"."""
-
-    verdict: Verdict
-    reason: str = ""
 
 
 def new_key() -> str:
@@ -50,7 +32,7 @@ def compare(
     applied: Mapping[str, str],
     wanted: Iterable[str],
     read: Callable[[str], SecretText],
-) -> Mapping[str, Judged]:
+) -> Mapping[str, Compared]:
     """Compare the wanted secrets of a pair with those that were applied.
 
     Args:
@@ -62,14 +44,14 @@ def compare(
     return {name: _judge(applied_key, applied.get(name), name, read) for name in sorted(wanted)}
 
 
-def _judge(key: str, digest: str | None, name: str, read: Callable[[str], SecretText]) -> Judged:
+def _judge(key: str, digest: str | None, name: str, read: Callable[[str], SecretText]) -> Compared:
     if not key or digest is None:
-        return Judged(verdict=Verdict.NEW)
+        return Compared(comparison=Comparison.NEW)
     try:
         value = read(name)
     except UnreadableError as error:
-        return Judged(verdict=Verdict.UNREADABLE, reason=error.reason)
+        return Compared(comparison=Comparison.UNREADABLE, reason=error.reason)
     except SecretError as error:
-        return Judged(verdict=Verdict.UNREADABLE, reason=error.message)
+        return Compared(comparison=Comparison.UNREADABLE, reason=error.message)
     same = hmac.compare_digest(keyed(key, value).encode(), digest.encode())
-    return Judged(verdict=Verdict.SAME if same else Verdict.CHANGED)
+    return Compared(comparison=Comparison.SAME if same else Comparison.CHANGED)

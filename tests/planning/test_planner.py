@@ -8,6 +8,7 @@ import pytest
 from controller.declaration.renderer import Renderer
 from controller.errors import NotFoundError, Unreachable
 from controller.model.applied import Applied
+from controller.model.compared import Compared, Comparison
 from controller.model.declaration import OnCommit, OnDrift, Repo
 from controller.model.digest import input_digest
 from controller.model.ids import Digest
@@ -18,7 +19,7 @@ from controller.model.scope import Scope
 from controller.model.work import DIGEST_FORMAT
 from controller.planning import planner
 from controller.planning.gates import ORDER
-from controller.planning.inputs import Compared, Comparison, Inputs, Observed, Policy
+from controller.planning.inputs import Inputs, Observed, Policy
 from tests.planning.world import (
     NOW,
     World,

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 
 from controller.errors import SecretError
-from controller.secrets.comparison import Judged, Verdict, compare, keyed, new_key
+from controller.model.compared import Compared, Comparison
+from controller.secrets.comparison import compare, keyed, new_key
 from controller.secrets.keyring import UnreadableError
 from controller.secrets.value import SecretText
 
@@ -39,13 +40,13 @@ def test_each_secret_is_judged_for_itself() -> None:
         "dropped": "00" * 32,
     }
     assert compare(KEY, applied, ["same", "changed", "new", "absent", "broken"], read) == {
-        "same": Judged(verdict=Verdict.SAME),
-        "changed": Judged(verdict=Verdict.CHANGED),
-        "new": Judged(verdict=Verdict.NEW),
-        "absent": Judged(verdict=Verdict.UNREADABLE, reason="env ABSENT is not set"),
-        "broken": Judged(verdict=Verdict.UNREADABLE, reason="cannot read it"),
+        "same": Compared(comparison=Comparison.SAME),
+        "changed": Compared(comparison=Comparison.CHANGED),
+        "new": Compared(comparison=Comparison.NEW),
+        "absent": Compared(comparison=Comparison.UNREADABLE, reason="env ABSENT is not set"),
+        "broken": Compared(comparison=Comparison.UNREADABLE, reason="cannot read it"),
     }
 
 
 def test_a_pair_that_was_never_applied_has_nothing_to_compare_and_reads_nothing() -> None:
-    assert compare("", {}, ["absent"], read) == {"absent": Judged(verdict=Verdict.NEW)}
+    assert compare("", {}, ["absent"], read) == {"absent": Compared(comparison=Comparison.NEW)}
