@@ -1,5 +1,6 @@
 """The entry point of `ctl`; answers `--version` before anything heavy is imported."""
 
+import gc
 import sys
 
 from controller import __version__
@@ -10,6 +11,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"ctl {__version__}")  # noqa: T201
         return
+    gc.disable()  # what imports make stays: looking through it is a tenth of the start; see `cli.doorway`
     from controller.cli.app import run
     from controller.cli.process import surroundings
 

@@ -1,5 +1,6 @@
 """The way to a controller: the only place of `cli` that loads the composition root, and only when a verb needs it."""
 
+import gc
 from contextlib import AbstractAsyncContextManager
 
 from controller.cli.context import OpenRequest
@@ -10,6 +11,9 @@ def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Control
     """Open a controller on this machine."""
     from controller.service import Options, open as open_service
 
+    if not gc.isenabled():  # all is imported: collect from here on, and never look at that again
+        gc.freeze()
+        gc.enable()
     return open_service(
         Options(
             directory=request.directory,

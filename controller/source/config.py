@@ -66,12 +66,8 @@ class ConfigRepo:
 
     def head(self) -> Revision | None:
         """Read the checked-out commit; None without git or before the first commit."""
-        if not self.in_git:
-            return None
-        answer = self._git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
-        if answer.code != 0:
-            return None
-        return self.revision(Sha(answer.output.decode().strip()))
+        sha = self._sha()
+        return None if sha is None else self.revision(sha)
 
     def revision(self, sha: Sha) -> Revision:
         """Read one commit.
@@ -107,7 +103,7 @@ class ConfigRepo:
 
     def dirty(self) -> tuple[str, ...]:
         """Name every file that differs from the head, escaped; `.` alone where there is no commit."""
-        if not self.in_git or self.head() is None:
+        if self._sha() is None:
             return (".",)
         return tuple(sorted(escaped(path) for path in self._changed()))
 
@@ -148,6 +144,12 @@ class ConfigRepo:
     def last_change(self, file: str) -> tuple[Sha, str] | None:
         """Find the commit and author that last touched a file, also one that is gone."""
         return last_change(file, folder=self.root) if self.in_git else None
+
+    def _sha(self) -> Sha | None:
+        if not self.in_git:
+            return None
+        answer = self._git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
+        return Sha(answer.output.decode().strip()) if answer.code == 0 else None
 
     @property
     def _prefix(self) -> str | None:
