@@ -11,6 +11,7 @@ from typing import Final
 
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.model.inventory import Server
+from controller.transport.lent import LentSession
 from controller.transport.session import RunnerSession, open_session
 
 KEPT: Final = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG")
@@ -102,7 +103,7 @@ class LocalDialer:
         self._sessions: dict[str, RunnerSession] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
-    async def open(self, server: Server) -> RunnerSession:
+    async def open(self, server: Server) -> LentSession:
         """Start a runner on this machine.
 
         Raises:
@@ -111,22 +112,22 @@ class LocalDialer:
         async with self._opening.setdefault(server.name, asyncio.Lock()):
             session = self._sessions.get(server.name)
             if session is not None and not session.lost:
-                return session
+                return LentSession(session, keep)
             if session is not None:
-                await session.end()
+                await session.close()
             session = await open_session(
                 lambda: self._channel(server),
                 server=server.name,
                 nonce=lambda: secrets.token_hex(8),
             )
             self._sessions[server.name] = session
-            return session
+            return LentSession(session, keep)
 
     async def close(self) -> None:
         """End every shell; work goes on."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
-            await session.end()
+            await session.close()
 
     async def _channel(self, server: Server) -> LocalChannel:
         command = ("sudo", "-n", self._shell) if server.ssh.sudo else (self._shell,)
@@ -144,3 +145,7 @@ class LocalDialer:
                 cause=Unreachable.SUDO if server.ssh.sudo else Unreachable.VERSION,
             ) from error
         return LocalChannel(asyncio.subprocess.Process(transport, protocol, loop), transport)
+
+
+async def keep() -> None:
+    """Take a session back: a shell of this machine costs nothing, it stays until the dialer closes."""

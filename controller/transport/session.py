@@ -27,10 +27,7 @@ class RunnerSession(AttemptCalls, TargetCalls, ReadCalls):
         return self._lines.control.lost
 
     async def close(self) -> None:
-        """Give the session back; others may share it, so it is the dialer that ends it. Work goes on."""
-
-    async def end(self) -> None:
-        """Close the channels, for everybody; work goes on."""
+        """Close the channels, for everybody who shares them; work goes on."""
         await self._lines.close()
 
 

@@ -144,10 +144,11 @@ async def test_a_lock_whose_work_still_runs_outlives_its_controller(way: Way) ->
 
 
 async def test_a_line_that_dies_between_lock_and_answer_gives_the_lock_back(way: Way) -> None:
-    first = await way.open()
-    line = await first._lines.data()  # type: ignore[attr-defined]
+    opened = await way.open()
+    first = opened._shared  # type: ignore[attr-defined]
+    line = await first._lines.data()
     request = b"project='%s' target='web' run='r1' holder='{}' " % way.project.encode()
-    reply = await line.ask(request + first._lines.keeper + b"; do_lock")  # type: ignore[attr-defined]
+    reply = await line.ask(request + first._lines.keeper + b"; do_lock")
     assert reply.text("state") == "got"
     await line.close()
     second = await way.open()

@@ -56,7 +56,7 @@ async def test_what_rc_files_print_is_passed_over() -> None:
     assert (session.facts.login, session.facts.root) == ("deploy", False)
     assert session.facts.base == "/home/de ploy/ctl"
     assert session.facts.tools == {"sync"}
-    await session.end()
+    await session.close()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_everybody_who_waits_learns_that_the_channel_died() -> None:
     assert session.lost
     with pytest.raises(SessionLostError):
         await session.status(spec.id)
-    await session.end()
+    await session.close()
 
 
 async def test_a_wait_ends_when_the_channel_dies() -> None:
@@ -109,7 +109,7 @@ async def test_a_wait_ends_when_the_channel_dies() -> None:
     control.say(b"")
     with pytest.raises(SessionLostError):
         await waiting
-    await session.end()
+    await session.close()
 
 
 async def test_an_end_that_overtakes_the_answer_is_heard() -> None:
@@ -124,7 +124,7 @@ async def test_an_end_that_overtakes_the_answer_is_heard() -> None:
     ended = await session.wait(spec.id)
     assert (ended.phase, ended.exit_code, ended.length) == (Phase.ENDED, 0, 3)
     assert [chunk.data async for chunk in session.output(spec.id)] == [b"hi\n"]
-    await session.end()
+    await session.close()
 
 
 async def test_an_end_that_nobody_asked_for_is_not_believed() -> None:
@@ -134,7 +134,7 @@ async def test_an_end_that_nobody_asked_for_is_not_believed() -> None:
     session = await opened(Script(HELLO, push))
     await asyncio.sleep(0.01)
     assert not session._ended
-    await session.end()
+    await session.close()
 
 
 async def test_a_cancelled_wait_leaves_the_work_and_the_session_alone(way: Way) -> None:
