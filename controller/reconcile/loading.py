@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from controller.declaration import loader
+from controller.declaration.suggest import among
 from controller.errors import NotFoundError, UsageError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
+from controller.model.inventory import Inventory
 from controller.model.scope import Scope
-from controller.model.selector import SelectorError, match, parse
+from controller.model.selector import SelectorError, match, parse, unknown
 from controller.model.tree import Tree
 from controller.reconcile.requests import InvalidDeclarationError, Progress, Stage
 from controller.reconcile.rooms import Rooms
@@ -77,8 +79,25 @@ def scope_of(declaration: Declaration, seen: Seen) -> Scope:
     targets = frozenset(seen.request.targets) or None
     if seen.request.limit is None:
         return Scope(targets=targets)
-    try:
-        picked = match(parse(seen.request.limit), declaration.inventory)
-    except SelectorError as error:
-        raise UsageError(f"cannot select servers by {seen.request.limit!r}: {error}") from error
+    picked = select(seen.request.limit, declaration.inventory)
     return Scope(servers=frozenset(picked), targets=targets)
+
+
+def select(text: str, inventory: Inventory) -> tuple[str, ...]:
+    """Say which servers a person means.
+
+    Raises:
+        NotFoundError: a word names neither a server nor a group.
+        UsageError: the selector cannot be read.
+    """
+    try:
+        selector = parse(text)
+    except SelectorError as error:
+        raise UsageError(f"cannot select servers by {text!r}: {error}") from error
+    for term in unknown(selector, inventory):
+        names = [*inventory.groups, *inventory.servers]
+        raise NotFoundError(
+            f"cannot find a server or group {term.word!r}",
+            hint=among(term.word, names, what="server or group"),
+        )
+    return match(selector, inventory)

@@ -10,13 +10,12 @@ from controller.errors import NotFoundError, UsageError
 from controller.model.declaration import Target
 from controller.model.job import Trigger
 from controller.model.scope import Scope
-from controller.model.selector import SelectorError, match, parse
 from controller.model.task import Param
 from controller.planning.inputs import Observed
 from controller.planning.subject import record_of
 from controller.reconcile.applying import report_of
 from controller.reconcile.deciding import refuse, resolve_pairs
-from controller.reconcile.loading import load, see_config
+from controller.reconcile.loading import load, see_config, select
 from controller.reconcile.observe import observe
 from controller.reconcile.repos import reach_of, see_repos
 from controller.reconcile.requests import PlanRequest, RunReport, RunRequest
@@ -61,14 +60,12 @@ def members(seen: Seen, on: str | None) -> tuple[str, ...]:
     """Say which active servers a selector picks.
 
     Raises:
+        NotFoundError: a word of it names neither a server nor a group.
         UsageError: it cannot be read, or picks nothing.
     """
     if on is None:
         raise UsageError("no servers are named", hint="--on SELECTOR, such as --on all")
-    try:
-        names = match(parse(on), seen.declaration.inventory)
-    except SelectorError as error:
-        raise UsageError(f"cannot select servers by {on!r}: {error}") from error
+    names = select(on, seen.declaration.inventory)
     servers = seen.declaration.inventory.servers
     active = tuple(name for name in names if servers[name].active)
     if not active:

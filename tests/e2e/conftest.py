@@ -1,0 +1,44 @@
+"""Fleets: this machine alone, or with two real ssh servers that live as long as a worker of the tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.transport import loopback
+from tests.e2e.fleet import Fleet, launched
+from tests.fakes.sshd import Sshd, start_sshd
+
+
+@pytest.fixture(scope="session")
+def sshds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sshd]]:
+    """Two OpenSSH servers."""
+    if loopback.find_sshd() is None:
+        pytest.skip("no sshd here: install openssh-server")
+    folder = tmp_path_factory.mktemp("sshds")
+    made = {name: start_sshd(folder / name, name) for name in ("web-1", "web-2")}
+    yield made
+    for one in made.values():
+        one.loopback.stop()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """This machine as the server `here`."""
+    with launched(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def ships(tmp_path: Path, sshds: dict[str, Sshd]) -> Iterator[Fleet]:
+    """The same with the ssh servers `web-1` and `web-2`, in the group `fleet`."""
+    with launched(tmp_path, sshds) as made:
+        yield made
+
+
+@pytest.fixture(params=("local", "ssh"))
+def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Fleet, str]]:
+    """A fleet and one of its servers: this machine, then an ssh server."""
+    servers = {} if request.param == "local" else request.getfixturevalue("sshds")
+    with launched(tmp_path, servers) as made:
+        yield made, "here" if request.param == "local" else "web-1"
