@@ -156,7 +156,7 @@ def given(declared: Mapping[str, Param], typed: Mapping[str, str]) -> dict[str, 
     values: dict[str, object] = {}
     for name, param in declared.items():
         if name in typed:
-            values[name] = read_value(param, typed[name])
+            values[name] = literal(read_value(param, typed[name]))
         elif param.required:
             raise UsageError(f"parameter {name} is required", hint=f"-p {name}=VALUE")
         elif param.default is not None:
@@ -177,3 +177,16 @@ def read_value(param: Param, text: str) -> object:
     for complaint in complaints(param, value):
         raise UsageError(f"parameter {param.name}: {complaint}")
     return value
+
+
+def literal(value: object) -> object:
+    """Write a value so that rendering gives it back as it is: what is typed is data, never a template."""
+    match value:
+        case str() if "{{" in value or "{%" in value:
+            return '{{ "' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '" }}'
+        case list():
+            return [literal(one) for one in value]
+        case dict():
+            return {key: literal(one) for key, one in value.items()}
+        case _:
+            return value

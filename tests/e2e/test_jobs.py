@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from typing import cast
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_script_tells_its_title_and_gives_a_file(each: tuple[Fleet, str]) -> N
     assert "Back up the shop" in fleet.ctl("get", "tasks", "backup", "-o", "json").ended(0).out
     fetched = [e for e in fleet.events() if e["event"] == "file-fetched"]
     assert fetched[0]["sha256"] == hashlib.sha256(data).hexdigest()
-    assert "300" in said.all
+    assert "293.0 KiB" in said.out
 
 
 def test_results_are_shown_as_what_they_are(fleet: Fleet) -> None:
@@ -84,7 +85,7 @@ tasks:
   text: {run: 'echo words', result: {type: text}}
   metric: {run: 'echo 42.5', result: {type: metric}}
   table: {run: 'printf "a,b\\n1,2\\n"', result: {type: table}}
-  none: {run: 'true', result: {type: file, path: /nonexistent/file}}
+  none: {run: 'true', result: {type: file, file: /nonexistent/file}}
 """
     )
     assert "words" in fleet.ctl("run", "text", "--on", "here").ended(0).out
@@ -109,7 +110,8 @@ tasks:
     fleet.ctl("run", "a", "--on", server).ended(0)
     said = fleet.ctl("jobs", "artifacts", "@last").ended(0).out
     assert "deep/er/one.txt" in said
-    assert "two words" in said
+    assert "two%20words" in said
+    assert "link" not in said
     out = fleet.folder / "got"
     fleet.ctl("jobs", "artifacts", "@last", "--outdir", str(out))
     for found in fleet.state.rglob("*"):
@@ -123,7 +125,7 @@ tasks:
 def test_a_step_runs_as_the_user_it_names(each: tuple[Fleet, str]) -> None:
     fleet, server = each
     fleet.declare(
-        "tasks: {a: {steps: {who: {user: nobody, run: 'id -un; echo k=$(id -un) >> $CTL_OUTPUT'}, "
+        "tasks: {a: {steps: {who: {user: nobody, workdir: /, run: 'id -un; echo k=$(id -un) >> $CTL_OUTPUT'}, "
         "next: {run: 'echo \"$CTL_OUT_WHO_K then $(id -un)\"'}}}}\n"
     )
     assert "nobody then root" in fleet.ctl("run", "a", "--on", server).ended(0).out
@@ -144,7 +146,8 @@ tasks:
     )
     evil = "$(touch pwned); `id` '\"\\ {{ 7 * 6 }} \u202e"
     said = fleet.ctl("run", "a", "--on", "here", "-p", f"who={evil}", "-o", "json").ended(0)
-    assert "42" not in said.out
+    (result,) = cast("list[dict[str, str]]", said.json["results"])
+    assert result["output"] == f"{evil} {evil} 1\n"
     assert not (fleet.home / "pwned").exists()
     fleet.ctl("run", "a", "--on", "here").ended(64)
     fleet.ctl("run", "a", "--on", "here", "-p", "who=x", "-p", "many=6").ended(64)

@@ -123,7 +123,7 @@ def test_a_plan_of_a_commit_and_between_two_opens_no_server(fleet: Fleet) -> Non
     fleet.declare(TWO.format(a=2, b=1, log=fleet.folder / "log").replace("here", "away"))
     plan = fleet.ctl("plan", "--between", first, "HEAD", "--detailed-exitcode").ended(2)
     assert "1 to change" in plan.summary
-    assert "~ a (a)" in plan.out
+    assert "~ a on away" in plan.out
     fleet.ctl("plan", "--at", first).ended(0)
     fleet.ctl("plan", "--at", "no-such-revision").ended(1)
 
@@ -187,7 +187,7 @@ def test_a_plan_for_programs_is_whole(fleet: Fleet) -> None:
     }  # fmt: skip
     assert {"digest", "created_at", "expires_at", "changes", "diagnostics"} <= plan.keys()
     assert json.dumps(plan)
-    assert "| a |" in fleet.ctl("plan", "-o", "md").ended(0).out
+    assert "+ a on here" in fleet.ctl("plan", "-o", "md").ended(0).out
 
 
 def test_a_limited_plan_touches_what_was_selected_only(ships: Fleet) -> None:

@@ -195,7 +195,7 @@ def test_output_is_followed_while_the_job_runs(fleet: Fleet) -> None:
     wait_for(lambda: [e for e in fleet.events() if e["event"] == "job-starting"])
     follower = fleet.spawn("jobs", "logs", "-f", "@last")
     assert follower.stdout is not None
-    assert "begun" in follower.stdout.readline()
+    assert [follower.stdout.readline() for _ in range(2)] == ["== main\n", "begun\n"]
     assert first.poll() is None
     go.touch()
     finished(first).ended(0)
