@@ -85,7 +85,7 @@ async def scan(server: Server) -> tuple[HostKey, ...]:
         try:
             async with asyncio.timeout(SCAN_SECONDS):
                 return await asyncssh.get_server_host_key(
-                    server.address, server.ssh.port, server_host_key_algs=[algorithm], config=()
+                    server.address, server.ssh.port, server_host_key_algs=[algorithm], config=None
                 )
         except (OSError, asyncssh.Error) as error:
             return error

@@ -32,7 +32,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-AllowTcpForwarding no
+AllowTcpForwarding {forwarding}
 X11Forwarding no
 PrintMotd no
 MaxStartups 100
@@ -76,8 +76,24 @@ def make_key(path: Path) -> str:
     return key.export_public_key().decode().strip()
 
 
-def start(name: str, folder: Path, *, user: str, authorized: str) -> Loopback:
+def start(
+    name: str,
+    folder: Path,
+    *,
+    user: str,
+    authorized: str,
+    openssh: bool = True,
+    forwarding: bool = False,
+) -> Loopback:
     """Start a server below `folder` that lets `authorized` in as `user`.
+
+    Args:
+        name: what it is called.
+        folder: where its files go; made here.
+        user: who may log in: whoever starts it.
+        authorized: the public key that opens it.
+        openssh: whether OpenSSH's sshd is taken where it is installed.
+        forwarding: whether others are reached through it, as through a jump host.
 
     Raises:
         StateError: it does not answer within ten seconds.
@@ -87,9 +103,11 @@ def start(name: str, folder: Path, *, user: str, authorized: str) -> Loopback:
     (folder / "authorized_keys").write_text(authorized + "\n")
     host_key = make_key(folder / "host_key")
     port = free_port()
-    sshd = find_sshd()
+    sshd = find_sshd() if openssh else None
     command = (
-        asyncssh_command(folder, port) if sshd is None else openssh_command(sshd, folder, port)
+        asyncssh_command(folder, port)
+        if sshd is None
+        else openssh_command(sshd, folder, port, forwarding=forwarding)
     )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
@@ -109,10 +127,17 @@ def start(name: str, folder: Path, *, user: str, authorized: str) -> Loopback:
     return server
 
 
-def openssh_command(sshd: str, folder: Path, port: int) -> list[str]:
+def openssh_command(sshd: str, folder: Path, port: int, *, forwarding: bool) -> list[str]:
     """Write the configuration of an sshd and give the command that starts it."""
     config = folder / "sshd_config"
-    config.write_text(CONFIG.format(port=port, folder=folder, home=folder / "home"))
+    config.write_text(
+        CONFIG.format(
+            port=port,
+            folder=folder,
+            home=folder / "home",
+            forwarding="yes" if forwarding else "no",
+        )
+    )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     return [sshd, "-D", "-e", "-f", str(config)]

@@ -56,12 +56,21 @@ class Sshd:
             processes.send(pid, signal.SIGKILL)
 
 
-def start_sshd(folder: Path, name: str = "one") -> Sshd:
+def start_sshd(
+    folder: Path, name: str = "one", *, openssh: bool = True, forwarding: bool = False
+) -> Sshd:
     """Start a server in a folder of its own; its login key lies beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     key = folder / "key"
     public = loopback.make_key(key)
-    running = loopback.start(name, folder / name, user=getpass.getuser(), authorized=public)
+    running = loopback.start(
+        name,
+        folder / name,
+        user=getpass.getuser(),
+        authorized=public,
+        openssh=openssh,
+        forwarding=forwarding,
+    )
     return Sshd(loopback=running, key=key)
 
 

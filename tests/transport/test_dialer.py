@@ -1,0 +1,49 @@
+import pytest
+
+from controller.errors import TransportError, Unreachable
+from controller.model.inventory import Carrier, Server
+from controller.transport.dialer import CarrierDialer
+from controller.transport.port import Dialer, Session
+
+
+class Recorder:
+    """A dialer that reaches nobody and remembers who was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.closed = 0
+
+    async def open(self, server: Server) -> Session:
+        self.asked.append(server.name)
+        raise TransportError("cannot reach anybody", cause=Unreachable.TCP)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def test_a_server_goes_to_its_own_carrier_which_is_made_once() -> None:
+    made: list[Carrier] = []
+    recorders = {carrier: Recorder() for carrier in Carrier}
+
+    def maker(carrier: Carrier) -> Dialer:
+        made.append(carrier)
+        return recorders[carrier]
+
+    dialer = CarrierDialer(
+        {
+            Carrier.SSH: lambda: maker(Carrier.SSH),
+            Carrier.LOCAL: lambda: maker(Carrier.LOCAL),
+        }
+    )
+    assert made == []
+    for name in ("a", "b"):
+        with pytest.raises(TransportError):
+            await dialer.open(Server(name=name, address=name))
+    assert made == [Carrier.SSH]
+    with pytest.raises(TransportError):
+        await dialer.open(Server(name="here", address="", carrier=Carrier.LOCAL))
+    assert recorders[Carrier.SSH].asked == ["a", "b"]
+    assert recorders[Carrier.LOCAL].asked == ["here"]
+    await dialer.close()
+    await dialer.close()
+    assert [one.closed for one in recorders.values()] == [1, 1]
