@@ -15,6 +15,8 @@ def main() -> None:
     from controller.cli.app import run
     from controller.cli.process import surroundings
 
+    # To be asked to end is to be interrupted: exit 130, and what was started on servers goes on.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(run(sys.argv[1:], surroundings()))
 
 
