@@ -12,6 +12,8 @@ def main() -> None:
         print(f"ctl {__version__}")  # noqa: T201
         return
     gc.disable()  # what imports make stays: looking through it is a tenth of the start; see `cli.doorway`
+    import signal
+
     from controller.cli.app import run
     from controller.cli.process import surroundings
 
