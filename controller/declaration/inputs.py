@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from controller.declaration.traces import UNTRACED, Trace
 from controller.model.diagnostic import Place
 from controller.model.digest import canonical, digest_of
 from controller.model.ids import Digest, Sha
@@ -42,15 +43,17 @@ class Inputs:
     """Makes inputs; equal ones are one shared object and are hashed once."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[bytes, Place | None], Input] = {}
+        self._made: dict[tuple[bytes, Place | None, Trace], Input] = {}
 
-    def make(self, value: object, place: Place | None) -> Input:
+    def make(self, value: object, place: Place | None, trace: Trace = UNTRACED) -> Input:
         """Hash a value of JSON types that is written at a place."""
         data = canonical(value)
-        found = self._made.get((data, place))
+        key = (data, place, trace)
+        found = self._made.get(key)
         if found is None:
             digest = Digest(hashlib.sha256(data).hexdigest())
-            found = self._made[data, place] = Input(digest=digest, place=place)
+            found = Input(digest=digest, place=place, text=trace.text, uses=trace.uses)
+            self._made[key] = found
         return found
 
 

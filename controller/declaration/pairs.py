@@ -15,10 +15,9 @@ from controller.declaration.inputs import Inputs, Sourced, source_digest
 from controller.declaration.renderer import Renderer
 from controller.declaration.rendering import Rendering
 from controller.declaration.templates import Path, Studies
-from controller.declaration.values import (
-    ANY_COMMIT,
-)
-from controller.declaration.works import Rendered, render_values, work
+from controller.declaration.traces import trace
+from controller.declaration.values import ANY_COMMIT
+from controller.declaration.works import Maker, Rendered, render_values, work
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.ids import Sha
@@ -97,18 +96,13 @@ def _target_pairs(
     if _hides_commit(desk, plan, revision):
         hidden = [values_of(plan, group.first, revision, ANY_COMMIT) for group in groups]
         hashed = render_values(plan, hidden, desk.rendering, checks=False)
+    scripts = desk.declaration.scripts
+    maker = Maker(inputs=desk.inputs, traces=trace(plan, desk.studies, scripts), scripts=scripts)
     works: dict[str, Work] = {}
     for group, rendered, hidden_one in zip(groups, real, hashed, strict=True):
         _report(desk, group, rendered, paths)
         if not rendered.failures:
-            made = work(
-                plan,
-                rendered,
-                hidden_one,
-                inputs=desk.inputs,
-                scripts=desk.declaration.scripts,
-                sourced=sourced,
-            )
+            made = work(plan, rendered, hidden_one, maker=maker, sourced=sourced)
             works |= dict.fromkeys((server.name for server in group.servers), made)
     name = plan.target.name
     return [

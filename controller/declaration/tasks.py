@@ -80,5 +80,7 @@ def _places(block: Block) -> dict[str, Place]:
     for key, value in block.data.items():
         places[key] = block.where(key)
         if key in NAMED and isinstance(value, dict):
-            places |= {f"{key}.{name}": block.where(key, name) for name in value}
+            # What a target does not give comes from the default, where there is one.
+            ends = ("default",) if key == "params" else ()
+            places |= {f"{key}.{name}": block.where(key, name, *ends) for name in value}
     return places

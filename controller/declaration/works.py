@@ -14,6 +14,8 @@ from controller.declaration.params import complaints
 from controller.declaration.renderer import Failure
 from controller.declaration.rendering import Rendering, Values
 from controller.declaration.templates import Site
+from controller.declaration.traces import UNTRACED, Trace
+from controller.model.diagnostic import Place
 from controller.model.digest import input_digest
 from controller.model.task import Param, Step
 from controller.model.work import Input, StepWork, Work
@@ -32,6 +34,15 @@ class Rendered:
     sees: dict[str, Mapping[str, object]] = field(default_factory=dict)
     check: str | None = None
     failures: list[tuple[Site, Failure]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """What the works of one target share: inputs made so far, traces of its inputs by name, bytes of scripts."""
+
+    inputs: Inputs
+    traces: Mapping[str, Trace]
+    scripts: Mapping[str, bytes]
 
 
 def render_values(
@@ -107,20 +118,19 @@ def work(
     real: Rendered,
     hashed: Rendered,
     *,
-    inputs: Inputs,
-    scripts: Mapping[str, bytes],
+    maker: Maker,
     sourced: Sourced | None,
 ) -> Work:
     """Put rendered texts together; `hashed` are the same texts as the digest shall see them."""
     task = plan.task
-    made = _inputs(plan, real if hashed.failures else hashed, inputs, scripts)
+    made = _inputs(plan, real if hashed.failures else hashed, maker)
     if sourced is not None:
-        made["source"] = inputs.make(sourced.digest, plan.target.places.get("repo"))
+        made["source"] = maker.inputs.make(sourced.digest, plan.target.places.get("repo"))
     return Work(
         task=task.name,
         digest=input_digest({name: one.digest for name, one in made.items()}),
         inputs=made,
-        steps=tuple(_step(step, real, scripts) for step in task.steps),
+        steps=tuple(_step(step, real, maker.scripts) for step in task.steps),
         env={name: real.texts[f"env.{name}"] for name in task.env},
         secrets=task.secrets,
         params=real.params,
@@ -132,24 +142,25 @@ def work(
     )
 
 
-def _inputs(
-    plan: Blueprint, seen: Rendered, inputs: Inputs, scripts: Mapping[str, bytes]
-) -> dict[str, Input]:
+def _inputs(plan: Blueprint, seen: Rendered, maker: Maker) -> dict[str, Input]:
     task = plan.task
     made: dict[str, Input] = {}
+
+    def add(name: str, value: object, place: Place | None) -> None:
+        made[name] = maker.inputs.make(value, place, maker.traces.get(name, UNTRACED))
+
     for step in task.steps:
-        for key, fact in step_facts(step, scripts).items():
-            made[f"steps.{step.name}.{key}"] = inputs.make(fact, step_place(step, key))
+        for key, fact in step_facts(step, maker.scripts).items():
+            add(f"steps.{step.name}.{key}", fact, step_place(step, key))
     for name, site in plan.texts.items():
         value: object = seen.texts[name]
         if site.expression:
             value = {"expression": site.text, "sees": seen.sees[name]}
-        made[name] = inputs.make(value, site.place)
+        add(name, value, site.place)
     for name, param in seen.params.items():
-        made[f"params.{name}"] = inputs.make(param, plan.place_of(name))
+        add(f"params.{name}", param, plan.place_of(name))
     for name, secret in secret_facts(task).items():
-        place = task.places.get(name) or task.places.get("")
-        made[name] = inputs.make(secret, place)
+        add(name, secret, task.places.get(name) or task.places.get(""))
     return made
 
 

@@ -24,6 +24,15 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Span:
+    """Lines of a file that belong together, both ends included, from 1."""
+
+    file: str
+    first: int
+    last: int
+
+
 NOWHERE: Final = Place(file="")
 """For records that no file declares, such as those made in tests."""
 

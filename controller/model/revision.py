@@ -1,9 +1,18 @@
-"""A commit of a watched ref that passed verification."""
+"""Commits: a revision of a watched ref that passed verification, and who wrote a line."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.model.ids import Sha
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Who gave a line its text: of two lines, the one with the larger `turn` was written later."""
+
+    commit: Sha
+    author: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

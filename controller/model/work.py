@@ -7,7 +7,7 @@ inside: `secrets` maps environment names to names of secrets.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.model.diagnostic import Place
+from controller.model.diagnostic import Place, Span
 from controller.model.ids import Digest
 from controller.model.task import Result, Retry
 
@@ -42,10 +42,16 @@ class StepWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input of the digest: the hash of its value and the place of the key that gave it."""
+    """One input of the digest: the hash of its value and the place of the key that gave it.
+
+    `text` are the lines that hold the value where it has several: those under the key, or those of a script. `uses`
+    names what its templates use: "params.channel", "vars.greeting", "vars" (any of them), "server.labels".
+    """
 
     digest: Digest
     place: Place | None = None
+    text: Span | None = None
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

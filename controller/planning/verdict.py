@@ -14,9 +14,10 @@ from controller.model.ids import Digest
 from controller.model.job import Trigger
 from controller.model.plan import Action, Cause
 from controller.model.revision import Revision
-from controller.model.work import DIGEST_FORMAT, Input, Work
+from controller.model.work import DIGEST_FORMAT, Work
 from controller.planning.difference import compare
 from controller.planning.inputs import Policy
+from controller.planning.origins import origins
 from controller.planning.subject import Subject
 from controller.planning.words import change_words, tried_words
 
@@ -183,12 +184,11 @@ def _target_cause(subject: Subject, key: str = "") -> Cause:
 def _input_cause(
     subject: Subject, work: Work, names: tuple[str, ...], revision: Revision | None
 ) -> Cause:
-    """Point at the key of the first input that still has one."""
-    for name in names:
-        found: Input | None = work.inputs.get(name)
-        if name == "source" and revision is not None:
-            key = _target_cause(subject, "repo")
-            return Cause(file=key.file, line=key.line, commit=revision.sha, author=revision.author)
-        if found is not None and found.place is not None:
-            return Cause(file=found.place.file, line=found.place.line)
-    return _target_cause(subject, "task")
+    """Point at the commit of the source, else at the likeliest line that the inputs come from."""
+    if "source" in names and revision is not None:
+        key = _target_cause(subject, "repo")
+        return Cause(file=key.file, line=key.line, commit=revision.sha, author=revision.author)
+    found = origins(work, names, subject.server)
+    return (
+        Cause(file=found[0].file, line=found[0].first) if found else _target_cause(subject, "task")
+    )

@@ -76,9 +76,11 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
         seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), rooms.clock.now()
     )
     if seen.revision is not None:
-        sha = seen.revision.sha
-        authors = await asyncio.to_thread(rooms.config.blame, attribution.places(plan), sha)
-        plan = attribution.attribute(plan, authors)
+        found = attribution.candidates(plan, seen.declaration, seen.pairs)
+        # A work tree that is not committed has lines of its own, and others further down.
+        sha = None if seen.dirty else seen.revision.sha
+        written = await asyncio.to_thread(rooms.config.blame, found.places, sha)
+        plan = attribution.attribute(plan, found, written, seen.dirty)
     return replace(seen, plan=plan)
 
 

@@ -4,14 +4,16 @@ Called by `config`; calls `git`. This adorns plans: what cannot be found out is 
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from controller.errors import SourceError
 from controller.model.diagnostic import Place
 from controller.model.ids import Sha
+from controller.model.revision import Written
 from controller.source.git import run_git
 from controller.source.objects import oddity
 from controller.source.watch import Limits
@@ -20,21 +22,35 @@ HEAD: Final = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")
 SECONDS: Final = 10.0
 MOST_RANGES: Final = 500
 UNCOMMITTED: Final = "0" * 40
+FACTS: Final = frozenset({"author", "committer-time"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """What git says of one line; `at` is in seconds since 1970."""
+
+    commit: Sha
+    author: str
+    at: int
 
 
 def blame_lines(
     places: Iterable[Place], sha: Sha | None, *, folder: Path
-) -> Mapping[Place, tuple[Sha, str]]:
-    """Find the commit and author of lines, one git call a file; blocks."""
+) -> Mapping[Place, Written]:
+    """Find who wrote lines, one git call a file; blocks."""
     by_file: defaultdict[str, set[Place]] = defaultdict(set)
     for place in places:
         if place.file and oddity(place.file) is None:
             by_file[place.file].add(place)
-    blamed: dict[Place, tuple[Sha, str]] = {}
+    found: dict[Place, _Line] = {}
     for file, wanted in sorted(by_file.items()):
         lines = _blame(file, {place.line for place in wanted}, sha, folder)
-        blamed |= {place: lines[place.line] for place in wanted if place.line in lines}
-    return blamed
+        found |= {place: lines[place.line] for place in wanted if place.line in lines}
+    turns = _turns({line.commit: line.at for line in found.values()}, sha, folder)
+    return {
+        place: Written(commit=line.commit, author=line.author, turn=turns[line.commit])
+        for place, line in found.items()
+    }
 
 
 def last_change(file: str, *, folder: Path) -> tuple[Sha, str] | None:
@@ -46,13 +62,27 @@ def last_change(file: str, *, folder: Path) -> tuple[Sha, str] | None:
     return (Sha(sha), author) if sha else None
 
 
-def _blame(
-    file: str, numbers: Iterable[int], sha: Sha | None, folder: Path
-) -> Mapping[int, tuple[Sha, str]]:
-    ordered = sorted(numbers)
-    ranges = [f"-L{line},{line}" for line in ordered] if len(ordered) <= MOST_RANGES else []
-    said = _ask(["blame", "--porcelain", *ranges, *([sha] if sha else []), "--", file], folder)
-    authors: dict[str, str] = {}
+def _turns(times: Mapping[Sha, int], sha: Sha | None, folder: Path) -> Mapping[Sha, int]:
+    """Number commits from the oldest on: by time, and by descent where several have the same second."""
+    counted = Counter(times.values())
+    tied = [at for at in times.values() if counted[at] > 1]
+    order: dict[str, int] = {}
+    if tied:
+        since = f"--max-age={min(tied)}"
+        listed = _ask(["rev-list", "--date-order", since, sha or "HEAD"], folder).split()
+        order = {commit: -index for index, commit in enumerate(listed)}
+    ordered = sorted(times, key=lambda commit: (times[commit], order.get(commit, -len(order))))
+    return {commit: turn for turn, commit in enumerate(ordered)}
+
+
+def _blame(file: str, numbers: Iterable[int], sha: Sha | None, folder: Path) -> Mapping[int, _Line]:
+    ranges = [f"-L{first},{last}" for first, last in _ranges(sorted(numbers))]
+    ranges = ranges if len(ranges) <= MOST_RANGES else []
+    asked = [*([sha] if sha else []), "--", file]
+    said = _ask(["blame", "--porcelain", *ranges, *asked], folder)
+    if not said and ranges:  # one line too many makes git say nothing at all
+        said = _ask(["blame", "--porcelain", *asked], folder)
+    facts: defaultdict[str, dict[str, str]] = defaultdict(dict)
     lines: dict[int, Sha] = {}
     current = ""
     for line in said.split("\n"):
@@ -60,13 +90,30 @@ def _blame(
         if head is not None:
             current = head[1]
             lines[int(head[2])] = Sha(current)
-        elif line.startswith("author "):
-            authors[current] = line.removeprefix("author ")
+        else:
+            key, _, value = line.partition(" ")
+            if key in FACTS:
+                facts[current][key] = value
     return {
-        number: (commit, authors.get(commit, ""))
+        number: _Line(
+            commit=commit,
+            author=facts[commit].get("author", ""),
+            at=int(facts[commit].get("committer-time", "0")),
+        )
         for number, commit in lines.items()
         if not commit.startswith(UNCOMMITTED)
     }
+
+
+def _ranges(ordered: list[int]) -> list[tuple[int, int]]:
+    """Write line numbers as ranges, both ends included."""
+    ranges: list[tuple[int, int]] = []
+    for line in ordered:
+        if ranges and ranges[-1][1] == line - 1:
+            ranges[-1] = (ranges[-1][0], line)
+        else:
+            ranges.append((line, line))
+    return ranges
 
 
 def _ask(arguments: list[str], folder: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from controller.errors import NotFoundError, SourceError
 from controller.model.diagnostic import Place
 from controller.model.ids import Sha
-from controller.model.revision import Revision
+from controller.model.revision import Revision, Written
 from controller.model.tree import Entry
 from controller.source.blame import blame_lines, last_change
 from controller.source.commits import read_revision
@@ -134,8 +134,8 @@ class ConfigRepo:
             disk.take(path)
         return self._assemble(entries, refused, disk)
 
-    def blame(self, places: Iterable[Place], sha: Sha | None) -> Mapping[Place, tuple[Sha, str]]:
-        """Find the commit and author of lines, as of a commit or (None) of the disk; one git call a file.
+    def blame(self, places: Iterable[Place], sha: Sha | None) -> Mapping[Place, Written]:
+        """Find who wrote lines, as of a commit or (None) of the disk; one git call a file.
 
         Lines that are not committed, or not there, are left out.
         """

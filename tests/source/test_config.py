@@ -7,6 +7,7 @@ import pytest
 
 from controller.errors import NotFoundError
 from controller.model.diagnostic import Place
+from controller.model.revision import Written
 from controller.source.config import ConfigRepo, find
 from controller.source.worktree import blob_id
 from tests.fakes.repositories import Repository
@@ -123,7 +124,7 @@ def test_a_folder_inside_a_repository_is_read_from_its_own_root(tmp_path: Path) 
     assert config.dirty() == ("inventory/b.yaml",)
     assert list(config.work_tree().entries) == ["ctl.yaml", "inventory/a.yaml", "inventory/b.yaml"]
     assert config.blame([Place(file="inventory/a.yaml")], sha) == {
-        Place(file="inventory/a.yaml"): (sha, "Author")
+        Place(file="inventory/a.yaml"): Written(commit=sha, author="Author")
     }
 
 
@@ -196,10 +197,32 @@ def test_blame_tells_the_commit_and_author_of_each_line(repository: Repository) 
     one, three = (Place(file="inventory/servers.yaml", line=n, column=3) for n in (1, 3))
     gone = Place(file="inventory/none.yaml")
     config = ConfigRepo(repository.path)
-    blamed = {one: (first, "Author"), three: (second, "Second")}
+    blamed = {
+        one: Written(commit=first, author="Author", turn=0),
+        three: Written(commit=second, author="Second", turn=1),
+    }
     assert config.blame([one, three, gone], second) == blamed
     repository.write({"inventory/servers.yaml": "servers:\n  a: {}\n  c: {}\n"})
-    assert config.blame([one, three], None) == {one: (first, "Author")}
+    assert config.blame([one, three], None) == {one: Written(commit=first, author="Author")}
+
+
+def test_blame_puts_commits_of_one_second_in_the_order_of_descent(repository: Repository) -> None:
+    moment = {"GIT_AUTHOR_DATE": "1700000500 +0000", "GIT_COMMITTER_DATE": "1700000500 +0000"}
+    rows = ["one", "two", "three", "four"]
+    for count in range(1, 5):
+        repository.write({"inventory/rows.yaml": "".join(f"{row}: 1\n" for row in rows[:count])})
+        repository.git("add", "--all")
+        repository.git("commit", "--quiet", "-m", "row", environment=moment)
+    places = [Place(file="inventory/rows.yaml", line=line) for line in range(1, 5)]
+    written = ConfigRepo(repository.path).blame(places, None)
+    assert [written[place].turn for place in places] == [0, 1, 2, 3]
+
+
+def test_a_line_behind_the_end_of_its_file_takes_no_other_line_its_author(
+    repository: Repository,
+) -> None:
+    inside, behind = (Place(file="inventory/servers.yaml", line=line) for line in (1, 900))
+    assert list(ConfigRepo(repository.path).blame([inside, behind], None)) == [inside]
 
 
 def test_the_last_change_of_a_deleted_file_is_known(repository: Repository) -> None:
