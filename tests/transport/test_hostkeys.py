@@ -121,7 +121,6 @@ async def test_a_scan_of_nobody_tells_the_cause(sshd: Sshd) -> None:
 @pytest.mark.real
 async def test_a_scan_of_a_mute_port_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.transport.hostkeys.SCAN_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        with pytest.raises(TransportError) as caught:
-            await scan(server(address="127.0.0.1", port=mute.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(TransportError) as caught:
+        await scan(server(address="127.0.0.1", port=mute.getsockname()[1]))
     assert caught.value.cause is Unreachable.TIMEOUT
