@@ -1,104 +1,28 @@
 """Loading 1,000 and 10,000 servers, as ratios of PyYAML's CSafeLoader on the same bytes in the same run.
 
-Two layouts, one server a file and 1,000 a file; cold, warm from the cache of forms, and after one file changed.
-Medians of `ROUNDS`. Run by `python -m benchmarks`, or alone.
+Two layouts, one server a file and 1,000 a file; cold, warm from the cache of forms, and after one file changed. Then whole
+programs: `ctl inventory --list` beside `ansible-inventory --list` on an equal fleet. Run by `python -m benchmarks`.
 """
 
 import gc
-import hashlib
-import resource
 import statistics
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import yaml
 
+from benchmarks.fleet import Cache, Files, fleet, write_ansible, write_repository
+from benchmarks.measure import Row, Spent, cpu_of, median, peak_here, run
+from benchmarks.peers import ansible
 from controller.declaration.loader import load
-from controller.model.tree import Entry
 
 ROUNDS = 3
-MOST_COLD, MOST_WARM, MOST_CHANGED = 1.6, 0.15, 0.2
-SERVER = """\
-  web-{number:05d}.example.com:
-    address: 10.{high}.{middle}.{low}
-    groups: [web, rack-{rack}]
-    labels: {{env: prod, zone: zone-{zone}, tier: gold}}
-    ssh: {{user: deploy, port: 22, sudo: true}}
-    check: {{interval: 12h, retries: 3, retry_delay: 5m}}
-    concurrency: 2
-    vars:
-      workers: {zone}
-      weight: 0.5
-      enabled: true
-      description: "machine number {number} of the fleet, behind the balancer"
-      region: eu-central-{zone}
-      ports: [80, 443, 8080]
-      limits:
-        memory: 512M
-        files: 1024
-      mirrors:
-        - https://mirror-1.example.com/packages
-        - https://mirror-2.example.com/packages
-"""
-
-
-class Files:
-    """A tree in memory."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self.entries = {
-            path: Entry(
-                path=path,
-                blob=hashlib.sha1(raw, usedforsecurity=False).hexdigest(),
-                mode=0o100644,
-                size=len(raw),
-            )
-            for path, raw in files.items()
-        }
-
-    def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        return {path: self._files[path] for path in paths}
-
-
-class Cache:
-    """A cache of forms in memory."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        return {key: self._kept[key] for key in keys if key in self._kept}
-
-    def put_many(self, forms: Mapping[str, bytes]) -> None:
-        self._kept.update(forms)
-
-
-def fleet(servers: int, per_file: int) -> dict[str, bytes]:
-    texts = [
-        SERVER.format(
-            number=number,
-            high=number >> 16,
-            middle=number >> 8 & 255,
-            low=number & 255,
-            rack=number % 40,
-            zone=number % 3,
-        )
-        for number in range(servers)
-    ]
-    return {
-        f"inventory/fleet/{start:06d}.yaml": (
-            "servers:\n" + "".join(texts[start : start + per_file])
-        ).encode()
-        for start in range(0, servers, per_file)
-    }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
+SIZES = (1_000, 10_000)
+LAYOUTS = (1, 1_000)
+HEIGHTS = {"cold": "≤ 1.6", "warm": "≤ 0.15", "one file changed": "≤ 0.2"}
 
 
 def floor(files: Mapping[str, bytes]) -> None:
@@ -109,40 +33,75 @@ def floor(files: Mapping[str, bytes]) -> None:
     gc.enable()
 
 
-def measure(servers: int, per_file: int) -> dict[str, float]:
+def measure(servers: int, per_file: int, *, rounds: int) -> tuple[float, dict[str, float]]:
+    """Give the seconds of the floor, and ours as ratios of it."""
     files = fleet(servers, per_file)
     first = next(iter(files))
     changed = Files({**files, first: files[first].replace(b"weight: 0.5", b"weight: 0.75")})
     tree = Files(files)
-    rounds: list[tuple[float, float, float, float]] = []
-    for _ in range(ROUNDS):
+    taken: list[tuple[float, ...]] = []
+    for _ in range(rounds):
         cache = Cache()
-        base = seconds(partial(floor, files))
-        cold = seconds(partial(load, tree, forms=cache))
-        warm = seconds(partial(load, tree, forms=cache))
-        one = seconds(partial(load, changed, forms=cache))
-        rounds.append((base, cold, warm, one))
+        base = cpu_of(partial(floor, files))
+        ours = [cpu_of(partial(load, one, forms=cache)) for one in (tree, tree, changed)]
+        taken.append((base, *(one / base for one in ours)))
     loaded = load(tree).declaration
     assert loaded is not None
     assert len(loaded.inventory.servers) == servers
-    base, cold, warm, one = (statistics.median(column) for column in zip(*rounds, strict=True))
-    return {"floor": base, "cold": cold / base, "warm": warm / base, "changed": one / base}
+    base, *ratios = (statistics.median(column) for column in zip(*taken, strict=True))
+    return base, dict(zip(HEIGHTS, ratios, strict=True))
 
 
-def main() -> None:
-    print("declarations: load + validate + resolve, as ratios of CSafeLoader on the same bytes")
-    for servers in (1_000, 10_000):
-        for per_file in (1, 1_000):
-            found = measure(servers, per_file)
-            print(
-                f"  {servers:>6} servers, {per_file:>4} a file: floor {found['floor']:.3f} s"
-                f"  cold {found['cold']:.2f} (<= {MOST_COLD})"
-                f"  warm {found['warm']:.2f} (<= {MOST_WARM})"
-                f"  one file changed {found['changed']:.2f} (<= {MOST_CHANGED})"
-            )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  peak memory, the floor's included: {peak:.0f} MiB")
+def main(*, rounds: int = ROUNDS) -> list[Row]:
+    rows: list[Row] = []
+    for servers in SIZES:
+        for per_file in LAYOUTS:
+            base, found = measure(servers, per_file, rounds=rounds)
+            name = f"{servers:,} servers, {per_file:,} a file"
+            rows.append((f"{name}: CSafeLoader alone", f"{base:.2f} s CPU", "the floor"))
+            rows += [
+                (f"{name}: {what}", f"{ratio:.2f} x floor", HEIGHTS[what])
+                for what, ratio in found.items()
+            ]
+    rows.append(
+        ("peak memory of all that, the floor's included", f"{peak_here():.0f} MiB", "≤ 400")
+    )
+    return rows + programs(SIZES[0], rounds=rounds)
 
 
-if __name__ == "__main__":
-    main()
+def programs(servers: int, *, rounds: int) -> list[Row]:
+    """Compare whole programs that print every server with its variables."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        repository = folder / "ours"
+        write_repository(repository, fleet(servers, 1))
+        inventory = folder / "hosts.yaml"
+        write_ansible(inventory, servers)
+        ctl = [sys.executable, "-m", "controller", "-C", str(repository), "inventory", "--list"]
+        peer = ansible("ansible-inventory")
+        ours: list[Spent] = []
+        theirs: list[Spent] = []
+        for _ in range(rounds):
+            ours.append(run(ctl))
+            if peer is not None:
+                theirs.append(run([peer, "-i", inventory, "--list"]))
+    one = median(ours)
+    name = f"{servers:,} servers"
+    rows = [
+        (
+            f"ctl inventory --list, {name}",
+            f"{one.cpu:.2f} s CPU, {one.peak:.0f} MiB",
+            "whole program",
+        )
+    ]
+    if not theirs:
+        return [*rows, (f"ansible-inventory --list, {name}", "skipped: not installable here", "")]
+    other = median(theirs)
+    return [
+        *rows,
+        (
+            f"ansible-inventory --list, {name}",
+            f"{other.cpu:.2f} s CPU, {other.peak:.0f} MiB: {other.cpu / one.cpu:.1f} x ours",
+            "≥ 25 x at 10,000",
+        ),
+    ]
