@@ -121,7 +121,7 @@ def _offline(question: Question) -> Blocker | None:
     trust = seen.cause is Unreachable.HOST_KEY
     return Blocker(
         gate=Gate.OFFLINE,
-        message=f"offline ({cause}): {seen.message}" if seen.message else f"offline ({cause})",
+        message=f"{seen.message} ({cause})" if seen.message else cause,
         clear=f"ctl trust {seen.server}" if trust else f"ctl check server {seen.server}",
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from controller.errors import Unreachable
 from controller.model.condition import Health, Sync
 from controller.model.declaration import Declaration, Target
 from controller.model.ids import Sha
@@ -97,7 +98,7 @@ def judge(change: Change) -> tuple[Sync, str, str]:
     if change.unknown:
         return Sync.UNKNOWN, "NeverSeen", change.reason
     if blocker is not None and blocker.gate is not Gate.INACTIVE:
-        return Sync.BLOCKED, "".join(map(str.capitalize, blocker.gate.split("-"))), blocker.message
+        return Sync.BLOCKED, camel(blocker.gate), blocker.message
     if change.drift is not None:
         return Sync.DRIFTED, "CheckFailed", change.drift
     if change.action is not Action.NONE:
@@ -138,6 +139,11 @@ def health_of(target: Target, seen: Seen, running: Sequence[Job], latest: Sequen
     return Health.DEGRADED if out or failed or bad else Health.OK
 
 
+def camel(words: str) -> str:
+    """Write a kebab-case code as a CamelCase reason."""
+    return "".join(word.capitalize() for word in words.split("-"))
+
+
 def problems(
     declaration: Declaration,
     servers: Iterable[ServerSeen],
@@ -149,18 +155,17 @@ def problems(
         if not server.reached and server.server in declaration.inventory.servers:
             yield Problem(
                 subject=f"server/{server.server}",
-                reason=f"Unreachable{'' if server.cause is None else server.cause.capitalize()}",
+                reason=f"Unreachable{camel(server.cause or '')}",
                 message=server.message,
                 since=server.at,
-                clear=f"ctl check server {server.server}",
+                clear=f"ctl {'trust' if server.cause is Unreachable.HOST_KEY else 'check server'} "
+                f"{server.server}",
             )
     for repo in repos:
         if repo.error is not None and repo.repo in declaration.repos:
             yield Problem(
                 subject=f"repo/{repo.repo}",
-                reason="".join(
-                    word.capitalize() for word in (repo.error_code or "error").split("-")
-                ),
+                reason=camel(repo.error_code or "error"),
                 message=repo.error,
                 since=repo.checked_at,
                 clear=f"ctl check repo {repo.repo}",

@@ -254,7 +254,7 @@ def test_an_offline_server_with_a_record_is_planned_and_blocked(renderer: Render
     assert change.action is Action.CHANGE
     assert change.blocked_by is not None
     assert change.blocked_by.gate is Gate.OFFLINE
-    assert change.blocked_by.message == "offline (tcp): no route"
+    assert change.blocked_by.message == "no route (tcp)"
 
 
 def test_an_offline_server_without_a_record_is_unknown(renderer: Renderer) -> None:
