@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from controller.errors import NotFoundError, RefusedError, StateError
 from controller.journal.files import sync_folder
+from controller.journal.folders import sweep
 from controller.model.ids import JobId
 
 LARGEST: Final = 1 << 30
@@ -59,7 +60,7 @@ class ArtifactFiles:
             tell: hears how many bytes have arrived, after each chunk.
 
         Raises:
-            RefusedError: it is too large, or there are too many.
+            RefusedError: it is too large, there are too many, or its path contradicts another.
             StateError: the disk does not take it.
         """
         harmless = harmless_path(path)
@@ -92,6 +93,14 @@ class ArtifactFiles:
             raise NotFoundError(f"cannot find the artifact {path!r} of job {job}")
         return self._of(job) / path
 
+    def sweep(self, keep: Collection[str]) -> None:
+        """Delete the files of every job but these.
+
+        Raises:
+            StateError: the disk does not let go of them.
+        """
+        sweep(self._folder, keep)
+
     def _list(self, job: JobId) -> Mapping[str, int]:
         folder = self._of(job)
         found = sorted(
@@ -121,9 +130,18 @@ class ArtifactFiles:
         return part
 
     def _put(self, part: Path, path: Path) -> None:
-        """Give a received file its name, durably."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.replace(path)
+        """Give a received file its name, durably.
+
+        A server may call one file `a` and another `a/b`: that is its fault, not the disk's.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.replace(path)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise RefusedError(
+                f"cannot keep the artifact {path.relative_to(self._folder)}: "
+                "a part of its path is a file and a folder"
+            ) from error
         sync_folder(path.parent)
 
     def _of(self, job: JobId) -> Path:

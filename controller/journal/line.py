@@ -39,7 +39,7 @@ class Line:
 
 
 def write_line(line: Line, masker: Masker | None) -> bytes:
-    """Write a line with its line feed; every text in it is masked and bounded."""
+    """Write a line with its line feed; every text in it is masked and bounded, fields of None are left out."""
     mask = _Bounds(masker)
     head = {
         "ts": line.ts.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -48,9 +48,8 @@ def write_line(line: Line, masker: Masker | None) -> bytes:
         "event": mask.text(line.event),
         "actor": mask.text(line.actor),
     }
-    fields = {
-        name: value for name, value in mask.mapping(line.fields, 0).items() if name not in FIXED
-    }
+    told = {name: value for name, value in line.fields.items() if value is not None}
+    fields = {name: value for name, value in mask.mapping(told, 0).items() if name not in FIXED}
     data = _dump(head | fields)
     return data if len(data) <= LONGEST else _dump(head | {"left_out": f"{len(data)} bytes"})
 

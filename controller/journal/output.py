@@ -9,13 +9,14 @@ import asyncio
 import fcntl
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from controller.errors import StateError
 from controller.journal.files import sync_folder
+from controller.journal.folders import sweep
 from controller.journal.gaps import Gaps
 from controller.model.ids import AttemptId
 
@@ -74,6 +75,14 @@ class OutputFiles:
             if not piece.data:
                 return
             offset = piece.offset + len(piece.data)
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Delete the output of every job but these.
+
+        Raises:
+            StateError: the disk does not let go of it.
+        """
+        sweep(self._folder, keep)
 
     def _append(self, attempt: AttemptId, offset: int, data: bytes, gap: int) -> None:
         path = self._path(attempt)

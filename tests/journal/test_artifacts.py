@@ -102,8 +102,29 @@ async def test_hostile_names_are_stored_harmlessly(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["artifacts"]  # noqa: PTH208
 
 
-async def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+async def test_a_state_folder_that_takes_no_files_is_told(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").touch()
+    with pytest.raises(StateError, match="cannot keep the artifact a"):
+        await ArtifactFiles(tmp_path).save(JOB, "a", chunks(b"x"), deaf)
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a", "a/b/c")])
+async def test_paths_that_contradict_each_other_are_the_servers_fault_not_the_disks(
+    tmp_path: Path, first: str, second: str
+) -> None:
     files = ArtifactFiles(tmp_path)
-    await files.save(JOB, "a", chunks(b"x"), deaf)
-    with pytest.raises(StateError):
-        await files.save(JOB, "a/b", chunks(b"x"), deaf)
+    await files.save(JOB, first, chunks(b"first"), deaf)
+    with pytest.raises(RefusedError, match="a file and a folder"):
+        await files.save(JOB, second, chunks(b"second"), deaf)
+    assert await files.list(JOB) == {first: 5}
+    assert list((tmp_path / "artifacts" / ".part").iterdir()) == []
+
+
+async def test_what_no_job_needs_any_more_is_swept(tmp_path: Path) -> None:
+    files, other = ArtifactFiles(tmp_path), JobId("job000000002")
+    files.sweep({JOB})
+    await files.save(JOB, "a", chunks(b"kept"), deaf)
+    await files.save(other, "deep/b", chunks(b"swept"), deaf)
+    files.sweep({JOB})
+    assert (await files.list(JOB), await files.list(other)) == ({"a": 4}, {})
+    assert sorted(p.name for p in (tmp_path / "artifacts").iterdir()) == [".part", JOB]

@@ -277,3 +277,9 @@ async def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> N
     with pytest.raises(StateError):
         await a_log(tmp_path).append("e", WHO)
     assert victim.read_bytes() == b""
+
+
+async def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
+    await a_log(tmp_path).append("job-ended", WHO, target=None, server="web-1")
+    told = json.loads(lines_of(tmp_path)[0])
+    assert list(told) == ["ts", "seq", "prev", "event", "actor", "server"]

@@ -120,3 +120,13 @@ async def test_a_damaged_list_of_gaps_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"[[0")
     with pytest.raises(StateError, match="damaged"):
         await files.stored(ATTEMPT)
+
+
+async def test_output_that_no_job_needs_any_more_is_swept(tmp_path: Path) -> None:
+    files, other = OutputFiles(tmp_path), AttemptId("job000000002.fetch.1")
+    files.sweep({"job000000001"})
+    await files.append(ATTEMPT, 0, b"kept")
+    await files.append(other, 0, b"swept")
+    files.sweep({"job000000001"})
+    assert (await files.stored(ATTEMPT), await files.stored(other)) == (4, 0)
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["job000000001"]
