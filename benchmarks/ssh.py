@@ -125,7 +125,7 @@ def compared(what: str, ours: Figures, bare: Figures, height: str) -> Row:
 def beside_peers(folder: Path, size: int) -> list[Row]:
     """Compare whole programs, start-up included, one run each."""
     told = json.loads((folder / "farm.json").read_text())
-    ours = run([sys.executable, "-m", "benchmarks.ssh_client", "ours", folder / "farm.json"])
+    ours = run([sys.executable, "-m", "benchmarks.ssh_client", "once", folder / "farm.json"])
     known = "".join(f"[127.0.0.1]:{one['port']} {one['host_key']}\n" for one in told["hosts"])
     (folder / "known_hosts").write_text(known)
     rows: list[Row] = []
@@ -148,7 +148,7 @@ def against(program: Callable[[], Spent], ours: Spent) -> str:
         return f"skipped: {str(error)[-60:]}"
     return (
         f"CPU {milliseconds(spent.cpu)} = {spent.cpu / ours.cpu:.1f} x, "
-        f"wall {milliseconds(spent.wall)} = {spent.wall / ours.wall:.1f} x ours with all its parts"
+        f"wall {milliseconds(spent.wall)} = {spent.wall / ours.wall:.1f} x ours"
     )
 
 
@@ -205,7 +205,14 @@ def installed(name: str) -> Path | None:
     program = PYINFRA / "bin" / name
     if program.is_file():
         return program
-    pip = [PYINFRA / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        PYINFRA / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+    ]
     try:
         subprocess.run([sys.executable, "-m", "venv", PYINFRA], check=True, timeout=SECONDS)
         subprocess.run([*pip, name], check=True, timeout=SECONDS, capture_output=True)

@@ -1,7 +1,8 @@
 """One measured client over ssh, as a program of its own: ours, or bare asyncssh with the same settings.
 
 `python -m benchmarks.ssh_client ours|bare FARM.json` reaches every server of the farm cold, then warm, then runs ten
-steps on each and one on quiet servers; it prints seconds of wall and of its own processor time as JSON.
+steps on each and one on quiet servers; it prints seconds of wall and of its own processor time as JSON. `once` reaches
+each server once, as a whole program beside other programs.
 """
 
 import asyncio
@@ -134,7 +135,7 @@ async def timed(work: Callable[[], Awaitable[object]]) -> dict[str, float]:
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
-async def measured(client: Client, farm: Farm) -> Mapping[str, object]:
+async def measured(client: Client, farm: Farm, *, once: bool) -> Mapping[str, object]:
     """Measure one client on a farm."""
 
     async def each() -> None:
@@ -145,6 +146,9 @@ async def measured(client: Client, farm: Farm) -> Mapping[str, object]:
             await client.run(host)
 
     cold = await timed(each)
+    if once:
+        await client.close()
+        return {"cold": cold}
     await each()
     warm = await timed(each)
     ten = await timed(lambda: asyncio.gather(*(steps(host) for host in farm.hosts)))
@@ -166,7 +170,9 @@ def main() -> None:
     )
 
     async def go() -> Mapping[str, object]:
-        return await measured(Ours(farm) if kind == "ours" else Bare(farm), farm)
+        return await measured(
+            Bare(farm) if kind == "bare" else Ours(farm), farm, once=kind == "once"
+        )
 
     print(json.dumps(asyncio.run(go())))
 

@@ -41,6 +41,7 @@ class SshChannel:
             data: bytes = await self._process.stdout.read(limit)
         except (asyncssh.Error, OSError):
             return b""
+        self._acknowledge_at_once()
         return data
 
     async def write(self, data: bytes) -> None:
@@ -64,9 +65,10 @@ class SshChannel:
         await asyncio.gather(self._listening, return_exceptions=True)
 
     def _acknowledge_at_once(self) -> None:
-        """Re-arm TCP_QUICKACK, which the kernel forgets.
+        """Send the acknowledgement that the kernel may be holding back.
 
-        Without it the first answer of a quiet server is late by our own delayed acknowledgement, 40 ms.
+        Sshd keeps a second small packet until the first is acknowledged, and on a quiet connection the kernel takes
+        40 ms for that. The option is forgotten each time, so it is set after each read and before each write.
         """
         option = getattr(socket, "TCP_QUICKACK", None)
         if self._socket is not None and option is not None and self._socket.fileno() >= 0:
