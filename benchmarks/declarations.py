@@ -53,7 +53,8 @@ def measure(servers: int, per_file: int, *, rounds: int) -> tuple[float, dict[st
 
 
 def main(*, rounds: int = ROUNDS) -> list[Row]:
-    rows: list[Row] = []
+    # Programs first: a process counts its parent's size as its own until it has become another program.
+    rows = programs(1_000, rounds=rounds) + programs(10_000, rounds=1)
     for servers in SIZES:
         for per_file in LAYOUTS:
             base, found = measure(servers, per_file, rounds=rounds)
@@ -66,7 +67,7 @@ def main(*, rounds: int = ROUNDS) -> list[Row]:
     rows.append(
         ("peak memory of all that, the floor's included", f"{peak_here():.0f} MiB", "≤ 400")
     )
-    return rows + programs(SIZES[0], rounds=rounds)
+    return rows
 
 
 def programs(servers: int, *, rounds: int) -> list[Row]:
@@ -102,6 +103,6 @@ def programs(servers: int, *, rounds: int) -> list[Row]:
         (
             f"ansible-inventory --list, {name}",
             f"{other.cpu:.2f} s CPU, {other.peak:.0f} MiB: {other.cpu / one.cpu:.1f} x ours",
-            "≥ 25 x at 10,000",
+            "≥ 25 x ours",
         ),
     ]

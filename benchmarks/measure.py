@@ -5,7 +5,6 @@ are given.
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import time
@@ -87,8 +86,12 @@ def interleaved(
 
 
 def peak_here() -> float:
-    """Give the largest resident size of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Give the largest resident size of this program so far, in MiB.
+
+    Not from `getrusage`: that counts the moment between fork and exec, when a program is still as large as its parent.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def milliseconds(seconds: float) -> str:

@@ -58,8 +58,11 @@ def check_verb(verb: str | None) -> None:
     )
 
 
-def build(verbs: Iterable[str]) -> typer.Typer:
-    """Make the application with these verbs only; their modules are imported now."""
+def build(verbs: Iterable[str], *, listed: Iterable[str] = ()) -> typer.Typer:
+    """Make the application with these verbs only; their modules are imported now.
+
+    Verbs that are only `listed` show in the help and cannot be run: nothing of theirs is imported.
+    """
     root = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
@@ -77,7 +80,13 @@ def build(verbs: Iterable[str]) -> typer.Typer:
             help=verb.help if grouped else None,
             no_args_is_help=grouped,
         )
+    for name in listed:
+        root.command(name, short_help=VERBS[name].help)(_listed)
     return root
+
+
+def _listed() -> None:
+    """Stand for a verb in the list of verbs."""
 
 
 def _globals() -> Callable[..., None]:
@@ -113,7 +122,7 @@ def run(argv: Sequence[str], surroundings: Surroundings) -> int:
     try:
         verb = find_verb(argv)
         check_verb(verb)
-        command = get_command(build(VERBS if verb is None else [verb]))
+        command = get_command(build((), listed=VERBS) if verb is None else build([verb]))
         code = command.main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=frame)
     except ControllerError as error:
         return _fail(frame, error, argv)

@@ -31,7 +31,7 @@ def help_(
     from controller.cli.app import PROGRAM, build
 
     arguments = [topic, "--help"] if topic else ["--help"]
-    get_command(build([topic] if topic else VERBS)).main(
+    get_command(build([topic]) if topic else build((), listed=VERBS)).main(
         args=arguments, prog_name=PROGRAM, standalone_mode=False
     )
     return 0
