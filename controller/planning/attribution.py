@@ -14,7 +14,7 @@ from controller.model.plan import Cause, Plan
 from controller.model.revision import Written
 from controller.model.work import Pair
 from controller.planning.inputs import PairKey
-from controller.planning.origins import origins
+from controller.planning.origins import gone_name, origins
 
 MOST_LINES: Final = 2_000
 """Lines of one text that are asked about."""
@@ -26,9 +26,14 @@ Lines = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """The lines that each change without a commit can come from, the likeliest first; equal lists are shared."""
+    """Where each change without a commit can come from.
+
+    `lines` holds lines, the likeliest first; equal lists are shared. `gone` holds the name of what is no longer
+    declared, where that is the change: no line speaks of it, but a commit removed it.
+    """
 
     lines: Mapping[PairKey, Lines] = field(default_factory=dict)
+    gone: Mapping[PairKey, str] = field(default_factory=dict)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -37,44 +42,50 @@ class Candidates:
         return tuple(sorted({place for span in spans for place in _places(span)}))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authors:
+    """What git knows: who wrote the places, and who removed the names that are gone.
+
+    `uncommitted` are files that differ from the commit: a line of theirs that git does not know is the newest of all.
+    """
+
+    written: Mapping[Place, Written] = field(default_factory=dict)
+    removed: Mapping[str, Written] = field(default_factory=dict)
+    uncommitted: Collection[str] = ()
+
+
 def candidates(plan: Plan, declaration: Declaration, pairs: Iterable[Pair]) -> Candidates:
     """List where every change of a plan that names no commit yet can come from."""
     asked = {(c.target, c.server): c for c in plan.changes if c.cause.commit is None}
     works = {(p.target, p.server): p.work for p in pairs if (p.target, p.server) in asked}
     servers = declaration.inventory.servers
     lines: dict[PairKey, Lines] = {}
+    gone: dict[PairKey, str] = {}
     for key, change in asked.items():
-        found: Lines = ()
-        if change.inputs and key in works:
-            found = origins(works[key], change.inputs, servers.get(key[1]))
-        own = _own(change.cause)
-        if found or own:
-            lines[key] = found or own
-    return Candidates(lines=lines)
+        work = works.get(key)
+        if change.inputs and work is not None:
+            found = origins(work, change.inputs, servers.get(key[1]))
+            name = gone_name(change.inputs[0], work)
+        else:
+            found = _own(change.cause)
+            name = key[1] if key[0] in declaration.targets else key[0]
+        if found:
+            lines[key] = found
+        else:
+            gone[key] = name
+    return Candidates(lines=lines, gone=gone)
 
 
-def attribute(
-    plan: Plan,
-    found: Candidates,
-    written: Mapping[Place, Written],
-    uncommitted: Collection[str] = (),
-) -> Plan:
-    """Point every cause at the line that was written last, with its commit and author; the plan digest stays.
-
-    Args:
-        plan: the plan.
-        found: its candidates.
-        written: what git knows of their places.
-        uncommitted: files that differ from the commit; a line of theirs that git does not know is the newest of all.
-    """
-    newest = {
-        lines: _newest(lines, written, frozenset(uncommitted))
-        for lines in set(found.lines.values())
-    }
+def attribute(plan: Plan, found: Candidates, authors: Authors) -> Plan:
+    """Fill in every cause the line that was written last, with its commit and author; the plan digest stays."""
+    newest = {lines: _newest(lines, authors) for lines in set(found.lines.values())}
     changes = []
     for change in plan.changes:
-        lines = found.lines.get((change.target, change.server), ())
-        cause = newest.get(lines)
+        key = (change.target, change.server)
+        cause = newest.get(found.lines.get(key, ()))
+        removed = authors.removed.get(found.gone.get(key, ""))
+        if removed is not None:
+            cause = replace(change.cause, commit=removed.commit, author=removed.author)
         changes.append(change if cause is None else replace(change, cause=cause))
     return replace(plan, changes=tuple(changes))
 
@@ -90,22 +101,19 @@ def _places(span: Span) -> Iterable[Place]:
     return (Place(file=span.file, line=line) for line in range(span.first, last + 1))
 
 
-def _newest(
-    lines: Lines, written: Mapping[Place, Written], uncommitted: frozenset[str]
-) -> Cause | None:
+def _newest(lines: Lines, authors: Authors) -> Cause | None:
     """Choose a line; None when git knows none of them."""
     best: Place | None = None
     latest = -1
-    for span in lines:
-        for place in _places(span):
-            known = written.get(place)
-            turn = UNCOMMITTED if place.file in uncommitted else -1
-            turn = turn if known is None else known.turn
-            if turn > latest:
-                best, latest = place, turn
+    for place in (place for span in lines for place in _places(span)):
+        known = authors.written.get(place)
+        turn = UNCOMMITTED if place.file in authors.uncommitted else -1
+        turn = turn if known is None else known.turn
+        if turn > latest:
+            best, latest = place, turn
     if best is None:
         return None
-    known = written.get(best)
+    known = authors.written.get(best)
     return Cause(
         file=best.file,
         line=best.line,

@@ -31,6 +31,17 @@ def origins(work: Work, names: Iterable[str], server: Server | None) -> tuple[Sp
     return tuple(spans)[:MOST]
 
 
+def gone_name(name: str, work: Work) -> str:
+    """Say which key an input stood under that is no longer there; empty where its name tells nothing by itself."""
+    head, _, rest = name.partition(".")
+    if head != "steps":
+        return rest
+    step, _, variable = rest.partition(".env.")
+    if not variable:
+        step = rest.rpartition(".")[0]
+    return variable if step in {one.name for one in work.steps} else step
+
+
 def _explained(one: Input, changed: Collection[str]) -> bool:
     params = [used for used in one.uses if used.partition(".")[0] == "params"]
     if "params" in params:

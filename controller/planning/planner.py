@@ -52,7 +52,7 @@ def plan(
     changes = [change for change in map(view.change, pairs) if change is not None]
     in_sync = len(pairs) - sum(not _at_rest(change) for change in changes)
     changes += view.unresolved(pairs)
-    changes += forgotten(declaration, inputs, observed, policy)
+    changes += forgotten(declaration, observed, policy)
     changes.sort(key=lambda change: (change.wave, change.target, natural(change.server)))
     servers = {pair.server for pair in pairs} | {change.server for change in changes}
     looks = (observed.servers[name].at for name in servers if name in observed.servers)

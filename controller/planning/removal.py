@@ -10,14 +10,12 @@ from controller.model.declaration import Declaration
 from controller.model.job import Trigger
 from controller.model.plan import Action, Cause, Change
 from controller.planning.gates import Question, first_blocker
-from controller.planning.inputs import Inputs, Observed, PairKey, Policy
+from controller.planning.inputs import Observed, PairKey, Policy
 from controller.planning.subject import Subject, record_of
 from controller.planning.words import gone_words
 
 
-def forgotten(
-    declaration: Declaration, inputs: Inputs, observed: Observed, policy: Policy
-) -> Iterator[Change]:
+def forgotten(declaration: Declaration, observed: Observed, policy: Policy) -> Iterator[Change]:
     """Give a change for every pair in scope that has a record or a marker but no declaration."""
     for target, server in _undeclared(declaration, observed, policy):
         seen = observed.servers.get(server)
@@ -28,7 +26,7 @@ def forgotten(
             record=record_of(observed, (target, server), seen),
             seen=seen,
         )
-        yield _change(subject, inputs, policy)
+        yield _change(subject, policy)
 
 
 def _undeclared(declaration: Declaration, observed: Observed, policy: Policy) -> set[PairKey]:
@@ -46,12 +44,12 @@ def _undeclared(declaration: Declaration, observed: Observed, policy: Policy) ->
     return {key for key in found if policy.scope.holds(*key)}
 
 
-def _change(subject: Subject, inputs: Inputs, policy: Policy) -> Change:
+def _change(subject: Subject, policy: Policy) -> Change:
     name, server = subject.key
     target, record = subject.target, subject.record
     place = None if target is None else (target.places.get("servers") or target.places.get(""))
-    cause = Cause(commit=inputs.commit)
-    if place is not None:
+    cause = Cause()
+    if place is not None and subject.server is not None:
         cause = Cause(file=place.file, line=place.line)
     question = Question(subject=subject, trigger=Trigger.INPUTS, policy=policy)
     reason = gone_words(name, declared=target is not None, exists=subject.server is not None)

@@ -1,6 +1,7 @@
 """The steps that resolve pairs and make the plan; deciding itself is pure and lives in `planning`."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.declaration import pairs
@@ -10,6 +11,7 @@ from controller.model.applied import Applied
 from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.ids import Sha
 from controller.model.plan import Plan
+from controller.model.revision import Written
 from controller.planning import attribution, planner
 from controller.planning.inputs import Inputs, Observed, PairKey, Policy
 from controller.reconcile.loading import (
@@ -80,7 +82,14 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
         # A work tree that is not committed has lines of its own, and others further down.
         sha = None if seen.dirty else seen.revision.sha
         written = await asyncio.to_thread(rooms.config.blame, found.places, sha)
-        plan = attribution.attribute(plan, found, written, seen.dirty)
+        removed: Mapping[str, Written] = {}
+        if sha is not None and found.gone:
+            names = set(found.gone.values())
+            removed = await asyncio.to_thread(rooms.config.last_mentions, names, sha)
+        authors = attribution.Authors(
+            written=written, removed=removed, uncommitted=frozenset(seen.dirty)
+        )
+        plan = attribution.attribute(plan, found, authors)
     return replace(seen, plan=plan)
 
 

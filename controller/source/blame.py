@@ -20,6 +20,9 @@ from controller.source.watch import Limits
 
 HEAD: Final = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")
 SECONDS: Final = 10.0
+MENTION_SECONDS: Final = 3.0
+MOST_NAMES: Final = 5
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 MOST_RANGES: Final = 500
 UNCOMMITTED: Final = "0" * 40
 FACTS: Final = frozenset({"author", "committer-time"})
@@ -53,13 +56,20 @@ def blame_lines(
     }
 
 
-def last_change(file: str, *, folder: Path) -> tuple[Sha, str] | None:
-    """Find the commit and author that last touched a file, also one that is gone; blocks."""
-    if oddity(file) is not None:
-        return None
-    said = _ask(["log", "-1", "--format=%H %an", "--", f":(literal){file}"], folder)
-    sha, _, author = said.strip().partition(" ")
-    return (Sha(sha), author) if sha else None
+def last_mentions(names: Iterable[str], sha: Sha, *, folder: Path) -> Mapping[str, Written]:
+    """Find the commit that last changed how often a file has a key of a name: where it is gone, that removed it.
+
+    Looks for a few names only, each for a few seconds; blocks.
+    """
+    found: dict[str, Written] = {}
+    for name in sorted(set(names))[:MOST_NAMES]:
+        if NAME.fullmatch(name):
+            key = f"-S(^|[^A-Za-z0-9._-]){re.escape(name)}[\"']?:"
+            asked = ["log", "-1", "--format=%H %an", "--pickaxe-regex", key, sha, "--", "."]
+            commit, _, author = _ask(asked, folder, seconds=MENTION_SECONDS).strip().partition(" ")
+            if commit:
+                found[name] = Written(commit=Sha(commit), author=author)
+    return found
 
 
 def _turns(times: Mapping[Sha, int], sha: Sha | None, folder: Path) -> Mapping[Sha, int]:
@@ -116,9 +126,9 @@ def _ranges(ordered: list[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _ask(arguments: list[str], folder: Path) -> str:
+def _ask(arguments: list[str], folder: Path, *, seconds: float = SECONDS) -> str:
     try:
-        answer = run_git(arguments, folder=folder, limits=Limits(seconds=SECONDS))
+        answer = run_git(arguments, folder=folder, limits=Limits(seconds=seconds))
     except SourceError:
         return ""
     return answer.output.decode(errors="replace") if answer.code == 0 else ""

@@ -14,7 +14,7 @@ from controller.model.diagnostic import Place
 from controller.model.ids import Sha
 from controller.model.revision import Revision, Written
 from controller.model.tree import Entry
-from controller.source.blame import blame_lines, last_change
+from controller.source.blame import blame_lines, last_mentions
 from controller.source.commits import read_revision
 from controller.source.git import Answer, run_git
 from controller.source.objects import (
@@ -141,9 +141,9 @@ class ConfigRepo:
         """
         return blame_lines(places, sha, folder=self.root) if self.in_git else {}
 
-    def last_change(self, file: str) -> tuple[Sha, str] | None:
-        """Find the commit and author that last touched a file, also one that is gone."""
-        return last_change(file, folder=self.root) if self.in_git else None
+    def last_mentions(self, names: Iterable[str], sha: Sha) -> Mapping[str, Written]:
+        """Find the commit that last added or removed a key of a name, as of a commit."""
+        return last_mentions(names, sha, folder=self.root) if self.in_git else {}
 
     def _sha(self) -> Sha | None:
         if not self.in_git:

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import pytest
+
 from controller.declaration.renderer import Renderer
 from controller.model.declaration import Repo
 from controller.model.diagnostic import Place
-from controller.model.ids import Sha
+from controller.model.ids import Digest, Sha
 from controller.model.plan import Cause, Plan
 from controller.model.revision import Written
-from controller.planning.attribution import Candidates, attribute, candidates
+from controller.model.work import StepWork, Work
+from controller.planning.attribution import Authors, Candidates, attribute, candidates
+from controller.planning.origins import gone_name
 from tests.planning.world import (
     World,
     declaration,
@@ -62,12 +66,12 @@ def test_declared_causes_are_filled_and_commits_of_repos_stay(renderer: Renderer
     plan = world.plan(renderer)
     found = candidates(plan, world.declaration, world.pairs(renderer))
     assert found.places == (Place(file="pipelines/shop.yaml", line=7),)
-    done = attribute(plan, found, {found.places[0]: NEW})
+    done = attribute(plan, found, Authors(written={found.places[0]: NEW}))
     first, second = (change.cause for change in done.changes)
     assert (first.line, first.commit, first.author) == (7, NEW.commit, NEW.author)
     assert (second.commit, second.author) == (revision(2).sha, "author 2")
     assert done.digest == plan.digest
-    assert attribute(plan, found, {}) == plan
+    assert attribute(plan, found, Authors(written={})) == plan
 
 
 def test_a_parameter_that_differs_explains_every_template_that_uses_it(renderer: Renderer) -> None:
@@ -85,9 +89,9 @@ def test_a_variable_that_was_written_last_is_the_cause_not_the_template(
     plan, found = changed(renderer, greeting("hi"), greeting("hey"))
     variable, template = place(40, "vars.yaml"), place(21)
     assert set(found.places) == {variable, template}
-    done = attribute(plan, found, {variable: NEW, template: OLD})
+    done = attribute(plan, found, Authors(written={variable: NEW, template: OLD}))
     assert only(done).cause == Cause(file="vars.yaml", line=40, commit=NEW.commit, author="b")
-    done = attribute(plan, found, {variable: OLD, template: NEW})
+    done = attribute(plan, found, Authors(written={variable: OLD, template: NEW}))
     assert only(done).cause.line == 21
 
 
@@ -95,12 +99,12 @@ def test_the_likeliest_line_wins_where_git_cannot_choose(renderer: Renderer) -> 
     plan, found = changed(renderer, greeting("hi"), greeting("hey"))
     assert only(plan).cause == Cause(file="vars.yaml", line=40)
     same = dict.fromkeys(found.places, NEW)
-    assert only(attribute(plan, found, same)).cause.line == 40
+    assert only(attribute(plan, found, Authors(written=same))).cause.line == 40
 
 
 def test_a_line_that_is_not_committed_is_newer_than_every_commit(renderer: Renderer) -> None:
     plan, found = changed(renderer, greeting("hi"), greeting("hey"))
-    done = attribute(plan, found, {place(21): NEW}, {"vars.yaml"})
+    done = attribute(plan, found, Authors(written={place(21): NEW}, uncommitted={"vars.yaml"}))
     assert only(done).cause == Cause(file="vars.yaml", line=40)
 
 
@@ -129,7 +133,7 @@ def test_the_line_of_a_text_that_was_written_last_is_shown(renderer: Renderer) -
     plan, found = changed(renderer, before, after)
     assert [line for _, line in lines(found)] == [21, 22, 23, 24]
     written = {place(line): NEW if line == 23 else OLD for line in range(21, 25)}
-    assert only(attribute(plan, found, written)).cause.line == 23
+    assert only(attribute(plan, found, Authors(written=written))).cause.line == 23
 
 
 def test_a_script_is_searched_for_the_line_that_changed(renderer: Renderer) -> None:
@@ -142,5 +146,33 @@ def test_a_script_is_searched_for_the_line_that_changed(renderer: Renderer) -> N
     plan, found = changed(renderer, world(b"one\n"), world(b"one\ntwo\n"))
     written = {place(21): OLD, place(1, "go.sh"): OLD, place(2, "go.sh"): NEW}
     assert set(written) <= set(found.places)
-    assert only(attribute(plan, found, written)).cause.file == "go.sh"
-    assert only(attribute(plan, found, written)).cause.line == 2
+    assert only(attribute(plan, found, Authors(written=written))).cause.file == "go.sh"
+    assert only(attribute(plan, found, Authors(written=written))).cause.line == 2
+
+
+def test_what_no_line_speaks_of_any_more_is_found_by_its_name(renderer: Renderer) -> None:
+    two = task("deploy", step(), step("more", "true"))
+    world = World(declaration=declaration(target("a", "web-1"), target("b", "web-1"), tasks=(two,)))
+    after = World(declaration=declaration(target("a", "web-1")))
+    plan, found = changed(renderer, world, after)
+    assert found.gone == {("a", "web-1"): "more", ("b", "web-1"): "b"}
+    done = attribute(plan, found, Authors(removed={"more": OLD, "b": NEW}))
+    assert [change.cause.commit for change in done.changes] == [OLD.commit, NEW.commit]
+    assert done.changes[1].cause.file is None
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("env.A", "A"),
+        ("params.channel", "channel"),
+        ("steps.go.env.A", "A"),
+        ("steps.old.env.A", "old"),
+        ("steps.old.run", "old"),
+        ("steps.go.user", ""),
+        ("user", ""),
+    ],
+)
+def test_the_key_of_an_input_that_is_gone(name: str, key: str) -> None:
+    work = Work(task="t", digest=Digest("0" * 64), steps=(StepWork(name="go", text="x"),))
+    assert gone_name(name, work) == key

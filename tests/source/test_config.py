@@ -225,12 +225,18 @@ def test_a_line_behind_the_end_of_its_file_takes_no_other_line_its_author(
     assert list(ConfigRepo(repository.path).blame([inside, behind], None)) == [inside]
 
 
-def test_the_last_change_of_a_deleted_file_is_known(repository: Repository) -> None:
-    (repository.path / "scripts/run.sh").unlink()
-    sha = repository.commit(author="Remover")
-    config = ConfigRepo(repository.path)
-    assert config.last_change("scripts/run.sh") == (sha, "Remover")
-    assert config.last_change("scripts/never.sh") is None
+def test_the_commit_that_removed_a_key_is_found(repository: Repository) -> None:
+    text = "servers:\n  a: {}\n  b.c: {}\n  x-b.c: {}\n"
+    repository.commit({"inventory/servers.yaml": text})
+    gone = repository.commit(
+        {"inventory/servers.yaml": text.replace("  b.c: {}\n", "")}, author="R"
+    )
+    last = repository.commit({"inventory/servers.yaml": "servers:\n  x-b.c: {}\n"}, author="Later")
+    found = ConfigRepo(repository.path).last_mentions(["b.c", "b", "a", "-x", "a b"], last)
+    assert found == {
+        "b.c": Written(commit=gone, author="R"),
+        "a": Written(commit=last, author="Later"),
+    }
 
 
 def test_nothing_of_the_repository_s_own_configuration_is_run(repository: Repository) -> None:
