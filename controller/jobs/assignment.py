@@ -17,7 +17,8 @@ from controller.model.job import Job, JobBody
 class Assignment:
     """A job, the way to its server, and what was known of the pair before it.
 
-    `values` maps secret name to value and lives in memory only. `stdin` goes to the first step that starts.
+    `values` maps secret name to value. `stdin` goes to the first step of a job that is recorded as fed; None where this
+    process does not have it. Both live in memory only.
     """
 
     equipment: Equipment
@@ -26,7 +27,7 @@ class Assignment:
     body: JobBody
     previous: Applied | None = None
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    stdin: bytes = field(default=b"", repr=False)
+    stdin: bytes | None = field(default=None, repr=False)
 
     @property
     def job(self) -> Job:

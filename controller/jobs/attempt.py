@@ -26,6 +26,10 @@ class Answer:
     boot_id: str
 
 
+async def _boot_id(session: Session) -> str:
+    return session.facts.boot_id
+
+
 class AttemptDriver:
     """Drives one attempt of one step.
 
@@ -43,10 +47,14 @@ class AttemptDriver:
         self._copy = OutputCopy(assignment, self._id, step)
 
     async def send(self) -> Outcome:
-        """Record the attempt, send it, and follow it to its end."""
+        """Record the attempt, send it, and follow it to its end.
+
+        Raises:
+            TransportError: the server is not reached; the attempt was neither recorded nor sent.
+        """
+        boot_id = await self._assignment.link.through(_boot_id)
         try:
-            session = await self._assignment.link.session()
-            await self._record(Signal.DISPATCH, boot_id=session.facts.boot_id)
+            await self._record(Signal.DISPATCH, boot_id=boot_id)
             if await self._assignment.recorder.stop_requested():
                 return Outcome(signal=Signal.CANCEL, reason="stopped before it was sent")
             return self._masked(await self._follow(await self._ask(start=True)))

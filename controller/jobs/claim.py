@@ -54,7 +54,14 @@ class TargetHold:
         Raises:
             TransportError: the server does not answer any more.
         """
-        expect = self._body.expect
+        try:
+            encode_marker(self._applied())  # what could not be marked at the end is not begun
+            return await self._take(self._body.expect)
+        except RefusedError as error:
+            return Claimed(hold=Hold.REFUSED, reason=error.message)
+
+    async def _take(self, expect: Digest | None) -> Claimed:
+        """Do the exchange; a marker of this very job is as good as the one that was expected."""
         claim = await self._claim(expect)
         if claim.stale is not None:
             found = self._own(claim.stale)
@@ -139,12 +146,17 @@ class TargetHold:
         return Hold.DONE if ours else Hold.REFUSED
 
     def _result(self, state: State) -> Applied | None:
-        """Give the record for a job that ended so; None when there was none and nothing was started."""
+        """Give the record for a job that ended so; None when there was none and nothing was started.
+
+        An earlier process wrote over what was tried before: where nothing was started since, the pair stays tried.
+        """
         if state is State.SUCCEEDED:
             return self._applied()
-        if any(step.attempts for step in self._assignment.job.steps):
+        job, previous = self._assignment.job, self._assignment.previous
+        taken_up = previous is not None and previous.tried and previous.tried.run == job.run
+        if taken_up or any(step.attempts for step in job.steps):
             return self._tried(state)
-        return self._assignment.previous
+        return previous
 
     def _tried(self, state: State | None) -> Applied:
         """Give the record while this digest is being tried, or after it did not end well."""

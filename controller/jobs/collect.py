@@ -3,8 +3,9 @@
 Called by `job` when all steps have ended; calls the session and the artifact files.
 """
 
-from controller.errors import RefusedError, SessionLostError
+from controller.errors import NotFoundError, RefusedError, TransportError
 from controller.jobs.assignment import Assignment
+from controller.journal.artifacts import SavedFile
 from controller.model.job import State
 from controller.model.task import Result, ResultType
 from controller.transport.port import Session
@@ -44,7 +45,7 @@ class Collector:
         try:
             session = await self._assignment.link.session()
             await session.discard(attempts, job=self._job.id)
-        except SessionLostError as error:
+        except TransportError as error:
             await self._tell("spool-left", message=error.message[:500])
 
     def _results(self, *, succeeded: bool) -> list[Result]:
@@ -62,22 +63,26 @@ class Collector:
             await self._save(session, f"artifacts:{self._job.id}/{path}", f"artifacts/{path}")
 
     async def _save(self, session: Session, source: str, name: str) -> bool:
-        """Fetch one file whole; false when it is not there."""
-        size = await session.size(source)
-        if size is None:
+        """Fetch one file whole; false when it is not there, or not fit to be kept."""
+        try:
+            size = await session.size(source)
+            if size is None:
+                return False
+            saved = await self._receive(session, source, name, size)
+        except (RefusedError, NotFoundError) as error:
+            await self._tell("file-refused", path=name, message=error.message)
             return False
+        await self._tell("file-fetched", path=saved.path, size=saved.size, sha256=saved.sha256)
+        return True
+
+    async def _receive(self, session: Session, source: str, name: str, size: int) -> SavedFile:
+        """Store a file as it comes."""
         equipment = self._assignment.equipment
 
         def tell(done: int) -> None:
             equipment.progress.fetched(self._job.id, name, done, size)
 
-        try:
-            saved = await equipment.artifacts.save(self._job.id, name, session.fetch(source), tell)
-        except RefusedError as error:
-            await self._tell("file-refused", path=name, message=error.message)
-            return False
-        await self._tell("file-fetched", path=saved.path, size=saved.size, sha256=saved.sha256)
-        return True
+        return await equipment.artifacts.save(self._job.id, name, session.fetch(source), tell)
 
     async def _tell(self, event: str, **fields: object) -> None:
         """Write a line of the activity log."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from controller.errors import ControllerError, NotFoundError, RefusedError, SecretError, StateError
+from controller.jobs.accept import accept, read_secrets
 from controller.jobs.assignment import Assignment
-from controller.jobs.environment import environment
 from controller.jobs.job import JobDriver
 from controller.jobs.known import Known, recall
 from controller.jobs.lanes import drive_lanes
@@ -50,15 +50,7 @@ class Engine:
             SecretError: a secret of one of the jobs cannot be read.
             DeclarationError: a step would get an environment that no process can be given.
         """
-        for job, body in jobs:
-            values = self._values(body)
-            named = {name: values[secret] for name, secret in body.work.secrets.items()}
-            for step in body.work.steps:
-                environment(job, body, step, named)
-        told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
-        await self._equipment.activity.append("run-submitting", run.actor, **told)
-        await self._equipment.store.runs.add(run, jobs)
-        await self._equipment.activity.append("run-submitted", run.actor, **told)
+        await accept(self._equipment, run, jobs)
 
     async def drive(
         self,
@@ -66,7 +58,7 @@ class Engine:
         *,
         parallel: int = PARALLEL,
         within: float | None = None,
-        stdin: bytes = b"",
+        stdin: bytes | None = None,
     ) -> RunReport:
         """Drive the jobs of a run until they have ended, or nothing more can be done for them now.
 
@@ -74,19 +66,17 @@ class Engine:
             run: a run that was submitted.
             parallel: how many jobs at once.
             within: seconds to wait at most; the work goes on.
-            stdin: what the first step of each job reads.
+            stdin: what the first step of each job reads that is recorded as fed.
 
         Raises:
             NotFoundError: there is no such run.
             StateError: the store cannot be written any more.
         """
-        recorded = await self._equipment.store.runs.get(run)
-        if recorded is None:
+        if await self._equipment.store.runs.get(run) is None:
             raise NotFoundError(f"cannot drive run {run}: it was never recorded")
         jobs = await self._equipment.store.jobs.list(run=run, limit=ALL)
         waiting = await self._drive([j for j in jobs if not j.state.ended], parallel, within, stdin)
-        if not waiting:
-            await self._finish(recorded)
+        await self._finish_if_over(run)
         jobs = tuple(reversed(await self._equipment.store.jobs.list(run=run, limit=ALL)))
         troubles = {job.id: self._troubles[job.id] for job in jobs if job.id in self._troubles}
         return RunReport(run=run, jobs=jobs, counts=count(jobs), waiting=waiting, troubles=troubles)
@@ -111,7 +101,7 @@ class Engine:
                 note = Note(signal=Signal.CANCEL, reason="it never began, and is planned anew")
                 await recorder.record(note)
         left = [found[each.job] for each in moves if each.move is Move.RESUME]
-        waiting = await self._drive(left, parallel, within, b"")
+        waiting = await self._drive(left, parallel, within, None)
         after = [job for id_ in found if (job := await store.jobs.get(id_)) is not None]
         for run in dict.fromkeys(job.run for job in after if job.state.ended):
             await self._finish_if_over(run)
@@ -139,7 +129,7 @@ class Engine:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
         job = await self._equipment.store.jobs.get(id_)
         if alone and job is not None:
-            await self._drive_one(job, body, await recall(self._equipment.store), b"")
+            await self._drive_one(job, body, await recall(self._equipment.store), None)
             job = await self._equipment.store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
@@ -165,7 +155,7 @@ class Engine:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
         body, known = await store.jobs.body(id_), await recall(store)
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
-        recorder, values = await self._recorder(job), self._values(body)
+        recorder, values = await self._recorder(job), read_secrets(self._equipment, body)
         async with self._links.to(body.server) as link:
             assignment = self._assignment(recorder, link, body, known, values=values)
             job = await resolve(assignment, signal=signal, reason=reason)
@@ -177,7 +167,7 @@ class Engine:
         self._halt.set()
 
     async def _drive(
-        self, jobs: Sequence[Job], parallel: int, within: float | None, stdin: bytes
+        self, jobs: Sequence[Job], parallel: int, within: float | None, stdin: bytes | None
     ) -> bool:
         """Drive jobs; say whether work went on when the waiting ended."""
         if not jobs:
@@ -200,7 +190,7 @@ class Engine:
             )
         return not done
 
-    async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes) -> None:
+    async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes | None) -> None:
         """Drive one job; whatever is wrong with it touches no other, unless the state itself fails."""
         if self._halt.is_set():
             return
@@ -228,7 +218,7 @@ class Engine:
         known: Known,
         *,
         values: Mapping[str, str],
-        stdin: bytes = b"",
+        stdin: bytes | None = None,
     ) -> Assignment:
         """Put together what the drivers of one job share."""
         return Assignment(
@@ -247,7 +237,7 @@ class Engine:
         What runs already is not even followed: its output could not be masked.
         """
         try:
-            return self._values(body)
+            return read_secrets(self._equipment, body)
         except SecretError as error:
             if recorder.job.state is not State.PENDING:
                 raise
@@ -266,25 +256,15 @@ class Engine:
             message=message,
         )
 
-    def _values(self, body: JobBody) -> dict[str, str]:
-        """Read the secrets of a job."""
-        names = sorted(set(body.work.secrets.values()))
-        return {name: self._equipment.secrets(name) for name in names}
-
     async def _recorder(self, job: Job) -> Recorder:
         """Open a job's ledger after its last line."""
         events = await self._equipment.store.jobs.events(job.id)
         return Recorder(self._equipment, Ledger(job=job, seq=events[-1].seq if events else 0))
-
-    async def _finish(self, run: Run) -> None:
-        """Record that a run is over."""
-        await self._equipment.store.runs.finish(
-            replace(run, finished_at=self._equipment.clock.now())
-        )
 
     async def _finish_if_over(self, id_: RunId) -> None:
         """Record that a run is over when none of its jobs is open."""
         run = await self._equipment.store.runs.get(id_)
         jobs = await self._equipment.store.jobs.list(run=id_, limit=ALL)
         if run is not None and run.finished_at is None and all(job.state.ended for job in jobs):
-            await self._finish(run)
+            over = replace(run, finished_at=self._equipment.clock.now())
+            await self._equipment.store.runs.finish(over)

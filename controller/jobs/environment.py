@@ -1,7 +1,7 @@
 """The environment a step gets.
 
-Pure. Called by `attempt` at dispatch (with secrets) and by `submission` when a run is recorded (without), so that a
-name or value no process could be given is refused before anything is touched. `reconcile` gives checks theirs.
+Pure. Called by `step` at dispatch and by `accept` before a run is recorded, so that a name or value no process could be
+given is refused before anything is touched. `reconcile` gives checks theirs.
 """
 
 import json

@@ -17,6 +17,8 @@ from controller.jobs.machine import Signal
 from controller.jobs.recovery import unsettled
 from controller.jobs.step import StepDriver
 from controller.model.job import Job, State, StepRun
+from controller.model.work import Work
+from controller.transport.port import Facts
 
 UNREACHABLE = "Unreachable"
 """The reason of a job whose server was not reached."""
@@ -40,6 +42,14 @@ class Bar:
     state: State
     reason: str
     evicted: bool = False
+
+
+def foreign_user(work: Work, facts: Facts) -> str | None:
+    """Name a user that the login cannot become; half of a job must not be done before that is found out."""
+    if facts.root:
+        return None
+    users = (step.user or work.user for step in work.steps)
+    return next((user for user in users if user not in {None, facts.login}), None)
 
 
 class JobDriver:
@@ -67,8 +77,12 @@ class JobDriver:
         if self._job.state is State.PENDING and await self._recorder.stop_requested():
             await self._end(State.CANCELLED, "stopped before it began")
             return
-        await self._assignment.link.session()
-        if await self._begin():
+        session = await self._assignment.link.session()
+        user = foreign_user(self._assignment.body.work, session.facts)
+        if user is not None and self._job.state is State.PENDING:
+            login = session.facts.login
+            await self._end(State.FAILED, f"cannot run as {user}: the login {login} is not root")
+        elif await self._begin():
             await self._do_steps()
             await self._conclude()
 

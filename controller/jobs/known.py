@@ -4,7 +4,7 @@ Called by `engine`; reads the store.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from controller.model.applied import Applied
 from controller.model.job import Job, JobBody
@@ -26,7 +26,7 @@ class Known:
         pair = (job.target, job.server)
         record, marker = self.records.get(pair), self.markers.get(pair)
         if record is not None and record.tried is not None and record.tried.run == job.run:
-            return replace(record, tried=None)  # this very job was taken up before
+            return record  # this very job was taken up before
         if body.expect is None:
             return None
         if marker is not None and marker.sha256 == body.expect:

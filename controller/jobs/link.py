@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.jobs.ports import Equipment
 from controller.model.inventory import Server
+from controller.model.observation import ServerSeen
 from controller.transport.port import Session
 
 T = TypeVar("T")
@@ -20,28 +21,50 @@ T = TypeVar("T")
 PATIENCE: Final = 300.0
 """Seconds without an answer before running work is called lost."""
 LONGEST_PAUSE: Final = 60.0
+MESSAGE: Final = 500
+"""Characters that are kept of why a server was not reached."""
 
 
 class Reachability:
-    """What the connectivity log was last told of each server, so that it hears of changes only."""
+    """How each server was last seen, so that the connectivity log hears of changes only."""
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._told: dict[str, Unreachable | None] = {}
+        self._told: dict[str, Unreachable | None] | None = None
+        self._turn = asyncio.Lock()
 
     async def tell(self, server: str, error: TransportError | None) -> None:
-        """Write a line when this differs from the last one about the server."""
+        """Write a line when this differs from what was last seen of the server.
+
+        A server that is not reached is kept as such, so that whoever looks next sees the change back.
+        """
         cause = None if error is None else error.cause
-        if server in self._told and self._told[server] == cause:
-            return
-        self._told[server] = cause
+        async with self._turn:
+            told = await self._last_seen()
+            if server in told and told[server] == cause:
+                return
+            told[server] = cause
         log, actor = self._equipment.connectivity, self._equipment.actor
         if error is None:
             await log.append("reached", actor, server=server)
-        else:
-            await log.append(
-                "unreachable", actor, server=server, cause=error.cause, message=error.message[:500]
-            )
+            return
+        message = error.message[:MESSAGE]
+        await log.append("unreachable", actor, server=server, cause=error.cause, message=message)
+        seen = ServerSeen(
+            server=server,
+            at=self._equipment.clock.now(),
+            reached=False,
+            cause=error.cause,
+            message=message,
+        )
+        await self._equipment.store.observations.put_servers([seen])
+
+    async def _last_seen(self) -> dict[str, Unreachable | None]:
+        """Give the cause by server, None for one that was reached; those never seen are not there."""
+        if self._told is None:
+            seen = await self._equipment.store.observations.servers()
+            self._told = {name: None if one.reached else one.cause for name, one in seen.items()}
+        return self._told
 
 
 class Link:
@@ -92,13 +115,14 @@ class Link:
             tries += 1
 
     async def _use(self, session: Session, act: Callable[[Session], Awaitable[T]]) -> T:
-        """Act on a session, and forget it when it turns out to be broken."""
+        """Act on a session, and give it back when it turns out to be broken."""
         try:
             return await act(session)
         except SessionLostError:
             async with self._turn:
                 if self._session is session:
                     self._session = None
+                    await session.close()
             raise
 
     def _pause(self, tries: int) -> float:

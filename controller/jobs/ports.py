@@ -3,7 +3,7 @@
 `service` fills `Equipment` with adapters; tests fill it with small twins. Called by every driver of this room.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class OutputFiles(Protocol):
         """Say up to which offset output is stored."""
         ...
 
+    def sweep(self, keep: Collection[str]) -> None:
+        """Delete the output of every job but these; blocks."""
+        ...
+
 
 class ActivityLog(Protocol):
     """One of the two logs."""
@@ -43,6 +47,10 @@ class ArtifactFiles(Protocol):
         self, job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
     ) -> SavedFile:
         """Store one file whole or not at all, telling how many bytes are here; `path` is not trusted."""
+        ...
+
+    def sweep(self, keep: Collection[str]) -> None:
+        """Delete the files of every job but these; blocks."""
         ...
 
 

@@ -4,6 +4,7 @@ Called by `job`; calls `attempt`. The same code drives a fresh step and one an e
 """
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from controller.errors import DeclarationError
 from controller.jobs.assignment import Assignment
@@ -19,6 +20,9 @@ from controller.model.job import State, StepRun
 from controller.model.work import StepWork
 from controller.transport.port import AttemptSpec
 
+LOOK_SECONDS: Final = 5.0
+"""Between two looks for the wish to stop, while the next try is not due."""
+
 
 class StepDriver:
     """Drives one step of a job to its end; `barred` means that nothing more of the job may be sent."""
@@ -30,7 +34,11 @@ class StepDriver:
         self._barred = barred
 
     async def run(self) -> None:
-        """Bring the step to its end, or to `lost`."""
+        """Bring the step to its end, or to `lost`.
+
+        Raises:
+            TransportError: the server is not reached, and nothing of the next attempt was sent.
+        """
         if self._run.state is State.PENDING and not await self._may_begin():
             return
         number = len(self._run.attempts)
@@ -95,11 +103,19 @@ class StepDriver:
         if not self._run.attempts[-1].state.ended:
             await self._recorder.record(outcome.of_attempt(self._step.name, number))
         finished = self._run.attempts[-1].finished_at or self._now()
-        pause = (due(self._step.retry, number, finished) - self._now()).total_seconds()
-        if pause >= self._time_left():
+        begins = due(self._step.retry, number, finished)
+        if (begins - self._now()).total_seconds() >= self._time_left():
             return False
-        await self._assignment.equipment.clock.sleep(max(0.0, pause))
-        return not await self._recorder.stop_requested()
+        return await self._wait_until(begins)
+
+    async def _wait_until(self, moment: datetime) -> bool:
+        """Wait for the time of the next try; false when somebody wants the job to stop meanwhile."""
+        while not await self._recorder.stop_requested():
+            left = (moment - self._now()).total_seconds()
+            if left <= 0:
+                return True
+            await self._assignment.equipment.clock.sleep(min(left, LOOK_SECONDS))
+        return False
 
     async def _end(self, number: int, outcome: Outcome) -> None:
         """Write down how the step ended, in one transaction with its last attempt."""
@@ -115,21 +131,31 @@ class StepDriver:
         """Put together what is sent.
 
         Raises:
-            DeclarationError: the environment cannot be given to a process.
+            DeclarationError: the environment cannot be given to a process, or its standard input is gone.
         """
         work, job, step = self._assignment.body.work, self._assignment.job, self._step
-        first = work.steps[0].name == step.name
         return AttemptSpec(
             id=attempt_id(job.id, step.name, number),
             job=job.id,
             text=step.text.encode(),
             shell=step.shell,
-            stdin=self._assignment.stdin if first else b"",
+            stdin=self._stdin(),
             env=environment(job, self._assignment.body, step, self._assignment.secrets),
             workdir=step.workdir or work.workdir,
             user=step.user or work.user,
             timeout=max(1.0, min(step.timeout or work.timeout, self._time_left())),
         )
+
+    def _stdin(self) -> bytes:
+        """Give the first step what it is fed with; a process that took the job over does not have it."""
+        body = self._assignment.body
+        if not body.fed or body.work.steps[0].name != self._step.name:
+            return b""
+        if self._assignment.stdin is None:
+            raise DeclarationError(
+                f"cannot send step {self._step.name}: its standard input went with the command that gave it"
+            )
+        return self._assignment.stdin
 
     def _time_left(self) -> float:
         """Seconds until the task's own time is over."""

@@ -108,7 +108,8 @@ class JobBody:
 
     `server` is the server as it was declared when the job was planned, so that a job can be settled after its
     declaration is gone. `expect` is the SHA-256 of the marker the job was planned on (None: there was none).
-    `facts` are further CTL_* variables (commit message, author, repo).
+    `facts` are further CTL_* variables (commit message, author, repo). `fed`: the first step was given standard input,
+    which is kept nowhere; without it that step is never sent.
     """
 
     job: JobId
@@ -119,6 +120,7 @@ class JobBody:
     manifest: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     committed_at: datetime | None = None
+    fed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ _FIND = (
 )
 _UNSETTLED = or_(*(JOBS.c.state == state for state in UNSETTLED))
 _OPEN = _JOB.where(JOBS.c.state.in_(UNSETTLED)).order_by(JOBS.c.position)
+_IDS = select(JOBS.c.id)
 _STATE = select(JOBS.c.state).where(JOBS.c.id == bindparam("id"))
 _CHANGE = (
     update(JOBS)
@@ -87,6 +88,11 @@ class SqliteJobs:
         if not prefix.isascii():
             return ()
         return await self._select(_FIND, {"first": prefix, "past": f"{prefix}\x7f"})
+
+    async def ids(self) -> frozenset[JobId]:
+        """List the ids of all jobs that are kept."""
+        rows = await self._reader.read(lambda c: c.execute(_IDS).scalars().all())
+        return frozenset(JobId(row) for row in rows)
 
     async def body(self, job: JobId) -> JobBody:
         """Read what a job was recorded with."""

@@ -74,6 +74,10 @@ class MemoryJobs:
         found = sorted(name for name in self._jobs if name.startswith(prefix))
         return tuple(self._one(name) for name in found[:FOUND])
 
+    async def ids(self) -> frozenset[JobId]:
+        """List the ids of all jobs that are kept."""
+        return frozenset(self._jobs)
+
     async def body(self, job: JobId) -> JobBody:
         """Read what a job was recorded with."""
         if job not in self._bodies:
@@ -129,8 +133,8 @@ class MemoryRuns:
         self._jobs = jobs
         self._runs: dict[RunId, str] = {}
 
-    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
-        """Record a run with all its jobs, or nothing of it."""
+    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
+        """Record a run with all its jobs, or nothing of it; nothing old is ever dropped for it."""
         check_fan_out(run, jobs)
         data = encode(run)
         bodies = [(encode(body_row(body)), encode(body.work)) for _, body in jobs]
@@ -143,6 +147,7 @@ class MemoryRuns:
         self._runs[run.id] = data
         for (job, _), text, body in zip(jobs, texts, bodies, strict=True):
             self._jobs.record(job, text, body)
+        return False
 
     async def get(self, run: RunId) -> Run | None:
         """Find a run by its whole id."""

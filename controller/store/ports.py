@@ -16,8 +16,8 @@ from controller.model.observation import RepoSeen, ServerSeen
 class Runs(Protocol):
     """Runs and their jobs."""
 
-    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
-        """Record a run with all its jobs in one transaction."""
+    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
+        """Record a run with all its jobs in one transaction; say whether old runs were dropped to make room."""
         ...
 
     async def get(self, run: RunId) -> Run | None:
@@ -50,6 +50,10 @@ class Jobs(Protocol):
 
     async def find(self, prefix: str) -> tuple[Job, ...]:
         """Find jobs whose id begins so, at most ten."""
+        ...
+
+    async def ids(self) -> frozenset[JobId]:
+        """List the ids of all jobs that are kept."""
         ...
 
     async def body(self, job: JobId) -> JobBody:

@@ -1,7 +1,7 @@
 """How much history is kept: the oldest settled runs go when there are too many.
 
 Called by `runs` inside the transaction that records a further run. Runs with a job that has not ended, or is lost, are never
-taken. What is in the logs stays.
+taken. What is in the logs stays; output and artifacts of dropped jobs are swept by `jobs`.
 """
 
 from typing import Final
@@ -21,15 +21,17 @@ _UNSETTLED_RUNS: Final = select(JOBS.c.run).where(JOBS.c.state.in_(UNSETTLED))
 _UNUSED_WORKS: Final = delete(WORKS).where(WORKS.c.digest.not_in(select(BODIES.c.work)))
 
 
-def drop_oldest(connection: Connection) -> None:
-    """Delete the runs that are beyond what is kept, with their jobs, ledgers and works."""
+def drop_oldest(connection: Connection) -> bool:
+    """Delete the runs that are beyond what is kept, with their jobs, ledgers and works; say whether there were any."""
     last_job = (connection.execute(_NEWEST_JOB).scalar() or 0) - KEPT_JOBS
     last_run = (connection.execute(_NEWEST_RUN).scalar() or 0) - KEPT_RUNS
     if last_job <= 0 and last_run <= 0:
-        return
+        return False
     old = select(JOBS.c.run).where(JOBS.c.position <= last_job)
     victims = delete(RUNS).where(
         (RUNS.c.position <= last_run) | RUNS.c.id.in_(old), RUNS.c.id.not_in(_UNSETTLED_RUNS)
     )
-    if connection.execute(victims).rowcount:
-        connection.execute(_UNUSED_WORKS)
+    if not connection.execute(victims).rowcount:
+        return False
+    connection.execute(_UNUSED_WORKS)
+    return True

@@ -38,6 +38,7 @@ class BodyRow:
     manifest: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     committed_at: datetime | None = None
+    fed: bool = False
 
 
 def encode(record: object) -> str:
@@ -79,6 +80,7 @@ def body_row(body: JobBody) -> BodyRow:
         manifest=body.manifest,
         facts=body.facts,
         committed_at=body.committed_at,
+        fed=body.fed,
     )
 
 
@@ -93,6 +95,7 @@ def whole_body(row: BodyRow, work: Work) -> JobBody:
         manifest=row.manifest,
         facts=row.facts,
         committed_at=row.committed_at,
+        fed=row.fed,
     )
 
 

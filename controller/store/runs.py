@@ -37,11 +37,11 @@ class SqliteRuns:
         self._writer = writer
         self._reader = reader
 
-    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
-        """Record a run with all its jobs in one transaction."""
+    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
+        """Record a run with all its jobs in one transaction; say whether old runs were dropped to make room."""
         check_fan_out(run, jobs)
         rows = _FanOut(run, jobs)
-        await self._writer.write(rows.insert)
+        return await self._writer.write(rows.insert)
 
     async def get(self, run: RunId) -> Run | None:
         """Find a run by its whole id."""
@@ -90,14 +90,14 @@ class _FanOut:
             self.works[known] = data
         return known
 
-    def insert(self, connection: Connection) -> None:
-        """Write the rows."""
+    def insert(self, connection: Connection) -> bool:
+        """Write the rows; say whether old ones were dropped."""
         if connection.execute(_KNOWN_RUN, {"id": self.run.id}).scalar_one():
             raise already_recorded("run", self.run.id)
         connection.execute(_INSERT_RUN, self.run_row)
         if self.jobs:
             self._insert_jobs(connection)
-        drop_oldest(connection)
+        return drop_oldest(connection)
 
     def _insert_jobs(self, connection: Connection) -> None:
         try:

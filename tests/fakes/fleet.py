@@ -96,6 +96,7 @@ class SimulatedFleet:
         self.behaviour = behaviour
         self.machines: dict[str, Machine] = {}
         self.starts: Counter[AttemptId] = Counter()
+        self.root = True
         self.probes: Callable[[str, ProbeSpec], Probed] = lambda _s, _p: Probed(
             exit_code=0, output=b"up 3 days\n"
         )
@@ -150,7 +151,8 @@ class SimulatedSession:
 
     @property
     def facts(self) -> Facts:
-        return Facts(boot_id=self._boot_id, login="root", root=True, base="/var/lib/ctl")
+        login = "root" if self._fleet.root else "deploy"
+        return Facts(boot_id=self._boot_id, login=login, root=self._fleet.root, base="/var/lib/ctl")
 
     async def close(self) -> None:
         self._machine.sessions.discard(self)

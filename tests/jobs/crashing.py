@@ -66,10 +66,11 @@ class _Runs(MemoryRuns):
         super().__init__(store.jobs)
         self._store = store
 
-    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+    async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
         self._store.fuse.before()
-        await super().add(run, jobs)
+        dropped = await super().add(run, jobs)
         self._store.fuse.after()
+        return dropped
 
     async def finish(self, run: Run) -> None:
         self._store.fuse.before()

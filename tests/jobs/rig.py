@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.errors import SecretError
@@ -46,6 +46,9 @@ class MemoryOutput:
     async def stored(self, attempt: AttemptId) -> int:
         return len(self.files.get(attempt, b""))
 
+    def sweep(self, keep: Collection[str]) -> None:
+        self.files = {id_: data for id_, data in self.files.items() if id_.split(".")[0] in keep}
+
 
 class MemoryLog:
     def __init__(self) -> None:
@@ -69,6 +72,9 @@ class MemoryArtifacts:
         tell(len(content))
         self.files[job, path] = content
         return SavedFile(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+    def sweep(self, keep: Collection[str]) -> None:
+        self.files = {key: data for key, data in self.files.items() if key[0] in keep}
 
 
 @dataclass(slots=True)

@@ -1,13 +1,22 @@
 """The engine on a simulated fleet."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from controller.errors import DeclarationError, NotFoundError, SecretError, StateError, Unreachable
+from controller.errors import (
+    DeclarationError,
+    NotFoundError,
+    RefusedError,
+    SecretError,
+    StateError,
+    Unreachable,
+)
 from controller.jobs.marker import marker_digest
-from controller.model.ids import RunId
+from controller.journal.artifacts import SavedFile
+from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, State
 from controller.model.task import Result, ResultType
 from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
@@ -326,8 +335,84 @@ async def test_what_is_wrong_with_one_job_is_told_and_touches_no_other() -> None
     report = await engine.drive(RunId("run1"))
     (sick, well) = report.jobs
     assert well.state is State.SUCCEEDED
-    assert "the marker would have" in report.troubles[sick.id]
-    assert "job-trouble" in rig.activity.events()
+    assert (sick.state, report.counts.refused) == (State.SKIPPED, 1)
+    assert "the marker would have" in (sick.reason or "")
+    assert not any(sick.id in attempt for attempt in rig.fleet.starts)
+    assert rig.marker() is None
+
+
+async def test_half_a_job_is_not_done_where_a_later_step_cannot_become_its_user() -> None:
+    rig = Rig()
+    rig.fleet.root = False
+    report = await rig.run(rig.job((step("one"), step("two", "one", user="postgres"))))
+    assert [job.state for job in report] == [State.FAILED]
+    assert "cannot run as postgres" in (report[0].reason or "")
+    assert not rig.fleet.starts
+    again = await rig.run(rig.job((step("one", user="deploy"),)), run="run2")
+    assert [job.state for job in again] == [State.SUCCEEDED]
+
+
+async def test_a_server_that_goes_between_two_tries_leaves_work_that_is_taken_up_later() -> None:
+    def behave(_server: str, spec: AttemptSpec) -> Program:
+        failed = spec.id.split(".")[1:] == ["two", "1"]
+        return Program(seconds=0 if failed else 90, exit_code=int(failed))
+
+    rig = Rig(behave)
+    steps = (step("one"), step("two", retry=Retry(limit=1, delay=30.0)), step("three", "one"))
+    engine = await rig.submit(rig.job(steps))
+
+    def fall(_server: str, what: str, _before: bool) -> None:
+        if what == "output" and len(rig.fleet.starts) == 2:
+            rig.fleet.lay_down("web-1")
+
+    rig.fleet.disturb = fall
+    (job,) = (await engine.drive(RunId("run1"))).jobs
+    assert job.state is State.LOST
+    rig.fleet.disturb = lambda _server, _what, _before: None
+    rig.fleet.stand_up("web-1")
+    settled = await rig.engine().settle()
+    assert [job.state for job in settled.jobs] == [State.SUCCEEDED]
+    assert set(rig.fleet.starts.values()) == {1}
+    assert not settled.troubles
+
+
+async def test_a_stop_is_heard_while_the_next_try_is_not_due() -> None:
+    started = asyncio.Event()
+
+    def behave(_server: str, _spec: AttemptSpec) -> Program:
+        started.set()
+        return Program(exit_code=1)
+
+    rig = Rig(behave)
+    pair = rig.job((step("one", retry=Retry(limit=3, delay=3600.0)),))
+    engine = await rig.submit(pair)
+    began = rig.clock.now()
+    work = asyncio.create_task(engine.drive(RunId("run1")))
+    await started.wait()
+    await rig.store.jobs.request_stop(pair[0].id)
+    (job,) = (await work).jobs
+    assert job.state is State.FAILED
+    assert (rig.clock.now() - began).total_seconds() < 60
+    assert len(rig.fleet.starts) == 1
+
+
+@pytest.mark.parametrize("bad", ["../etc", "a//b"])
+async def test_odd_names_of_artifacts_harm_only_themselves(bad: str) -> None:
+    rig = Rig(lambda _s, _p: Program(files={bad: b"x", "good": b"y"}))
+    save = rig.artifacts.save
+
+    async def picky(
+        job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
+    ) -> SavedFile:
+        if bad in path:
+            raise RefusedError(f"cannot use {path}")
+        return await save(job, path, chunks, tell)
+
+    rig.artifacts.save = picky  # type: ignore[method-assign]
+    (job,) = await rig.run(rig.job())
+    assert job.state is State.SUCCEEDED
+    assert [path for _, path in rig.artifacts.files] == ["artifacts/good"]
+    assert "file-refused" in rig.activity.events()
 
 
 async def test_secrets_that_vanish_after_submit_fail_the_job_before_anything_is_touched() -> None:
@@ -405,9 +490,30 @@ async def test_stdin_goes_to_the_first_step_only() -> None:
         return Program()
 
     rig = Rig(behave)
-    engine = await rig.submit(rig.job(chain("a", "b")))
+    job, body = rig.job(chain("a", "b"))
+    engine = await rig.submit((job, replace(body, fed=True)))
     await engine.drive(RunId("run1"), stdin=b"hello")
     assert seen == [b"hello", b""]
+
+
+async def test_a_step_is_never_sent_without_the_input_it_was_given() -> None:
+    rig = Rig()
+    job, body = rig.job(chain("a", "b"))
+    engine = await rig.submit((job, replace(body, fed=True)))
+
+    def fall(server: str, what: str, _before: bool) -> None:
+        if what == "claim_target":
+            rig.fleet.lay_down(server)
+
+    rig.fleet.disturb = fall
+    (left,) = (await engine.drive(RunId("run1"), stdin=b"hello")).jobs
+    assert (left.state, left.reason) == (State.DISPATCHED, "Unreachable")
+    rig.fleet.disturb = lambda _server, _what, _before: None
+    rig.fleet.stand_up("web-1")
+    (settled,) = (await rig.engine().settle()).jobs
+    assert settled.state is State.FAILED
+    assert "its standard input went" in (settled.reason or "")
+    assert not rig.fleet.starts
 
 
 async def test_jobs_of_one_server_share_one_session_and_the_last_closes_it() -> None:

@@ -14,12 +14,13 @@ from tests.fakes.clocks import FakeClock
 from tests.store.shelf import WORK, a_body, a_job, a_run, an_event
 
 
-async def record(store: SqliteStore, number: int, state: State) -> None:
-    """Record a run with one job, whose work is its own, that stands at a state."""
+async def record(store: SqliteStore, number: int, state: State) -> bool:
+    """Record a run with one job, whose work is its own, that stands at a state; say whether old runs went for it."""
     job = a_job(number, run=number)
     body = replace(a_body(job), work=replace(WORK, workdir=f"/srv/{number}"))
-    await store.runs.add(a_run(number), [(job, body)])
+    dropped = await store.runs.add(a_run(number), [(job, body)])
     await store.jobs.append(replace(job, state=state), [an_event(job, 1, state)])
+    return dropped
 
 
 def counts(connection: Connection) -> list[int]:
@@ -35,8 +36,9 @@ async def test_the_oldest_settled_runs_go_whole(
     store = open_store(tmp_path / ".ctl", clock=FakeClock())
     await record(store, 1, State.RUNNING)
     await record(store, 2, State.LOST)
-    for number in range(3, 10):
-        await record(store, number, State.SUCCEEDED)
+    dropped = [await record(store, number, State.SUCCEEDED) for number in range(3, 10)]
+    assert dropped == [False] * 3 + [True] * 4
+    assert await store.jobs.ids() == {a_job(number).id for number in (1, 2, 7, 8, 9)}
     left = {run.id for run in await store.runs.list()}
     assert left == {a_run(number).id for number in (1, 2, 7, 8, 9)}
     assert [job.id for job in await store.jobs.open()] == [a_job(1).id, a_job(2).id]

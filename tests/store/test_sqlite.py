@@ -131,7 +131,7 @@ async def test_a_write_that_breaks_reaches_its_own_caller_only(tmp_path: Path) -
         store.runs.add(a_run(2), []),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [type(None), LookupError, StateError, type(None)]
+    assert [type(result) for result in results] == [bool, LookupError, StateError, bool]
     assert len(await store.runs.list()) == 2
     await store.close()
 

@@ -1,0 +1,47 @@
+"""Accepting a run: all that can be wrong with it is found first, then it is recorded, then nothing can refuse it.
+
+Called by `engine`; calls the secrets, the store and the activity log.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from controller.jobs.environment import environment
+from controller.jobs.ports import Equipment
+from controller.model.job import Job, JobBody, Run
+
+
+async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+    """Record a run and its jobs; nothing leaves the controller by this.
+
+    Raises:
+        SecretError: a secret of one of the jobs cannot be read.
+        DeclarationError: a step would get an environment that no process can be given.
+    """
+    check(equipment, jobs)
+    told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
+    await equipment.activity.append("run-submitting", run.actor, **told)
+    dropped = await equipment.store.runs.add(run, jobs)
+    await equipment.activity.append("run-submitted", run.actor, **told)
+    if dropped:
+        keep = await equipment.store.jobs.ids()
+        await asyncio.to_thread(equipment.output.sweep, keep)
+        await asyncio.to_thread(equipment.artifacts.sweep, keep)
+
+
+def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+    """Read every secret and put every environment together, as it will be done when a step begins."""
+    for job, body in jobs:
+        values = read_secrets(equipment, body)
+        named = {name: values[secret] for name, secret in body.work.secrets.items()}
+        for step in body.work.steps:
+            environment(job, body, step, named)
+
+
+def read_secrets(equipment: Equipment, body: JobBody) -> dict[str, str]:
+    """Read the secrets of a job, by secret name.
+
+    Raises:
+        SecretError: one of them cannot be read here.
+    """
+    return {name: equipment.secrets(name) for name in sorted(set(body.work.secrets.values()))}
