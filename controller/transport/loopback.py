@@ -37,7 +37,7 @@ X11Forwarding no
 PrintMotd no
 MaxStartups 100
 LogLevel ERROR
-SetEnv HOME={home}
+SetEnv {environment}
 """
 
 
@@ -84,6 +84,7 @@ def start(
     authorized: str,
     openssh: bool = True,
     forwarding: bool = False,
+    path: str | None = None,
 ) -> Loopback:
     """Start a server below `folder` that lets `authorized` in as `user`.
 
@@ -94,6 +95,7 @@ def start(
         authorized: the public key that opens it.
         openssh: whether OpenSSH's sshd is taken where it is installed.
         forwarding: whether others are reached through it, as through a jump host.
+        path: where its commands are looked for, None for where sshd looks.
 
     Raises:
         StateError: it does not answer within ten seconds.
@@ -107,7 +109,7 @@ def start(
     command = (
         asyncssh_command(folder, port)
         if sshd is None
-        else openssh_command(sshd, folder, port, forwarding=forwarding)
+        else openssh_command(sshd, folder, port, forwarding=forwarding, path=path)
     )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
@@ -127,14 +129,16 @@ def start(
     return server
 
 
-def openssh_command(sshd: str, folder: Path, port: int, *, forwarding: bool) -> list[str]:
+def openssh_command(
+    sshd: str, folder: Path, port: int, *, forwarding: bool, path: str | None
+) -> list[str]:
     """Write the configuration of an sshd and give the command that starts it."""
     config = folder / "sshd_config"
     config.write_text(
         CONFIG.format(
             port=port,
             folder=folder,
-            home=folder / "home",
+            environment=f"HOME={folder / 'home'}" + (f" PATH={path}" if path else ""),
             forwarding="yes" if forwarding else "no",
         )
     )

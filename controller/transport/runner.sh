@@ -259,7 +259,7 @@ as_user() {
 }
 
 watch() {
-  trap 'kill $!; exit' TERM
+  trap 'kill -KILL $!; exit' TERM # what has forked but is not yet `sleep` would only note a TERM, and sleep on
   sleep "$timeout" &
   wait $!
   trap '' TERM # the leader may die of the first signal; whoever ignores it is still to be killed

@@ -71,15 +71,6 @@ def read(pid: int, name: str) -> bytes:
         return b""
 
 
-def holds(pid: int, word: bytes) -> bool:
-    """Say whether a process has a file open whose name holds a word."""
-    try:
-        entries = list((PROC / str(pid) / "fd").iterdir())
-        return any(word in bytes(entry.readlink()) for entry in entries)
-    except OSError:
-        return False
-
-
 def send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process that may have gone."""
     with contextlib.suppress(ProcessLookupError):

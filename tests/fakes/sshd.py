@@ -57,7 +57,12 @@ class Sshd:
 
 
 def start_sshd(
-    folder: Path, name: str = "one", *, openssh: bool = True, forwarding: bool = False
+    folder: Path,
+    name: str = "one",
+    *,
+    openssh: bool = True,
+    forwarding: bool = False,
+    path: str | None = None,
 ) -> Sshd:
     """Start a server in a folder of its own; its login key lies beside it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +75,7 @@ def start_sshd(
         authorized=public,
         openssh=openssh,
         forwarding=forwarding,
+        path=path,
     )
     return Sshd(loopback=running, key=key)
 

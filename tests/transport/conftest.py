@@ -47,8 +47,8 @@ async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[W
         yield one
 
 
-@pytest.fixture(params=("sh", "ssh", *SHELLS))
+@pytest.fixture(params=("ssh", *SHELLS))
 async def every_way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
-    """The same, and this machine through every shell that a server may have as `sh`."""
+    """A server over ssh, and this machine through every shell that may be `sh` somewhere."""
     async for one in made(request, tmp_path):
         yield one

@@ -187,6 +187,19 @@ async def test_work_runs_as_the_declared_user(way: Way) -> None:
 
 
 @root_only
+async def test_a_session_that_opens_does_not_lock_out_another_user_s_work(way: Way) -> None:
+    session = await way.open()
+    spec = way.spec(
+        'sleep 0.5; echo late > "$CTL_ARTIFACTS/made" && echo done', user="nobody", workdir="/"
+    )
+    await session.start(spec)
+    await processes.until(way.running)
+    await way.open()
+    assert (await session.wait(spec.id)).exit_code == 0
+    assert await output_of(session, spec.id) == b"done\n"
+
+
+@root_only
 async def test_another_user_cannot_read_what_others_were_sent(way: Way) -> None:
     session = await way.open()
     spec = way.spec("sleep 20", env={"TOKEN": "hidden"})

@@ -53,7 +53,7 @@ async def test_a_probe_ends_at_its_time(every_way: Way) -> None:
     session = await every_way.open()
     begun = time.monotonic()
     text = b"echo begun; trap '' TERM; sleep 33.5 & sleep 33.5; sleep 33.5"
-    probed = await session.probe(ProbeSpec(text=text, timeout=0.5))
+    probed = await session.probe(ProbeSpec(text=text, timeout=0.4))
     assert time.monotonic() - begun < 8
     assert (probed.timed_out, probed.exit_code) == (True, 124)
     assert probed.output.startswith(b"begun\n")

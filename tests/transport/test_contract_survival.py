@@ -167,7 +167,8 @@ async def test_a_killed_supervisor_is_an_interruption(every_way: Way) -> None:
     work = every_way.running()[0]
     leader = int(processes.fields_of(work)[1])
     pump = int((every_way.folder(spec.id) / "pid").read_text().split()[0])
-    for pid in (leader, pump):
+    watch = [pid for pid in processes.below(leader) if pid not in every_way.running()]
+    for pid in (leader, pump, *watch):
         processes.send(pid, signal.SIGKILL)
     async with asyncio.timeout(15):
         fresh = await every_way.open()

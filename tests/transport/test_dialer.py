@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from controller.errors import TransportError, Unreachable
@@ -47,3 +50,28 @@ async def test_a_server_goes_to_its_own_carrier_which_is_made_once() -> None:
     await dialer.close()
     await dialer.close()
     assert [one.closed for one in recorders.values()] == [1, 1]
+
+
+@pytest.mark.real
+def test_ssh_is_loaded_only_by_those_who_use_it() -> None:
+    names = [
+        "channel",
+        "dialer",
+        "keys",
+        "lent",
+        "line",
+        "lines",
+        "local",
+        "port",
+        "protocol",
+        "quoting",
+        "session",
+        "targets",
+    ]
+    text = f"""
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module("controller.transport." + name)
+sys.exit("asyncssh" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0

@@ -118,12 +118,29 @@ async def test_a_key_with_a_passphrase_is_refused_with_a_remedy(sshd: Sshd, tmp_
     assert "agent" in caught.value.hint
 
 
-async def test_sudo_that_is_not_there_or_asks_for_a_password(one: SshDialer, sshd: Sshd) -> None:
-    found = subprocess.run(["sh", "-c", "command -v sudo"], check=False)  # noqa: ASYNC221 - a blink
-    if found.returncode == 0:
-        pytest.skip("there is a sudo here, and it may let us")
-    error = await refused(one, with_ssh(sshd.server, sudo=True))
-    assert error.cause is Unreachable.SUDO
+@pytest.mark.parametrize(
+    ("sudo", "cause"),
+    [
+        ("echo 'sudo: a password is required' >&2; exit 1", Unreachable.SUDO),
+        ('shift; exec "$@"', None),
+    ],
+)
+async def test_sudo_that_asks_for_a_password_is_named(
+    tmp_path: Path, sudo: str, cause: Unreachable | None
+) -> None:
+    (tmp_path / "sudo").write_text(f"#!/bin/sh\n{sudo}\n")
+    (tmp_path / "sudo").chmod(0o755)
+    stand = start_sshd(tmp_path / "one", path=f"{tmp_path}:/usr/bin:/bin")
+    made = dialer(stand.key)
+    server = with_ssh(stand.server, sudo=True)
+    try:
+        if cause is None:
+            assert await says(await made.open(server)) == b"hello\n"
+        else:
+            assert (await refused(made, server)).cause is cause
+    finally:
+        await made.close()
+        stand.loopback.stop()
 
 
 async def test_all_who_open_at_once_share_one_connection(one: SshDialer, sshd: Sshd) -> None:
