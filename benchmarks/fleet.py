@@ -75,6 +75,7 @@ class Files:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
+        self.refused: Mapping[str, str] = {}
         self.entries = {
             path: Entry(
                 path=path,

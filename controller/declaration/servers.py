@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from controller.declaration.block import Block, merged
 from controller.declaration.groups import Family, Groups
+from controller.declaration.origins import Origins
 from controller.declaration.quantities import seconds
 from controller.declaration.ranges import RangeError, expand
 from controller.declaration.suggest import among
@@ -136,14 +137,16 @@ class Servers:
 
     def _variables(
         self, name: str, block: Block, family: Family
-    ) -> tuple[dict[str, object], dict[str, Place]]:
+    ) -> tuple[dict[str, object], Mapping[str, Place]]:
         own = cast("dict[str, object]", block.data.get("vars", {}))
         files = self._files.get(name)
         if not own and not files:
             return family.vars, family.origins
         variables = {**family.vars, **own}
-        origins = {**family.origins, **block.places("vars")} if own else dict(family.origins)
-        for extra in files or ():
+        if not files:
+            return variables, Origins(family.origins, block)
+        origins = {**family.origins, **block.places("vars")}
+        for extra in files:
             variables.update(extra.data)
             origins.update(extra.places())
         return variables, origins
