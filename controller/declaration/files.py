@@ -26,6 +26,14 @@ def declarations(entries: Mapping[str, Entry]) -> tuple[str, ...]:
     )
 
 
+def may_declare(path: str) -> bool:
+    """Tell whether a path that could not be read may have held declarations: a file of them, or a folder."""
+    name = path.rpartition("/")[2]
+    return path == SETTINGS or (
+        path.startswith(ROOTS) and (name.endswith(SUFFIXES) or "." not in name)
+    )
+
+
 def taken_out(inventory: str) -> str:
     """Give the folder (with a slash at its end) or the file that a path under `inventories:` takes out."""
     root, _, rest = inventory.strip("/").partition("/")

@@ -78,6 +78,7 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
     if files.SETTINGS in tree.entries:
         for form in _taken(wishes, read_forms(tree, [files.SETTINGS], Role.SETTINGS, forms)):
             wishes.settings = next(iter(form.blocks), None)
+    _refuse_left_out(tree, findings)
     settings = build_settings(wishes)
     for form in _taken(wishes, _without_adopted(wishes, _by_file(tree, paths, forms))):
         wishes.gather(form)
@@ -112,6 +113,18 @@ def _too_much(tree: Tree, paths: tuple[str, ...], findings: Report) -> bool:
         Place(file=paths[0]),
     )
     return True
+
+
+def _refuse_left_out(tree: Tree, findings: Report) -> None:
+    """Find fault with declarations that cannot be read: passed over, they would look as if they were removed."""
+    for path, reason in sorted(tree.refused.items()):
+        if files.may_declare(path):
+            findings.error(
+                "refused-file",
+                f"cannot read {path}: {reason}",
+                Place(file=path),
+                "put a regular file in its place",
+            )
 
 
 def _by_file(tree: Tree, paths: tuple[str, ...], cache: Forms | None) -> list[Form]:

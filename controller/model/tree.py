@@ -26,6 +26,11 @@ class Tree(Protocol):
         """Every regular file by its path from the root, in sorted order."""
         ...
 
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """What was left out, by its path (escaped), and why: links, odd names, what is too large."""
+        ...
+
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Read many files at once.
 

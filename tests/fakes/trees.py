@@ -21,6 +21,7 @@ class MemoryTree:
             path: data.encode() if isinstance(data, str) else data
             for path, data in sorted(files.items())
         }
+        self.refused: Mapping[str, str] = {}
         self.entries: Mapping[str, Entry] = {
             path: Entry(
                 path=path,
