@@ -534,7 +534,7 @@ members() {
   if [ "$group" ] && [ -d "$group" ]; then
     marked=$(cat "$group/cgroup.procs")
   else
-    marked=$(grep -lsF "CTL_MARK=:$id:" /proc/[0-9]*/environ)
+    marked=$(grep -lszF "CTL_MARK=:$id:" /proc/[0-9]*/environ) # -z: busybox looks no further than the first NUL
     [ -z "$leader" ] ||
       marked="$marked $(grep -lsE "^[0-9]+ [(].*[)] [A-Z] [0-9]+ [0-9]+ $leader " /proc/[0-9]*/stat)"
   fi
