@@ -24,7 +24,15 @@ Record = TypeVar("Record", Run, Job, Event, Applied, ServerSeen, RepoSeen, Work,
 Row = dict[str, object]
 """Values of one row by column."""
 
-_ENCODER = msgspec.json.Encoder()
+
+def _plain(value: object) -> object:
+    """Write out a mapping that is none of Python's own, such as the late places of variables."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"nothing knows how to write a {type(value).__name__}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
