@@ -78,7 +78,6 @@ def build(verbs: Iterable[str], *, listed: Iterable[str] = ()) -> typer.Typer:
             module.app,
             name=name if grouped else None,
             help=verb.help if grouped else None,
-            no_args_is_help=grouped,
         )
     for name in listed:
         root.command(name, short_help=VERBS[name].help)(_listed)

@@ -250,3 +250,9 @@ def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     )
     assert "Traceback" not in told.stderr
     assert "Exception" not in told.stderr
+
+
+def test_a_group_of_verbs_alone_says_in_one_line_what_is_missing() -> None:
+    seen = Stage()("logs")
+    assert seen.code == 64
+    assert seen.err == "error: missing command\nhint: ctl logs --help\n"
