@@ -46,7 +46,11 @@ class Findings:
     def _tell(self, site: Site, failure: Failure) -> Diagnostic:
         server, count, hint = self._failed[site, failure]
         where = f"on {server}" + (f" and {count - 1} more" if count > 1 else "")
-        what = f"{failure.name} is not defined" if failure.name is not None else failure.message
+        what = (
+            f"{failure.name} is not defined"
+            if failure.name is not None
+            else failure.message.rstrip(".")
+        )
         return diagnose(site, failure, message=f"{what} {where}", hint=hint)
 
 

@@ -190,7 +190,7 @@ def _inventory(wishes: Wishes, adopted: Adopted, cache: Forms | None) -> Invento
             wishes.twice("servers", name, servers[name].place, server.place)
     groups = _groups(graph, servers, adopted)
     known = {*groups, *adopted.groups, ALL, UNGROUPED}
-    for name in sorted(servers.keys() & groups.keys()):
+    for name in sorted(servers.keys() & {*groups, ALL, UNGROUPED}):
         wishes.findings.warn(
             "name-of-both",
             f"{name} is a server and a group: patterns pick both",

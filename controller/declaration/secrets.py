@@ -1,5 +1,6 @@
 """Where secrets come from, by name; values are never read here. Called by `loader`."""
 
+from datetime import date
 from typing import cast
 
 from controller.declaration.block import Block
@@ -16,7 +17,13 @@ def build_secrets(wishes: Wishes) -> dict[str, Secret]:
 def _secret(wishes: Wishes, block: Block) -> Secret:
     kind = SecretKind.ENV if "env" in block.data else SecretKind.FILE
     expires = cast("str | None", block.data.get("expires"))
-    if expires is not None:
+    if expires is not None and not _is_day(expires):
+        wishes.findings.error(
+            "wrong-value",
+            f"cannot use {expires} as `expires`: there is no such day",
+            block.where("expires", value=True),
+        )
+    elif expires is not None:
         wishes.findings.warn(
             "not-supported-yet",
             "nothing warns of `expires` yet",
@@ -30,3 +37,11 @@ def _secret(wishes: Wishes, block: Block) -> Secret:
         expires=expires,
         place=block.place,
     )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

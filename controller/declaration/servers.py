@@ -20,7 +20,6 @@ from controller.model.inventory import Carrier, Check, Server, Ssh
 
 MOST_SERVERS: Final = 200_000
 MOST_JUMPS: Final = 8
-INHERITED: Final = ("ssh", "check", "concurrency", "labels", "active", "local", "address")
 
 
 class Servers:

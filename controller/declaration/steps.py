@@ -1,5 +1,6 @@
 """Steps of a task as a graph: `needs` resolved, cycles refused; called by `tasks`."""
 
+import shlex
 from collections.abc import Mapping
 from typing import cast
 
@@ -113,10 +114,16 @@ class Steps:
         script = cast("str | None", body.get("script"))
         if script is None:
             return {}
-        if self._wishes.file(script, self._block.where(*path, "script", value=True)):
-            self.headers = read_headers(self._scripts.get(script, b""))
-            return self.headers
-        return {}
+        place = self._block.where(*path, "script", value=True)
+        if not self._wishes.file(script, place):
+            return {}
+        data = self._scripts.get(script, b"")
+        if not _is_text(data):
+            self._wishes.findings.error(
+                "not-text", f"cannot deliver {script}: it is not plain UTF-8 text", place
+            )
+        self.headers = read_headers(data)
+        return self.headers
 
     def _step(
         self,
@@ -129,6 +136,7 @@ class Steps:
         retries = cast("dict[str, float]", body.get("retries", {}))
         timeout = cast("str | None", body.get("timeout"))
         result = build_result(self._wishes, self._block, (*path, "result"), body.get("result"))
+        self._check_shell(cast("str | None", body.get("shell")), path)
         return Step(
             name=name,
             run=cast("str | None", body.get("run")),
@@ -150,6 +158,19 @@ class Steps:
             places=self._places(path, body),
         )
 
+    def _check_shell(self, shell: str | None, path: tuple[Key, ...]) -> None:
+        try:
+            words = shlex.split(shell or "sh")
+        except ValueError:
+            words = []
+        if not words or not words[0]:
+            self._wishes.findings.error(
+                "bad-shell",
+                f"cannot split {shell!r} into an interpreter and its arguments",
+                self._block.where(*path, "shell", value=True),
+                "such as: bash -eu",
+            )
+
     def _places(self, path: tuple[Key, ...], body: Mapping[str, object]) -> dict[str, Place]:
         places = {"": self._block.where(*path)}
         for key, value in body.items():
@@ -157,6 +178,13 @@ class Steps:
             if key == "env" and isinstance(value, dict):
                 places |= {f"env.{name}": self._block.where(*path, key, name) for name in value}
         return places
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def build_result(

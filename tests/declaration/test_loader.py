@@ -298,6 +298,7 @@ def test_variables_of_nobody_and_templates_in_variables_are_warnings() -> None:
 def test_a_name_of_both_a_server_and_a_group_is_a_warning() -> None:
     result = loaded("servers: {a: {groups: [b]}, b: {}}\n")
     assert findings(result) == ["inventory/all.yaml:1:29 name-of-both"]
+    assert findings(loaded("servers: {all: {}}\n")) == ["inventory/all.yaml:1:11 name-of-both"]
 
 
 def test_variables_beside_an_adopted_inventory_belong_to_it_alone() -> None:
@@ -493,3 +494,24 @@ def test_how_blocks_are_spread_over_files_and_ordered_means_nothing(data: st.Dat
     assert declaration.targets["m"].members == ("a",)
     assert declaration.targets["n"].members == ("a", "c-1", "c-2")
     assert list(declaration.tasks) == ["t", "u"]
+
+
+@pytest.mark.parametrize("shell", ["bash -c '", "''", "  "])
+def test_a_shell_that_cannot_be_split_is_refused(shell: str) -> None:
+    for body in (f'run: x, shell: "{shell}"', f'steps: {{a: {{run: x, shell: "{shell}"}}}}'):
+        found = findings(loaded(f"tasks: {{t: {{{body}}}}}\n"))
+        assert [line.split()[1] for line in found] == ["bad-shell"]
+
+
+@pytest.mark.parametrize("script", [b"\xff\xfe", b"echo a\0b\n"])
+def test_a_script_that_is_no_text_is_refused(script: bytes) -> None:
+    files: dict[str, str | bytes] = {
+        "pipelines/a.yaml": "tasks: {t: {script: scripts/x}}\n",
+        "scripts/x": script,
+    }
+    assert findings(loaded(files)) == ["pipelines/a.yaml:1:21 not-text"]
+
+
+def test_a_day_that_does_not_exist_is_no_expiry() -> None:
+    text = "secrets: {a: {env: A, expires: 2027-02-30}}\n"
+    assert findings(loaded(text)) == ["inventory/all.yaml:1:32 wrong-value"]
