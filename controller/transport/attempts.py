@@ -33,6 +33,7 @@ REMEMBERED: Final = 512
 RANGE: Final = 1 << 20
 SEGMENT: Final = 1 << 20
 SMALLEST_SEGMENT: Final = 4096
+FIRST_SPAN: Final = 1.0
 QUICK: Final = 0.02
 SLOW: Final = 0.5
 LISTENING: Final = 30.0
@@ -203,7 +204,7 @@ def start_request(spec: AttemptSpec, locks: tuple[str, ...]) -> bytes:
         envs=exports(spec.env),
         workdir=spec.workdir or "",
         user="" if spec.user is None else check(USER, spec.user, "a user"),
-        timeout=seconds(spec.timeout),
+        spans=spans(spec.timeout),
         grace_tenths=max(1, round(spec.grace * 10)),
         segment=segment,
         head=spec.head,
@@ -234,6 +235,13 @@ def exports(env: Mapping[str, str]) -> bytes:
 def seconds(value: float) -> str:
     """Give a time for `sleep`: whole seconds where fractions make no difference."""
     return f"{value:.3f}" if value < 10 else str(round(value))  # noqa: PLR2004 - seconds
+
+
+def spans(timeout: float) -> str:
+    """Give a time-out in the parts that the watcher sleeps: the first second apart."""
+    if timeout <= FIRST_SPAN:
+        return seconds(timeout)
+    return f"{seconds(FIRST_SPAN)} {seconds(timeout - FIRST_SPAN)}"
 
 
 def read_status(attempt: AttemptId, reply: Reply) -> AttemptStatus:

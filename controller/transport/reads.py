@@ -11,7 +11,7 @@ from controller.model.ids import JobId
 from controller.transport.attempts import exports, seconds, shell_words
 from controller.transport.lines import Lines
 from controller.transport.port import Probed, ProbeSpec
-from controller.transport.protocol import NAME, USER, Reply, check
+from controller.transport.protocol import NAME, USER, check
 from controller.transport.quoting import assign
 
 RANGE: Final = 1 << 20
@@ -65,9 +65,9 @@ class ReadCalls:
 
     async def size(self, path: str) -> int | None:
         """Say the size of a regular file, None when there is none."""
-        place, _ = self._place(path)
+        place, within = self._place(path)
         line = await self._lines.data()
-        reply = await line.ask(assign(path=place) + b"; do_size")
+        reply = await line.ask(assign(path=place, within=within) + b"; do_size")
         return reply.number("size") if reply.text("size") else None
 
     async def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
@@ -77,28 +77,36 @@ class ReadCalls:
         if size is None:
             raise NotFoundError(f"cannot read {path} on {self._lines.server}: no such file")
         while offset < size:
-            reply = await self._piece(place, within, offset, min(RANGE, size - offset))
-            if reply.text("error"):
+            piece = await self._piece(place, within, offset, min(RANGE, size - offset))
+            if piece is None:
                 raise NotFoundError(f"cannot read {path} on {self._lines.server}: it is gone")
-            if not reply.body:
-                return
-            yield reply.body
-            offset += len(reply.body)
+            if not piece:
+                raise NotFoundError(
+                    f"cannot read {path} on {self._lines.server}: "
+                    f"it was cut to less than {size} bytes meanwhile"
+                )
+            yield piece
+            offset += len(piece)
 
-    async def _piece(self, place: str, within: str, offset: int, limit: int) -> Reply:
+    async def _piece(self, place: str, within: str, offset: int, limit: int) -> bytes | None:
+        """Read a range, as far as the file reaches; None when there is no such file (any more)."""
         line = await self._lines.data()
-        return await line.ask(
+        replies = await line.collect(
             assign(path=place, within=within, offset=offset, limit=limit) + b"; do_fetch"
         )
+        if replies[-1].text("error"):
+            return None
+        body = replies[0].body
+        return body[: max(0, len(body) - replies[-1].number("short"))]
 
     async def _collect(self, folder: str, size: int) -> bytes:
         """Fetch the output of a probe and delete it."""
         base = self._lines.facts.base
         check(NAME, folder.removeprefix(f"{base}/incoming/"), "a probe")
-        reply = await self._piece(f"{folder}/out", "", 0, size)
+        output = await self._piece(f"{folder}/out", "", 0, size)
         line = await self._lines.data()
         await line.ask(assign(path=folder) + b'; rm -rf "$path"; reply ok=1')
-        return reply.body
+        return output or b""
 
     def _place(self, path: str) -> tuple[str, str]:
         """Give the path on the server, and the folder that it must not leave."""

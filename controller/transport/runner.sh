@@ -6,8 +6,8 @@
 # every variable they use in lower case comes with the request.
 #
 # attempts/ID/: claim (boot id, job, user), pid (of the pump, and its start time), pg (the command), why (who ends
-# it: noclobber, the first one wins), code, o.OFFSET (segments of output), cut (what was dropped), exit (the end: one
-# line, valid when it ends in a dot).
+# it: noclobber, the first one wins), code, slow (it lasted longer than its first watch), o.OFFSET (segments of
+# output), exit (the end: one line, valid when it ends in a dot), spare (room for these lines when the disk is full).
 
 # --- small things ---------------------------------------------------------------------------------------------------
 
@@ -15,17 +15,31 @@ nap() { sleep "$1" 2>/dev/null || sleep 1; }
 
 reply() { printf '@%s %s %s\n' "$N" "$r" "$1"; }
 
-# Make the file $1 with the line $2; false when it is there already. This is what exactly one of many can do.
+# Make the file $1 with the line $2; false when it is there already, or there is no room. This is what exactly one of
+# many can do.
 once() {
+  full=
   set -C
-  printf '%s\n' "$2" 2>/dev/null >"$1"
+  { printf '%s\n' "$2" || full=1; } 2>/dev/null >"$1"
   made=$?
   set +C
+  if [ "$full" ]; then with_spare "$1" "$2" || { made=1; rm -f "$1"; }; fi
   return $made
 } 2>/dev/null
 
+# Write the line $2 to the file $1, in the room kept for it when there is no other.
+put() { printf '%s\n' "$2" >|"$1" || with_spare "$1" "$2"; } 2>/dev/null
+with_spare() { true >|"$A/spare"; printf '%s\n' "$2" >|"$1"; } 2>/dev/null
+
 # One variable full of bytes without NUL, and its length.
 slurp() { slurped=$(cat "$1" 2>/dev/null; echo .); slurped=${slurped%.}; }
+
+# The same for a few bytes, without a process.
+sip() {
+  slurped=
+  while IFS= read -r line; do slurped=$slurped$line$NL; done
+  slurped=$slurped$line
+} <"$1"
 
 pad() { padded=000000000000000$1; padded=${padded#"${padded%???????????????}"}; }
 unpad() { number=${1#"${1%%[!0]*}"}; number=${number:-0}; }
@@ -60,13 +74,21 @@ sync_file() { [ -z "$has_sync" ] || sync "$1" 2>/dev/null || :; }
 
 fail() { printf '@%s 0 error=%s msg=%s\n' "$N" "$1" "$2"; exit 0; }
 
+# Forget what the login exported. `export -p` quotes values over several lines, so it may name too much, never too little.
 clean_environment() {
-  for name in $(tr '\0' '\n' <"/proc/$$/environ" 2>/dev/null | grep -o '^[A-Za-z_][A-Za-z0-9_]*=' | tr -d =); do
+  IFS=$NL
+  set -f
+  for name in $(export -p); do
+    name=${name#export }
+    name=${name#declare -x }
+    name=${name%%=*}
     case $name in
-      PATH|HOME|USER|LOGNAME|SHELL|LANG|PWD|N|NL|HOME_MASK|_) ;;
+      *[!A-Za-z0-9_]*|[0-9]*|PATH|HOME|USER|LOGNAME|SHELL|LANG|PWD|IFS|N|NL|HOME_MASK|_) ;;
       *) unset "$name" 2>/dev/null || : ;;
     esac
   done
+  set +f
+  unset IFS
   : "${PATH:=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
   lang=${LANG-}
   LC_ALL=C
@@ -93,9 +115,8 @@ open_base() {
   [ ! -L "$base" ] || fail state "the state folder $base is a symbolic link"
   [ -O "$base" ] 2>/dev/null || fail state "the state folder $base belongs to somebody else"
   [ -d "$base/jobs" ] && [ -d "$base/incoming" ] || mkdir -p "$base/jobs" "$base/incoming"
-  chmod go-w "$base" 2>/dev/null
-  (true >|"$base/incoming/probe.$$") 2>/dev/null || fail state "cannot write to the state folder $base"
-  rm -f "$base/incoming/probe.$$"
+  command -v chmod >/dev/null && chmod go-w "$base" 2>/dev/null
+  { true >|"$base/incoming/writable"; } 2>/dev/null || fail state "cannot write to the state folder $base"
   for file in "$base"/incoming/*; do
     owner=${file##*/}
     [ ! -f "$file" ] || [ -d "/proc/${owner%%.*}" ] || rm -f "$file"
@@ -129,25 +150,34 @@ find_cgroup() {
 
 # --- starting -------------------------------------------------------------------------------------------------------
 
-# id job text stdin (or text_file stdin_file) shell envs workdir user timeout grace segment head tail locks
+# id job text stdin (or text_file stdin_file) shell envs workdir user spans grace_tenths segment head tail locks
 do_start() {
-  A=$base/attempts/$id J=$base/jobs/$job
+  A=$base/attempts/$id J=$base/jobs/$job sure=1
   group=${cgroup:+$cgroup/$id}
   if [ -f "$A/claim" ]; then not_fresh; return; fi
   mkdir "$A" "$J" "$J/artifacts" ${group:+"$group"} 2>/dev/null
   if ! once "$A/claim" "$boot$NL$job$NL$user"; then
-    [ -f "$A/claim" ] || { reply "error=state msg=cannot write to $A"; return; }
-    not_fresh
+    if [ -f "$A/claim" ]; then not_fresh; else reply "error=state msg=cannot write to $A"; fi
     return
   fi
-  for lock in $locks; do printf '%s\n' "$id" >>"$base/$lock"; done
-  spooled=
-  spool text "$text_file" "$text" && spool stdin "$stdin_file" "$stdin" && true >"$J/$id.output" && spooled=1
-  [ -z "$user" ] || give_to_user || spooled=
-  ( supervise )
+  if ! prepare; then # nothing has run: take the claim back
+    rm -rf "$A"
+    reply "error=state msg=cannot write to $A"
+    return
+  fi
+  ready=1
+  [ -z "$user" ] || give_to_user || ready=
+  ( supervise ) 2>/dev/null
   envs= text= stdin=
   reply "phase=running fresh=1"
 }
+
+# Everything the attempt needs to its end, also if the disk fills up.
+prepare() {
+  spool text "$text_file" "$text" && spool stdin "$stdin_file" "$stdin" &&
+    printf '%8192s' . >"$A/spare" && true >"$J/$id.output" || return 1
+  for lock in $locks; do printf '%s\n' "$id" >>"$base/$lock" || return 1; done
+} 2>/dev/null
 
 # NAME FILE BYTES: what the command reads, sent ahead or in the request itself.
 spool() {
@@ -161,40 +191,37 @@ not_fresh() {
 
 # The step's user must reach its files and nobody else's: folders it may pass through but not list.
 give_to_user() {
-  chmod 711 "$base" "$base/jobs" "$J"
-  cat "$A/text" >"$J/$id.text" || return 1
+  chmod 711 "$base" "$base/jobs" "$J" && cat "$A/text" >"$J/$id.text" && command -v chown >/dev/null || return 1
   chown "$user" "$J/$id.text" "$J/$id.output" "$J/artifacts" || : # an unknown user is told of by `launch`
 } 2>/dev/null
 
-# The supervisor: two processes, `lead` and `pump`, joined by the command's output. Descriptor 3 is the channel.
+# The supervisor: two processes, `lead` and `pump`, joined by the command's output. Descriptor 3 is the channel. None is
+# started by `&`, for that has every shell ignore INT and QUIT for good, and no script could trap them. Instead the
+# pump, being the last to be forked, kills the shell that waits for both.
 supervise() {
-  trap '' HUP PIPE
+  trap '' HUP INT QUIT TERM
   exec 3>&1 >/dev/null 2>&1 </dev/null
-  lead | pump &
-  born $!
-  printf '%s %s\n' $! "$started" >"$A/pid"
+  lead | pump
+  :
 }
 
 lead() {
-  launch <"$A/stdin" 2>&1 3>&- &
-  c=$!
-  printf '%s\n' "$c" >"$A/pg"
-  watch >/dev/null 3>&- &
+  trap '' PIPE
+  watch &
   w=$!
-  wait $c
-  code=$?
-  printf '%s\n' "$code" >"$A/code"
+  ( launch ) <"$A/stdin" 2>&1 3>&-
+  put "$A/code" $?
   exec >/dev/null
-  kill $w
   [ -z "$user" ] || rm -f "$J/$id.text"
+  [ -f "$A/slow" ] || exit # the watcher, in its first span, looks after the rest
+  kill $w
   linger
 }
 
 # A descendant that keeps the output open must not hide that the command has ended.
 linger() {
-  [ -z "$group" ] || rmdir "$group"
   for pause in 0.02 0.2 0.4 0.6; do
-    [ ! -f "$A/exit" ] || break
+    [ ! -f "$A/exit" ] || return
     nap $pause
   done
   count=0 # who stops the attempt needs its grace first, and says what it could not reach
@@ -202,19 +229,29 @@ linger() {
     count=$((count + 1))
     nap 0.2
   done
-  if [ ! -f "$A/exit" ]; then
-    for file in "$A"/o.*; do :; done
-    size_of "$file"
-    unpad "${file##*/o.}"
-    finish $((number + counted)) "left running: processes that hold its output"
-  fi
-  [ ! -d "$group" ] || rmdir "$group"
+  [ ! -f "$A/exit" ] && read -r code <"$A/code" || return
+  for file in "$A"/o.*; do :; done
+  size_of "$file"
+  unpad "${file##*/o.}"
+  finish $((number + counted)) "left running: processes that hold its output"
+}
+
+# Learn one's own pid, parent and start time.
+introduce() {
+  read -r line </proc/self/stat
+  me=${line%% *}
+  set -- ${line##*)}
+  parent=$2
+  shift 19
+  started=$1
 }
 
 launch() {
-  trap - HUP PIPE
-  [ "$spooled" ] || refuse "cannot write to $A"
-  [ -z "$group" ] || { read -r me rest </proc/self/stat; echo "$me" >"$group/cgroup.procs"; }
+  trap - HUP INT QUIT TERM PIPE
+  introduce
+  put "$A/pg" "$me"
+  [ "$ready" ] || refuse "cannot hand over what $user needs: no chmod or chown, or no room in $J"
+  [ -z "$group" ] || echo "$me" >"$group/cgroup.procs"
   umask "$HOME_MASK"
   unset LC_ALL LANG OLDPWD CDPATH
   [ -z "$lang" ] || export LANG="$lang"
@@ -258,10 +295,17 @@ as_user() {
   esac
 }
 
+# spans: the time-out, its first second apart, so that most attempts need nobody to end their watcher.
 watch() {
-  trap 'kill -KILL $!; exit' TERM # what has forked but is not yet `sleep` would only note a TERM, and sleep on
-  sleep "$timeout" &
-  wait $!
+  exec >/dev/null # not as a redirection of the call: a shell may keep the pipe open to restore it
+  trap 'kill $!; exit' TERM
+  for span in $spans; do
+    sleep "$span" 3>&- &
+    wait $!
+    [ -f "$A/claim" ] && [ ! -f "$A/exit" ] || exit
+    true >|"$A/slow"
+    [ ! -f "$A/code" ] || { linger; exit; }
+  done
   trap '' TERM # the leader may die of the first signal; whoever ignores it is still to be killed
   end_tree timeout
 }
@@ -270,8 +314,11 @@ watch() {
 
 # One `dd` a segment. It counts blocks: fewer than asked for means that the output has ended.
 pump() {
-  trap '' TERM INT
-  total=0 block=4096 dropped=
+  introduce
+  put "$A/pid" "$me $started"
+  kill -PIPE "$parent"
+  trap '' PIPE
+  total=0 block=4096 lost=
   set --
   while segment; do
     set -- "$@" "$padded"
@@ -279,16 +326,15 @@ pump() {
   done
   [ -f "$A/code" ] || exit
   read -r code <"$A/code"
-  finish "$total" ""
+  finish "$total" "$lost"
 }
 
 segment() {
   pad "$total"
   blocks=$((segment / block))
   if ! said=$(dd bs=$block count=$blocks of="$A/o.$padded" 2>&1); then
-    lost="output lost from byte $total on: cannot write to $A"
-    said=$(dd bs=65536 of=/dev/null 2>&1)
-    blocks=$((total + 1073741824))
+    drain
+    return 1
   fi
   full=${said%%" records in"*}
   full=${full##*[!0-9+]}
@@ -303,11 +349,19 @@ segment() {
   [ "$full" -lt "$blocks" ] || [ "$segment" -lt 1048576 ] || block=65536
 }
 
+# No room: keep what was written, and read on, so that the command is not held up.
+drain() {
+  size_of "$A/o.$padded" || counted=0
+  total=$((total + counted))
+  lost="output lost from byte $total on: cannot write to $A"
+  dd bs=65536 of=/dev/null
+} 2>/dev/null
+
 # Past the cap: digest everything on its way, keep the head and the tail, delete the middle.
 cap() {
   case $tools, in *,sha256sum,*) digest=sha256sum ;; *) digest=true ;; esac
   keep_ends "$@" | { $digest; cat >/dev/null; } >|"$A/sha"
-  read -r total <"$A/total"
+  read -r total lost <"$A/total"
 }
 
 keep_ends() {
@@ -330,7 +384,7 @@ keep_ends() {
       shift
     done
   done
-  printf '%s\n' "$total" >|"$A/total"
+  put "$A/total" "$total $lost"
 }
 
 # LENGTH NOTE: record the end, once, and tell it. What is short enough rides along.
@@ -347,18 +401,33 @@ finish() {
   end="ending=$ending code=$code length=$1 sha=${sha:--} outputs=$outputs msg=$note"
   once "$A/exit" "$end ." || return 0
   slurped=
-  [ "$1" -gt 2000 ] || [ "$1" = 0 ] || slurp "$A/o.000000000000000"
+  [ "$1" -gt 2000 ] || [ "$1" = 0 ] || sip "$A/o.000000000000000"
   [ ${#slurped} = "$1" ] || slurped=
   printf '@%s ! attempt=%s phase=ended bytes=%s %s\n%s' "$N" "$id" ${#slurped} "$end" "$slurped" >&3
 }
 
 # OFFSET LENGTH: these bytes of descriptor 5, exactly. `skip` with `count=0` only moves the shared position.
-piece() {
+piece() { seek "$1"; send "$2"; }
+seek() {
   [ $1 -lt 65536 ] || dd bs=65536 skip=$(($1 / 65536)) count=0
   [ $(($1 % 65536)) = 0 ] || dd bs=$(($1 % 65536)) skip=1 count=0
-  [ $2 -lt 65536 ] || dd bs=65536 count=$(($2 / 65536))
-  [ $(($2 % 65536)) = 0 ] || dd bs=$(($2 % 65536)) count=1
 } <&5 2>/dev/null
+send() {
+  [ $1 -lt 65536 ] || dd bs=65536 count=$(($1 / 65536))
+  [ $(($1 % 65536)) = 0 ] || dd bs=$(($1 % 65536)) count=1
+} <&5 2>/dev/null
+
+# The same of a file that others may cut meanwhile: what is missing is sent as NUL bytes, and counted in `short`.
+promised() {
+  seek "$1"
+  where
+  before=$position
+  [ "$before" != "$1" ] || send "$2"
+  where
+  short=$(($2 - position + before))
+  [ "$short" -le 0 ] || dd if=/dev/zero bs="$short" count=1 2>/dev/null
+}
+where() { read -r rest position; } </proc/self/fdinfo/5
 
 # id offset limit
 do_output() {
@@ -454,15 +523,16 @@ do_status() {
       outputs_file=$base/jobs/$job/$id.output
     esac
   fi
-  tell_status 4<"${outputs_file:-/dev/null}" 5<"${outputs_file:-/dev/null}" || outputs_file= tell_status
+  tell_status 5<"${outputs_file:-/dev/null}" || { outputs_file=; tell_status; }
 } 2>/dev/null
 
 tell_status() {
   counted=0
-  [ -z "$outputs_file" ] || size_of /dev/fd/4 || counted=0
+  [ -z "$outputs_file" ] || size_of /dev/fd/5 || counted=0
   [ "$counted" -le 65536 ] || counted=65536
   reply "phase=$phase fresh=0 bytes=$counted incomplete=${incomplete:--} $end"
-  piece 0 "$counted"
+  [ "$counted" = 0 ] || promised 0 "$counted"
+  return 0
 }
 
 digest_kept() {
@@ -488,20 +558,26 @@ digest_kept() {
 do_stop() {
   A=$base/attempts/$id
   phase_of
-  if [ "$phase" != running ]; then reply "phase=$phase"; return; fi
   group=${cgroup:+$cgroup/$id}
-  ( stop_and_tell & )
+  case $phase in
+    running) sure=1 ;;
+    interrupted) sure= ;; # its command may have outlived the supervisor
+  esac
+  case $phase in
+    running|interrupted) ( stop_and_tell & ) ;;
+    *) reply "phase=$phase" ;;
+  esac
 }
 
 stop_and_tell() {
   exec 3>&1 >/dev/null 2>&1 </dev/null
   for pause in 0.02 0.05 0.1 0.2 0.5; do
-    [ ! -s "$A/pg" ] && [ ! -f "$A/exit" ] || break
+    [ "$sure" ] && [ ! -s "$A/pg" ] && [ ! -f "$A/exit" ] || break
     nap $pause
   done
   end_tree stop
   for pause in 0.01 0.02 0.05 0.1 0.2 0.5 1 1; do
-    [ ! -f "$A/exit" ] || break
+    [ "$sure" ] && [ ! -f "$A/exit" ] || break
     nap $pause
   done
   printf '@%s %s phase=stopped\n' "$N" "$r" >&3
@@ -527,10 +603,11 @@ end_tree() {
 } 2>/dev/null
 
 # Every living process of the attempt, in `found`: its cgroup, else its session and whoever bears its mark. The leader
-# is named apart: in its first moments it has neither.
+# is named apart: in its first moments it has neither. Without a supervisor (`sure` is empty) its number may be somebody
+# else's by now.
 members() {
   found= leader=
-  [ -f "$A/code" ] || { read -r leader <"$A/pg"; } 2>/dev/null
+  [ -z "$sure" ] || [ -f "$A/code" ] || { read -r leader <"$A/pg"; } 2>/dev/null
   if [ "$group" ] && [ -d "$group" ]; then
     marked=$(cat "$group/cgroup.procs")
   else
@@ -550,14 +627,16 @@ members() {
 
 # ids job
 do_discard() {
+  groups=
   for id in $ids; do
     A=$base/attempts/$id
     read_end || continue
-    rm -f "$A"/o.* "$A/total" "$A/text" "$A/stdin" "$A/pg" "$A/pid" "$A/code" "$A/why"
     { read -r rest; read -r kept_job; } <"$A/claim"
-    rm -f "$base/jobs/$kept_job/$id.output"
-    [ -z "$cgroup" ] || rmdir "$cgroup/$id" 2>/dev/null
+    rm -f "$A"/o.* "$A/total" "$A/text" "$A/stdin" "$A/pg" "$A/pid" "$A/code" "$A/why" "$A/slow" "$A/spare" \
+      "$base/jobs/$kept_job/$id.output"
+    groups="$groups $id"
   done
+  [ -z "$cgroup" ] || [ -z "$groups" ] || ( cd "$cgroup" && rmdir $groups ) 2>/dev/null
   [ -z "$job" ] || rm -rf "$base/jobs/$job"
   reply ok=1
 }
@@ -566,7 +645,7 @@ do_discard() {
 
 # text shell envs workdir user timeout limit
 do_probe() {
-  id=probe.$$.$r spooled=1
+  id=probe.$$.$r ready=1 sure=1
   A=$base/incoming/$$.$r J=$base/jobs group=
   mkdir "$A"
   printf '%s' "$text" >"$A/text"
@@ -580,13 +659,20 @@ do_probe() {
   envs= text=
 }
 
+watch_probe() {
+  trap 'kill $!; exit' TERM
+  sleep "$timeout" &
+  wait $!
+  trap '' TERM
+  end_tree timeout
+}
+
 probe() {
   exec 3>&1 >/dev/null 2>&1 </dev/null
   {
     launch 2>&1 3>&- &
-    printf '%s\n' $! >"$A/pg"
     c=$!
-    watch >/dev/null 3>&- &
+    watch_probe >/dev/null 3>&- &
     w=$!
     wait $c
     printf '%s\n' $? >"$A/code"
@@ -628,27 +714,34 @@ do_blob() {
   reply "name=$name"
 }
 
-# path
+# path within
 do_size() {
-  [ -f "$path" ] && size_of "$path" 2>/dev/null || counted=-
+  counted=-
+  [ ! -f "$path" ] || { reachable && size_of /dev/fd/5 || counted=-; } 5<"$path" 2>/dev/null
   reply "size=$counted"
 }
 
 # path offset limit within
 do_fetch() {
-  [ -f "$path" ] || { reply "error=missing msg=cannot read $path"; return; }
-  {
-    size_of /dev/fd/4 || counted=0
-    if [ "$within" ]; then inside || counted=0; fi
-    counted=$((counted - offset))
-    [ "$counted" -gt 0 ] || counted=0
-    [ "$counted" -le "$limit" ] || counted=$limit
-    reply "bytes=$counted"
-    piece "$offset" "$counted"
-    path=
-  } 4<"$path" 5<"$path" 2>/dev/null
-  [ -z "$path" ] || reply "error=missing msg=cannot read $path"
+  answered=
+  [ ! -f "$path" ] || {
+    answered=1
+    if reachable; then fetch; else reply "error=missing msg=it lies elsewhere"; fi
+  } 5<"$path" 2>/dev/null
+  [ "$answered" ] || reply "error=missing msg=no such file"
 }
+
+fetch() {
+  size_of /dev/fd/5 || counted=0
+  counted=$((counted - offset)) short=0
+  [ "$counted" -gt 0 ] || counted=0
+  [ "$counted" -le "$limit" ] || counted=$limit
+  reply "more=1 bytes=$counted"
+  [ "$counted" = 0 ] || promised "$offset" "$counted"
+  reply "short=$short"
+}
+
+reachable() { [ -z "$within" ] || inside; }
 
 # The open file lies where its name says: whoever may write to the folder could have put a link there.
 inside() {
@@ -659,20 +752,26 @@ inside() {
 # job
 do_artifacts() {
   listing=$base/incoming/$$.list left=1000
-  (cd "$base/jobs/$job/artifacts" 2>/dev/null && walk "") >|"$listing"
+  (cd -P "$base/jobs/$job/artifacts" && here=$(pwd -P) && walk "" 0) >|"$listing" 2>/dev/null
   { size_of /dev/fd/4; reply "bytes=$counted"; piece 0 "$counted"; } 4<"$listing" 5<"$listing"
   rm -f "$listing"
 }
 
+# PREFIX DEPTH: list the folder we are in. Somebody may put links in place of folders at any moment, so after each step
+# the kernel says where we are.
 walk() {
-  for entry in "$1"* "$1".[!.]* "$1"..?*; do
+  for entry in * .[!.]* ..?*; do
     [ ! -L "$entry" ] || continue
     if [ -d "$entry" ]; then
-      walk "$entry/"
+      [ "$2" -lt 50 ] && cd -P "./$entry" || continue
+      here=$here/$entry
+      [ "$(pwd -P)" != "$here" ] || walk "$1$entry/" $(($2 + 1))
+      here=${here%/*}
+      cd -P .. && [ "$(pwd -P)" = "$here" ] || exit
     elif [ -f "$entry" ]; then
       [ "$left" -gt 0 ] || return 0
       left=$((left - 1))
-      size_of "./$entry" && printf '%s %s\0' "$counted" "$entry"
+      size_of "./$entry" && printf '%s %s\0' "$counted" "$1$entry"
     fi
   done
 }
