@@ -10,7 +10,7 @@ from typing import Final
 
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.transport.channel import Channel
-from controller.transport.protocol import PUSH, Framer, ProtocolError, Reply
+from controller.transport.protocol import PUSH, Framer, Reply
 
 READ_BYTES: Final = 1 << 16
 ANSWER_SECONDS: Final = 60.0
@@ -133,8 +133,6 @@ class Line:
             while data := await self._channel.read(READ_BYTES):
                 for reply in self._framer.feed(data):
                     self._dispatch(reply)
-        except ProtocolError as error:
-            reason = f"the other end does not speak as a runner: {error}"
         except SessionLostError as error:
             reason = error.message
         complaint = await self._channel.complaint()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller.errors import RefusedError
+from controller.errors import RefusedError, SessionLostError, Unreachable
 
 LINE_LIMIT: Final = 1 << 16
 BODY_LIMIT: Final = 4 << 20
@@ -27,8 +27,13 @@ USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}\$?")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
-class ProtocolError(Exception):
-    """The other end says what no runner of ours says."""
+class ProtocolError(SessionLostError):
+    """The other end says what no runner of ours says; whoever asked it gets no answer, and nobody else is troubled."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            f"the other end does not speak as a runner: {message}", cause=Unreachable.LOST
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.cli.app import run
 from controller.cli.context import OpenRequest, Surroundings
+from controller.cli.port import Controller
 from controller.clock import SystemClock
 from controller.service import Options, open as open_service
 from tests.fakes import processes
@@ -127,10 +129,14 @@ class Fleet:
                 f"secrets_of_{name}: {key}",
             ]
         text = "\n".join(one for one in lines if not one.startswith("secrets_of_"))
-        keys = [f"  login-{name}: {{file: {self.servers[name].key}}}" for name in names or self.servers]
+        keys = [
+            f"  login-{name}: {{file: {self.servers[name].key}}}" for name in names or self.servers
+        ]
         return text + ("\nsecrets:\n" + "\n".join(keys) if keys else "") + "\n"
 
-    def ctl(self, *argv: str, stdin: str = "", state: Path | None = None, at: Path | None = None) -> Seen:
+    def ctl(
+        self, *argv: str, stdin: str = "", state: Path | None = None, at: Path | None = None
+    ) -> Seen:
         """Run one command line in this process."""
         out, err = io.StringIO(), io.StringIO()
         place = at or self.config.path
@@ -148,7 +154,7 @@ class Fleet:
             code = run(["-C", str(place), *words], around)
         return Seen(code=code, out=out.getvalue(), err=err.getvalue())
 
-    def _open(self, request: OpenRequest) -> object:
+    def _open(self, request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
         return open_service(
             Options(
                 directory=request.directory,
@@ -161,7 +167,9 @@ class Fleet:
             )
         )
 
-    def spawn(self, *argv: str, state: Path | None = None, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def spawn(
+        self, *argv: str, state: Path | None = None, prefix: tuple[str, ...] = ()
+    ) -> subprocess.Popen[str]:
         """Start one command line as a process in a session of its own."""
         words = [*argv, *([] if state is None else ["--state", str(state)])]
         process = subprocess.Popen(
@@ -185,9 +193,8 @@ class Fleet:
         """The activity log as it is now; a line that is being written is left out."""
         found: list[dict[str, object]] = []
         for file in sorted(((state or self.state) / "logs").glob("activity-*.log")):
-            for line in file.read_bytes().splitlines(keepends=True):
-                if line.endswith(b"\n"):
-                    found.append(json.loads(line))
+            lines = file.read_bytes().splitlines(keepends=True)
+            found += [json.loads(line) for line in lines if line.endswith(b"\n")]
         return found
 
     def jobs(self, state: Path | None = None) -> list[dict[str, object]]:
@@ -214,7 +221,10 @@ class Fleet:
     def _job_ids(self) -> set[str]:
         found: set[str] = set()
         for database in self.folder.rglob("state.db"):
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database)) as shelf:
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(database)) as shelf,
+            ):
                 found |= {str(row[0]) for row in shelf.execute("SELECT id FROM jobs")}
         return found
 
@@ -242,9 +252,7 @@ def wait_for(holds: Callable[[], object], *, seconds: float = 10.0) -> None:
 def launched(folder: Path, servers: Mapping[str, Sshd] | None = None) -> Iterator[Fleet]:
     """Make a fleet in a folder, and take it down."""
     (folder / "home").mkdir()
-    fleet = Fleet(
-        folder=folder, config=Repository(folder / "config"), servers=dict(servers or {})
-    )
+    fleet = Fleet(folder=folder, config=Repository(folder / "config"), servers=dict(servers or {}))
     try:
         yield fleet
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncssh
 
 ANSWERS = {
-    "huge": b"@%s 0 boot=b login=root uid=0 pid=1 born=1 tools= base=/x bytes=99999999999999999\n",
+    "huge": b"@%s 0 boot=b login=root uid=0 pid=1 born=1 tools= bytes=99999999999999999 base=/x\n",
     "words": b"@%s 0 boot=b login=root uid=zero pid=minus born=\xff\xfe tools=,, base=\n",
     "escape": b"@%s 0 error=state msg=\x1b]0;owned\x07\x1b[2J\x1b[1;1H all is well \xe2\x80\xae\n",
 }

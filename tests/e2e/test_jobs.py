@@ -50,7 +50,8 @@ def test_a_step_is_tried_again_as_often_as_it_says(each: tuple[Fleet, str]) -> N
     count = fleet.folder / "count"
     fleet.declare(
         "tasks: {a: {steps: {flaky: {retries: {limit: 3, delay: 1s, backoff: 1}, "
-        f"run: 'echo x >> {count}; test $(wc -l < {count}) -ge 3'}}}}}}}}\n" + ALSO.format(server=server)
+        f"run: 'echo x >> {count}; test $(wc -l < {count}) -ge 3'}}}}}}}}\n"
+        + ALSO.format(server=server)
     )
     fleet.ctl("apply", "-y").ended(0)
     assert count.read_text() == "x\nx\nx\n"

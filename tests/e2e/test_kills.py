@@ -26,7 +26,9 @@ def declare(fleet: Fleet, server: str) -> Path:
         f"      {word}: {{run: 'echo {word} >> {log}; echo says-{word}; sleep 0.1; echo end-{word}'}}\n"
         for word in WORDS
     )
-    fleet.declare(f"tasks:\n  a:\n    steps:\n{steps}targets:\n  t: {{servers: {server}, task: a}}\n")
+    fleet.declare(
+        f"tasks:\n  a:\n    steps:\n{steps}targets:\n  t: {{servers: {server}, task: a}}\n"
+    )
     return log
 
 
@@ -59,13 +61,21 @@ def written(log: Path, lines: int) -> bool:
     return log.exists() and len(log.read_text().split()) >= lines
 
 
-MOMENTS = ("opened", "run-submitting", "run-submitted", "job-starting", "one", "two", "three", "job-ended")
+MOMENTS = (
+    "opened",
+    "run-submitting",
+    "run-submitted",
+    "job-starting",
+    "one",
+    "two",
+    "three",
+    "job-ended",
+)
 
 
 @pytest.mark.parametrize(
     ("moment", "server"),
-    [(moment, ("here", "web-1")[at % 2]) for at, moment in enumerate(MOMENTS)]
-    + [("one", "here")],
+    [(moment, ("here", "web-1")[at % 2]) for at, moment in enumerate(MOMENTS)] + [("one", "here")],
 )
 def test_a_controller_killed_at_this_moment_is_taken_up(
     ships: Fleet, moment: str, server: str
@@ -119,7 +129,9 @@ def test_an_interrupted_apply_says_that_work_goes_on(
     judge(ships, log, "web-1")
 
 
-def test_the_output_of_steps_that_ended_while_nobody_looked_is_whole(each: tuple[Fleet, str]) -> None:
+def test_the_output_of_steps_that_ended_while_nobody_looked_is_whole(
+    each: tuple[Fleet, str],
+) -> None:
     fleet, server = each
     done = fleet.folder / "done"
     fleet.declare(

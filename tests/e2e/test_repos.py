@@ -49,7 +49,9 @@ def test_only_commits_signed_by_a_declared_key_are_taken(fleet: Fleet) -> None:
         assert "! t" in plan.out
         fleet.ctl("apply", "-y").ended(4)
         assert sha not in log.read_text()
-    shop.rewind(first)  # what was never taken may go: every commit since the last one taken must be signed
+    shop.rewind(
+        first
+    )  # what was never taken may go: every commit since the last one taken must be signed
     last = shop.signed({"a": "4"}, good)
     fleet.ctl("apply", "-y").ended(0)
     assert log.read_text().split() == [first, last]
@@ -64,7 +66,9 @@ def test_check_repo_tells_where_it_stands_and_cleans_up(fleet: Fleet) -> None:
     said = fleet.ctl("check", "repo", "shop").ended(0).out
     for word in ("open the shop", "main", "next", shop.head[:7]):
         assert word in said
-    assert not [p for p in (fleet.state / "mirrors").rglob("*") if p.is_file() and p.suffix == ".pack"]
+    assert not [
+        p for p in (fleet.state / "mirrors").rglob("*") if p.is_file() and p.suffix == ".pack"
+    ]
 
 
 def test_tags_are_taken_newest_by_version(fleet: Fleet) -> None:
@@ -102,7 +106,7 @@ def test_a_host_is_trusted_by_a_yes_only(ships: Fleet) -> None:
 
 
 def test_a_token_never_leaves_for_the_logs(fleet: Fleet) -> None:
-    fleet.variables["TOKEN"] = "forge-token-0123456789"
+    fleet.variables["TOKEN"] = "forge-token-0123456789"  # noqa: S105
     fleet.declare(
         "repos: {shop: {url: 'https://127.0.0.1:1/x.git', token: forge}}\n"
         "secrets: {forge: {env: TOKEN}}\ntasks: {a: {run: 'true'}}\n"

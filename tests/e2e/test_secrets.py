@@ -119,7 +119,9 @@ def holding(folder: Path, words: list[bytes], *, besides: tuple[Path, ...] = ())
 
 
 @pytest.mark.parametrize("server", ["here", "web-1"])
-def test_a_canary_is_found_nowhere_but_where_the_job_put_it(ships: Fleet, server: str) -> None:
+def test_a_canary_is_found_nowhere_but_where_the_job_put_it(  # noqa: PLR0915
+    ships: Fleet, server: str
+) -> None:
     value = f"{CANARY}{os.urandom(4).hex()}"
     there = ships.folder / "there"
     there.mkdir()
@@ -151,13 +153,12 @@ def test_a_canary_is_found_nowhere_but_where_the_job_put_it(ships: Fleet, server
         done.set()
         watcher.join()
     assert applied.code == 2, applied
-    said = [applied.all]
-    for words_typed in (
+    typed = (
         ("plan",), ("plan", "-o", "json"), ("jobs", "logs", "@last"), ("jobs", "show", "@last", "-o", "json"),
         ("jobs", "list", "-o", "json"), ("logs", "activity"), ("status",), ("why", "t", server),
         ("get", "secrets", "-o", "json"), ("get", "servers", "-o", "json"), ("inventory", "--list"),
-    ):  # fmt: skip
-        said.append(ships.ctl(*words_typed).all)
+    )  # fmt: skip
+    said = [applied.all, *(ships.ctl(*one).all for one in typed)]
     shown = "\n".join(said)
     assert "****" in shown  # the output was there, and hidden
     assert [word for word in words if word in shown.encode()] == []
@@ -167,7 +168,9 @@ def test_a_canary_is_found_nowhere_but_where_the_job_put_it(ships: Fleet, server
     base = ships.base(server)
     jobs = [str(job["id"]) for job in ships.jobs()]
     left = holding(base / ships.project, words)
-    left += [p for one in jobs for a in (base / "attempts").glob(f"{one}.*") for p in holding(a, words)]
+    left += [
+        p for one in jobs for a in (base / "attempts").glob(f"{one}.*") for p in holding(a, words)
+    ]
     left += [p for one in jobs for p in holding(base / "jobs" / one, words)]
     assert left == []
 
