@@ -14,7 +14,6 @@ from pathlib import Path
 from controller.clock import Clock, SystemClock
 from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
-from controller.errors import LockedError
 from controller.jobs.engine import Engine
 from controller.jobs.ports import Equipment
 from controller.journal.artifacts import ArtifactFiles
@@ -36,7 +35,7 @@ from controller.source.config import ConfigRepo, find
 from controller.source.mirrors import Mirrors
 from controller.store.folder import folder_of, prepare
 from controller.store.forms import FormsCache
-from controller.store.lock import StateLock
+from controller.store.lock import Saver, StateLock, take
 from controller.store.ports import Store
 from controller.store.sqlite import open_store
 from controller.transport.dialer import CarrierDialer
@@ -79,7 +78,7 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
     lock = StateLock(folder, clock=options.clock)
     async with AsyncExitStack() as stack:
         if options.write:
-            stack.enter_context(lock.acquire(options.actor, "ctl"))
+            stack.enter_context(await take(lock, options.actor, options.clock))
         store = open_store(folder, clock=options.clock)
         stack.push_async_callback(store.close)
         works = Works(options, settings, store, folder, stack)
@@ -130,7 +129,7 @@ class Works:
             reach=self.reach,
             engine=self.engine,
             key_scanner=key_scanner,
-            may_save=lambda: options.write or is_free(lock, options.actor),
+            saving=Saver(lock, options.actor, mine=options.write).saving,
             environment=options.variables,
             actor=options.actor,
             controller_name=self._settings.person.host,
@@ -258,12 +257,3 @@ def key_scanner(known_hosts: bytes) -> KeyScanner:
     from controller.transport.hostkeys import SshKeyScanner
 
     return SshKeyScanner(known_hosts)
-
-
-def is_free(lock: StateLock, actor: str) -> bool:
-    """Say whether nobody holds the state at this moment."""
-    try:
-        lock.acquire(actor, "ctl").release()
-    except LockedError:
-        return False
-    return True

@@ -29,8 +29,15 @@ Hex64 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Hex8 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}$")]
 Key = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 Commit = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
-Short = Annotated[str, msgspec.Meta(max_length=255)]
+Short = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+"""One line of text without control characters."""
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class NewerMarkerError(RefusedError):
+    """A newer controller wrote this marker: it says what is in force, and we cannot read it."""
+
+    reference = "marker-newer"
 
 
 class _Head(msgspec.Struct):
@@ -113,6 +120,7 @@ def decode_marker(content: bytes, *, target: str, server: str) -> Applied:
     """Read a marker that lay on `server` for `target`; fields nobody knows are passed over.
 
     Raises:
+        NewerMarkerError: a newer controller wrote it.
         RefusedError: these bytes are not a marker of this target that we can read.
     """
     where = f"cannot read the marker of {target} on {server}"
@@ -121,7 +129,7 @@ def decode_marker(content: bytes, *, target: str, server: str) -> Applied:
     try:
         head = msgspec.json.decode(content, type=_Head)
         if head.format > FORMAT:
-            raise RefusedError(
+            raise NewerMarkerError(
                 f"{where}: a newer controller wrote it in format {head.format}",
                 hint="upgrade this controller",
             )

@@ -132,11 +132,14 @@ def waiting_outcome(seen: Seen, rooms: Rooms) -> ApplyOutcome:
 async def carry_out(
     rooms: Rooms, engine: Engine, seen: Seen, changes: tuple[Change, ...], request: ApplyRequest
 ) -> RunReport:
-    """Forget what is to be forgotten, then record a run with its jobs and drive them."""
-    forgotten = await forget(rooms, seen, [c for c in changes if c.action is Action.FORGET])
+    """Record a run with its jobs, forget what is to be forgotten, then drive the jobs.
+
+    In this order, because recording refuses what cannot be done, and then nothing must have been touched.
+    """
+    forgettable = [change for change in changes if change.action is Action.FORGET]
     orders = orders_of(seen, changes)
     if not orders:
-        return RunReport(forgotten=forgotten)
+        return RunReport(forgotten=await forget(rooms, seen, forgettable))
     commit = None if seen.revision is None else seen.revision.sha
     run = run_of(
         rooms.ids,
@@ -148,6 +151,7 @@ async def carry_out(
     )
     jobs = jobs_of(run, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
     await engine.submit(run, jobs)
+    forgotten = await forget(rooms, seen, forgettable)
     done = await engine.drive(run.id, parallel=request.parallel, within=request.timeout)
     return replace(await report_of(rooms, done), forgotten=forgotten)
 

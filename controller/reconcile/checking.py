@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 
-from controller.errors import NotFoundError, RewoundError, SourceError, TransportError, UsageError
+from controller.errors import NotFoundError, RewoundError, SourceError, UsageError
 from controller.model.declaration import Repo
+from controller.model.ids import Sha
 from controller.model.inventory import Server
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.reconcile.connectivity import write_connectivity
 from controller.reconcile.loading import load, see_config
-from controller.reconcile.repos import credentials_of, note, reach_of, signers_of
+from controller.reconcile.observe import read_server, see_server
+from controller.reconcile.repos import credentials_of, note, signers_of
 from controller.reconcile.requests import RepoCheck, ServerCheck
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
-from controller.transport.port import ProbeSpec
+from controller.transport.port import Probed, ProbeSpec, Session
 
 UPTIME_SECONDS = 30.0
 
@@ -26,42 +28,29 @@ async def check_server(rooms: Rooms, name: str) -> ServerCheck:
         raise NotFoundError(f"there is no server {name!r}", hint="ctl get servers")
     started = rooms.clock.now()
     found = await uptime(rooms, seen, servers[name])
-    if rooms.may_save():
-        known = (await rooms.store.observations.servers()).get(name)
-        kept = found.seen
-        if known is not None:
-            kept = replace(kept, markers=known.markers, checks=known.checks, locks=known.locks)
-        await rooms.store.observations.put_servers([kept])
+    async with rooms.saving() as free:
+        if free:
+            known = (await rooms.store.observations.servers()).get(name)
+            checks = {} if known is None or not found.seen.reached else known.checks
+            await rooms.store.observations.put_servers([replace(found.seen, checks=checks)])
+    if free:
         await write_connectivity(rooms, found.seen)
     return replace(found, took=(rooms.clock.now() - started).total_seconds())
 
 
 async def uptime(rooms: Rooms, seen: Seen, server: Server) -> ServerCheck:
-    """Open a server and ask how long it is up."""
-    now = rooms.clock.now()
-    try:
-        session = await reach_of(seen).dialer.open(server)
-        try:
-            answer = await session.probe(ProbeSpec(text=b"uptime", timeout=UPTIME_SECONDS))
-            facts = session.facts
-        finally:
-            await session.close()
-    except TransportError as error:
-        return ServerCheck(
-            seen=ServerSeen(
-                server=server.name, at=now, reached=False, cause=error.cause, message=error.message
-            )
-        )
-    reached = ServerSeen(
-        server=server.name,
-        at=now,
-        reached=True,
-        boot_id=facts.boot_id,
-        login=facts.login,
-        root=facts.root,
-    )
+    """Open a server, ask how long it is up, and read its markers: an observation is of one moment."""
+    answers: list[Probed] = []
+
+    async def ask(session: Session) -> ServerSeen:
+        answers.append(await session.probe(ProbeSpec(text=b"uptime", timeout=UPTIME_SECONDS)))
+        return await read_server(rooms, seen, (), session, server.name)
+
+    found = await see_server(rooms, seen, server, ask)
+    if not found.reached or not answers:
+        return ServerCheck(seen=found)
     return ServerCheck(
-        seen=reached, exit_code=answer.exit_code, output=rooms.masker.mask(answer.output)
+        seen=found, exit_code=answers[0].exit_code, output=rooms.masker.mask(answers[0].output)
     )
 
 
@@ -85,28 +74,25 @@ async def check_repo(
     if accept_rewind:
         told = {"repo": name, "previous": accepted, "reason": reason}
         await rooms.activity.append("rewind-accepting", rooms.actor, **told)
-        found = await look_and_clean(rooms, seen, repo, replace_accepted(known, None))
+        found = await look_and_clean(rooms, seen, repo, None)
         await rooms.activity.append(
             "rewind-accepted", rooms.actor, **told, commit=found.seen.accepted
         )
         return found
-    return await look_and_clean(rooms, seen, repo, known)
+    return await look_and_clean(rooms, seen, repo, accepted)
 
 
-def replace_accepted(known: RepoSeen | None, accepted: None) -> RepoSeen | None:
-    """Forget which commit was accepted, so that the next one need not descend from it."""
-    return None if known is None else replace(known, accepted=accepted)
+async def look_and_clean(rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None) -> RepoCheck:
+    """Look at a remote, keep what was seen, delete the mirror.
 
-
-async def look_and_clean(rooms: Rooms, seen: Seen, repo: Repo, known: RepoSeen | None) -> RepoCheck:
-    """Look at a remote, keep what was seen, delete the mirror."""
-    accepted = known.accepted if known is not None and known.url == repo.url else None
+    Without an accepted commit the newest one need not descend from anything.
+    """
     try:
         found = await rooms.mirrors.look(
             repo,
             credentials_of(seen, repo),
             accepted=accepted,
-            signers=signers_of(rooms, seen, repo),
+            signers=signers_of(seen, repo),
         )
     except SourceError as error:
         await note(rooms, repo, accepted, error)
@@ -114,7 +100,7 @@ async def look_and_clean(rooms: Rooms, seen: Seen, repo: Repo, known: RepoSeen |
             error.hint = f"ctl check repo {repo.name} --accept-rewind --reason TEXT"
         raise
     await rooms.mirrors.clean(repo)
-    await note(rooms, repo, found.revision.sha, None, found.revision)
+    await note(rooms, repo, accepted, None, found.revision)
     return RepoCheck(
         seen=RepoSeen(
             repo=repo.name,

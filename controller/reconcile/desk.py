@@ -1,19 +1,19 @@
 """The jobs of the state, for people: find, read, retry, stop, decide."""
 
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from controller.errors import NotFoundError, RefusedError, StateError
+from controller.errors import NotFoundError, RefusedError
 from controller.jobs.machine import Signal
 from controller.jobs.retry import again
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.job import Attempt, Job, JobBody, State
 from controller.reconcile.applying import report_of
 from controller.reconcile.loading import load, see_config
-from controller.reconcile.observe import see_server
+from controller.reconcile.observe import read_server, see_server
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import LogChunk, RunReport
+from controller.reconcile.results import put
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
@@ -78,13 +78,17 @@ class JobsDesk:
         """Run a job's work again, as it was recorded.
 
         Raises:
-            RefusedError: it has not ended, or nobody knows how it ended.
+            RefusedError: it has not ended, nobody knows how it ended, or what it read is gone.
         """
         old, body = await self._job(job), await self.body(job)
         if not old.state.ended or old.state is State.LOST:
             raise RefusedError(
                 f"cannot retry job {job}: it is {old.state}",
                 hint=f"ctl jobs logs -f {job}, or ctl jobs resolve {job}",
+            )
+        if body.fed:
+            raise RefusedError(
+                f"cannot retry job {job}: its standard input was not kept", hint="ctl run again"
             )
         rooms = self._rooms
         seen = await walk(rooms, Seen(), (see_config, load))
@@ -111,10 +115,16 @@ class JobsDesk:
         return await report_of(rooms, await engine.drive(run.id))
 
     async def _marker_now(self, seen: Seen, job: Job, body: JobBody) -> Digest | None:
-        """Say which marker is on the server now."""
+        """Say which marker is on the server now, and keep it as the base of the next one."""
         if job.target is None:
             return None
-        found = await see_server(self._rooms, seen, body.server, ())
+        rooms, server = self._rooms, body.server
+        found = await see_server(
+            rooms, seen, server, lambda session: read_server(rooms, seen, (), session, server.name)
+        )
+        async with rooms.saving() as free:
+            if free:
+                await rooms.store.observations.put_servers([found])
         marker = found.markers.get(job.target)
         return None if marker is None else marker.sha256
 
@@ -122,7 +132,8 @@ class JobsDesk:
         """Stop a job and wait until nothing of it is left."""
         seen = await walk(self._rooms, Seen(), (see_config, load))
         engine = self._rooms.engine(reach_of(seen))
-        return await engine.stop(job, step=step, grace=grace, alone=self._rooms.may_save())
+        async with self._rooms.saving() as alone:
+            return await engine.stop(job, step=step, grace=grace, alone=alone)
 
     async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
         """Decide how a lost job ended.
@@ -149,21 +160,8 @@ class JobsDesk:
             StateError: a file cannot be written, or is there already.
         """
         wanted = names or tuple(await self.artifacts(job))
-        return tuple(self._copy(job, name, outdir) for name in wanted)
-
-    def _copy(self, job: JobId, name: str, outdir: Path) -> Path:
-        source = self._rooms.artifacts.locate(job, name)
-        goal = outdir / name
-        part = goal.with_name(f".{goal.name}.part")
-        try:
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            if goal.exists():
-                raise StateError(f"cannot write {goal}: it is there already")
-            shutil.copyfile(source, part)
-            part.replace(goal)
-        except OSError as error:
-            raise StateError(f"cannot write {goal}: {error.strerror}") from error
-        return goal
+        locate = self._rooms.artifacts.locate
+        return tuple(put(locate(job, name), outdir / name, fresh=True) for name in wanted)
 
     async def _job(self, job: JobId) -> Job:
         found = await self._rooms.store.jobs.get(job)

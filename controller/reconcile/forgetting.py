@@ -1,8 +1,9 @@
 """Carrying out `forget`: the marker on the server and the record in the state go, and nothing else is touched."""
 
+import asyncio
 from collections.abc import Sequence
 
-from controller.errors import TransportError
+from controller.errors import RefusedError, TransportError
 from controller.model.plan import Change
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
@@ -11,27 +12,41 @@ from controller.reconcile.seen import Seen
 
 async def forget(rooms: Rooms, seen: Seen, changes: Sequence[Change]) -> int:
     """Forget pairs; give how many are forgotten. A pair whose marker cannot be deleted now stays for the next time."""
-    gone = [change for change in changes if await forget_marker(seen, change)]
-    for change in gone:
-        told = {"target": change.target, "server": change.server}
-        await rooms.activity.append("pair-forgetting", rooms.actor, **told)
-        await rooms.store.records.forget([(change.target, change.server)])
-        await rooms.activity.append("pair-forgotten", rooms.actor, **told)
-    return len(gone)
+    room = asyncio.Semaphore(rooms.parallel)
+
+    async def one(change: Change) -> bool:
+        async with room:
+            return await forget_pair(rooms, seen, change)
+
+    return sum(await asyncio.gather(*(one(change) for change in changes)))
 
 
-async def forget_marker(seen: Seen, change: Change) -> bool:
-    """Delete a marker that is still as it was seen; a server that left the inventory has none we could reach."""
+async def forget_pair(rooms: Rooms, seen: Seen, change: Change) -> bool:
+    """Forget one pair, first there, then here; say whether it is forgotten."""
+    told = {"target": change.target, "server": change.server}
+    await rooms.activity.append("pair-forgetting", rooms.actor, **told)
+    kept = await marker_kept(seen, change)
+    if kept is not None:
+        await rooms.activity.append("pair-kept", rooms.actor, **told, reason=kept)
+        return False
+    await rooms.store.records.forget([(change.target, change.server)])
+    await rooms.activity.append("pair-forgotten", rooms.actor, **told)
+    return True
+
+
+async def marker_kept(seen: Seen, change: Change) -> str | None:
+    """Delete a marker that is still as it was seen, or say why not; a server that left the inventory has none."""
     server = seen.declaration.inventory.servers.get(change.server)
     if server is None or change.expect is None:
-        return True
+        return None
     try:
         session = await reach_of(seen).dialer.open(server)
         try:
-            return await session.forget_target(
+            gone = await session.forget_target(
                 seen.declaration.settings.name, change.target, expect=change.expect
             )
         finally:
             await session.close()
-    except TransportError:
-        return False
+    except (TransportError, RefusedError) as error:
+        return error.message
+    return None if gone else "its marker is locked, or no longer as it was seen"

@@ -39,6 +39,7 @@ async def load(rooms: Rooms, seen: Seen) -> Seen:
     declaration = loaded.declaration
     return replace(
         seen,
+        tree=tree,
         declaration=declaration,
         diagnostics=loaded.diagnostics,
         scope=scope_of(declaration, seen),

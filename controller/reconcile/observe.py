@@ -1,10 +1,16 @@
 """The step that opens every server in scope once, reads its markers and locks, and runs the checks of what is in sync."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from controller.errors import RefusedError, TransportError
+from controller.errors import (
+    ControllerError,
+    RefusedError,
+    SecretError,
+    TransportError,
+    Unreachable,
+)
 from controller.jobs import marker
 from controller.model.applied import Applied
 from controller.model.inventory import Server
@@ -39,7 +45,10 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
     async def look(server: Server) -> ServerSeen:
         nonlocal done
         async with room:
-            found = await see_server(rooms, seen, server, pairs.get(server.name, []))
+            wanted = pairs.get(server.name, [])
+            found = await see_server(
+                rooms, seen, server, lambda s: read_server(rooms, seen, wanted, s, server.name)
+            )
         done += 1
         rooms.listener(
             Progress(stage=Stage.OBSERVE, subject=server.name, done=done, total=len(servers))
@@ -47,8 +56,10 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
         return found
 
     found = {s.server: s for s in await asyncio.gather(*(look(s) for s in servers))}
-    if rooms.may_save():
-        await rooms.store.observations.put_servers(found.values())
+    async with rooms.saving() as free:
+        if free:
+            await rooms.store.observations.put_servers(found.values())
+    if free:
         await note_connectivity(rooms, known, found)
     return replace(seen, servers=found)
 
@@ -63,22 +74,35 @@ def servers_to_see(seen: Seen) -> list[Server]:
     return [servers[name] for name in sorted(names) if name in servers]
 
 
-async def see_server(rooms: Rooms, seen: Seen, server: Server, pairs: Sequence[Pair]) -> ServerSeen:
-    """Open one server and read what it knows."""
+async def see_server(
+    rooms: Rooms, seen: Seen, server: Server, look: Callable[[Session], Awaitable[ServerSeen]]
+) -> ServerSeen:
+    """Open one server and look; whatever is wrong with it is its own and fails no plan."""
     try:
         session = await reach_of(seen).dialer.open(server)
         try:
-            return await read_server(rooms, seen, pairs, session, server.name)
+            return await look(session)
         finally:
             await session.close()
     except TransportError as error:
-        return ServerSeen(
-            server=server.name,
-            at=rooms.clock.now(),
-            reached=False,
-            cause=error.cause,
-            message=error.message,
-        )
+        return not_reached(rooms, server, error.cause, error)
+    except SecretError as error:
+        return not_reached(rooms, server, Unreachable.AUTH, error)
+    except RefusedError as error:
+        return not_reached(rooms, server, Unreachable.VERSION, error)
+
+
+def not_reached(
+    rooms: Rooms, server: Server, cause: Unreachable, error: ControllerError
+) -> ServerSeen:
+    """Say why a server was not seen."""
+    return ServerSeen(
+        server=server.name,
+        at=rooms.clock.now(),
+        reached=False,
+        cause=cause,
+        message=error.message,
+    )
 
 
 async def read_server(
@@ -103,11 +127,17 @@ async def read_server(
 
 
 def read_markers(found: Mapping[str, bytes], server: str) -> dict[str, MarkerSeen]:
-    """Decode markers; one that is not whole says nothing of what is in force, so that its pair runs again."""
+    """Decode markers; one that is not whole says nothing of what is in force, so that its pair runs again.
+
+    Raises:
+        NewerMarkerError: a newer controller wrote one; it must not be written over.
+    """
     markers = {}
     for target, data in found.items():
         try:
             record = marker.decode_marker(data, target=target, server=server)
+        except marker.NewerMarkerError:
+            raise
         except RefusedError:
             record = Applied(target=target, server=server)
         markers[target] = MarkerSeen(record=record, sha256=marker.marker_digest(data))

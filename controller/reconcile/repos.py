@@ -28,8 +28,8 @@ AT_ONCE = 8
 async def see_repos(rooms: Rooms, seen: Seen) -> Seen:
     """Ask every repo in scope for its newest commit.
 
-    A repo whose newest commit must not be taken (history rewritten, signature refused) keeps its last accepted commit and
-    holds its targets back. Without refresh the last accepted commit is used where there is one.
+    A repo that does not answer, or whose newest commit must not be taken (history rewritten, signature refused), keeps its
+    last accepted commit and holds its targets back. Without refresh the last accepted commit is used where there is one.
 
     Raises:
         SourceError: a repo cannot be reached, and nothing is known of it.
@@ -76,12 +76,11 @@ async def see_repo(
         return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=error.hint)
     except SourceError as error:
         await note(rooms, repo, accepted, error)
-        raise
-    if head.sha != accepted and rooms.may_save():
-        await rooms.activity.append(
-            "commit-seen", rooms.actor, repo=repo.name, commit=head.sha, previous=accepted
-        )
-    await note(rooms, repo, head.sha, None, head)
+        if held is None:
+            raise
+        clear = error.hint or f"ctl check repo {repo.name}"
+        return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=clear)
+    await note(rooms, repo, accepted, None, head)
     return head, None
 
 
@@ -101,7 +100,7 @@ async def look(rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None) -> Re
         repo,
         credentials_of(seen, repo),
         accepted=accepted,
-        signers=signers_of(rooms, seen, repo),
+        signers=signers_of(seen, repo),
     )
     return found.revision
 
@@ -124,16 +123,17 @@ def credentials_of(seen: Seen, repo: Repo) -> Credentials:
     )
 
 
-def signers_of(rooms: Rooms, seen: Seen, repo: Repo) -> bytes | None:
-    """Read the file of allowed signers, from the same commit as the declaration."""
+def signers_of(seen: Seen, repo: Repo) -> bytes | None:
+    """Read the file of allowed signers, from the same tree as the declaration.
+
+    Raises:
+        VerificationError: it is not there, so that nothing can be checked by it.
+    """
     if repo.verify is None:
         return None
-    tree = (
-        rooms.config.work_tree()
-        if seen.request.at is None or seen.revision is None
-        else rooms.config.tree(seen.revision.sha)
-    )
-    return tree.read([repo.verify])[repo.verify]
+    if seen.tree is None or repo.verify not in seen.tree.entries:
+        raise VerificationError(f"cannot verify repo {repo.name}: there is no file {repo.verify}")
+    return seen.tree.read([repo.verify])[repo.verify]
 
 
 async def note(
@@ -143,21 +143,24 @@ async def note(
     error: SourceError | None,
     head: Revision | None = None,
 ) -> None:
-    """Keep what was seen of a repo."""
-    if not rooms.may_save():
-        return
-    await rooms.store.observations.put_repo(
-        RepoSeen(
-            repo=repo.name,
-            url=repo.url,
-            accepted=accepted,
-            branch=repo.ref if head is None else head.branch,
-            committed_at=None if head is None else head.committed_at,
-            checked_at=rooms.clock.now(),
-            error=None if error is None else error.message,
-            error_code=None if error is None else error.reference,
-        )
+    """Keep what was seen of a repo, and tell of a commit that nobody saw before."""
+    seen = RepoSeen(
+        repo=repo.name,
+        url=repo.url,
+        accepted=accepted if head is None else head.sha,
+        branch=repo.ref if head is None else head.branch,
+        committed_at=None if head is None else head.committed_at,
+        checked_at=rooms.clock.now(),
+        error=None if error is None else error.message,
+        error_code=None if error is None else error.reference,
     )
+    async with rooms.saving() as free:
+        if not free:
+            return
+        if seen.accepted != accepted:
+            told = {"repo": repo.name, "commit": seen.accepted, "previous": accepted}
+            await rooms.activity.append("commit-seen", rooms.actor, **told)
+        await rooms.store.observations.put_repo(seen)
 
 
 async def source_of(rooms: Rooms, seen: Seen, target: Target, head: Revision) -> Sourced:

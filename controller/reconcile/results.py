@@ -1,10 +1,13 @@
 """What jobs gave back, for the person who ran them: masked output, or a file in their folder."""
 
+import asyncio
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from controller.errors import NotFoundError, StateError
+from controller.journal.artifacts import harmless_path
 from controller.model.ids import AttemptId
 from controller.model.job import Job, State
 from controller.model.task import Result, ResultType
@@ -35,21 +38,38 @@ async def result_of(
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
     name = PurePosixPath(result.path).name
     try:
-        source = rooms.artifacts.locate(job.id, f"result/{name}")
+        source = rooms.artifacts.locate(job.id, harmless_path(f"result/{name}"))
     except NotFoundError:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
-    size = source.stat().st_size
-    if outdir is None:
-        return JobResult(job=job.id, type=result.type, path=source, size=size)
-    goal = outdir / job.server / name if many else outdir / name
-    return JobResult(job=job.id, type=result.type, path=put(source, goal), size=size)
+    path = source
+    if outdir is not None:
+        path = put(source, outdir / job.server / name if many else outdir / name)
+    return JobResult(
+        job=job.id,
+        type=result.type,
+        path=path,
+        size=path.stat().st_size,
+        sha256=await asyncio.to_thread(sha256_of, path),
+    )
 
 
-def put(source: Path, goal: Path) -> Path:
-    """Copy a file so that it appears whole or not at all."""
+def sha256_of(path: Path) -> str:
+    """Hash a file, as `sha256sum` on its server would."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put(source: Path, goal: Path, *, fresh: bool = False) -> Path:
+    """Copy a file so that it appears whole or not at all; with `fresh` only where nothing is.
+
+    Raises:
+        StateError: it cannot be written, or is there already.
+    """
     part = goal.with_name(f".{goal.name}.part")
     try:
         goal.parent.mkdir(parents=True, exist_ok=True)
+        if fresh and goal.exists():
+            raise StateError(f"cannot write {goal}: it is there already")
         shutil.copyfile(source, part)
         part.replace(goal)
     except OSError as error:

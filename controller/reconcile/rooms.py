@@ -1,6 +1,7 @@
 """Everything the steps work with, filled by `service`; one of each for as long as a command lasts."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from controller.clock import Clock
@@ -40,9 +41,8 @@ class Rooms:
     """One of each.
 
     `reach` builds keyring and dialer for a declaration and its pinned host keys, `engine` what carries out
-    runs by them. `may_save` says whether what was
-    seen may be kept now: a plan keeps it only while no other command holds the state. `state` names the state for
-    people.
+    runs by them. `saving` is held while what was seen is kept; it gives false while another command holds the state,
+    and then nothing may be kept. `state` names the state for people.
     """
 
     config: ConfigRepo
@@ -60,7 +60,7 @@ class Rooms:
     reach: Callable[[Declaration, bytes], Reach]
     engine: Callable[[Reach], Engine]
     key_scanner: Callable[[bytes], KeyScanner]
-    may_save: Callable[[], bool]
+    saving: Callable[[], AbstractAsyncContextManager[bool]]
     environment: Mapping[str, str]
     actor: str
     controller_name: str

@@ -1,20 +1,26 @@
 """`ctl run`: a declared task, or a target, now and by hand."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from controller.declaration import pairs
 from controller.declaration.params import complaints
 from controller.errors import NotFoundError, UsageError
+from controller.jobs.engine import ALL, Engine
+from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
-from controller.model.job import Trigger
+from controller.model.ids import RunId
+from controller.model.job import Job, State, Trigger
+from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
 from controller.model.task import Param
-from controller.planning.inputs import Observed
-from controller.planning.subject import record_of
-from controller.reconcile.applying import report_of
-from controller.reconcile.deciding import refuse, resolve_pairs
+from controller.planning import applying
+from controller.reconcile.applying import guard_whole, report_of, with_held
+from controller.reconcile.comparing import compare_secrets
+from controller.reconcile.deciding import make_plan, plan_of, refuse, resolve_pairs
 from controller.reconcile.loading import load, see_config, select
 from controller.reconcile.observe import observe
 from controller.reconcile.repos import reach_of, see_repos
@@ -23,7 +29,7 @@ from controller.reconcile.results import fetch_results
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
-from controller.reconcile.submission import Order, jobs_of, run_of
+from controller.reconcile.submission import Order, jobs_of, orders_of, run_of
 
 
 async def run(rooms: Rooms, request: RunRequest) -> RunReport:
@@ -37,23 +43,64 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
     wanted = PlanRequest(targets=() if request.target is None else (request.target,))
     seen = await walk(rooms, Seen(request=wanted), (see_config, load))
     engine = rooms.engine(reach_of(seen))
-    await engine.settle(within=request.timeout)
+    if (await engine.settle(within=request.timeout)).waiting:
+        return RunReport(waiting=True)
+    plan = None
     if request.target is None:
         orders = await task_orders(rooms, seen, request)
     else:
-        orders = await target_orders(rooms, seen, request)
+        plan, orders = await target_orders(rooms, seen, request)
+    if plan is not None and not orders:
+        return with_held(RunReport(), plan)
+    refuse_later(request, orders)
     commit = None if seen.revision is None else seen.revision.sha
     title = f"run {request.target or request.task}"
     made = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=None, commit=commit)
     jobs = jobs_of(made, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
-    await engine.submit(made, jobs)
-    done = await engine.drive(
-        made.id, parallel=request.parallel, within=request.timeout, stdin=request.stdin
-    )
+    await engine.submit(made, [(job, replace(body, fed=bool(request.stdin))) for job, body in jobs])
+    done = await drive(rooms, engine, made.id, request)
     report = await report_of(rooms, done)
+    if plan is not None:
+        report = with_held(report, plan)
     results = await fetch_results(rooms, report.jobs, request.outdir)
     took = (rooms.clock.now() - started).total_seconds()
     return replace(report, results=results, took=took)
+
+
+def refuse_later(request: RunRequest, orders: Sequence[Order]) -> None:
+    """Refuse to leave a job alone that needs somebody to say which step is next."""
+    if request.detach and any(len(order.work.steps) > 1 for order in orders):
+        raise UsageError(
+            "--detach is for tasks of one step: which step is next is decided here",
+            hint="leave out --detach, or make it one step",
+        )
+
+
+async def drive(rooms: Rooms, engine: Engine, run: RunId, request: RunRequest) -> EngineReport:
+    """Drive the jobs of a run to their ends; with `--detach` only until each has begun."""
+    driving = asyncio.create_task(
+        engine.drive(run, parallel=request.parallel, within=request.timeout, stdin=request.stdin)
+    )
+    try:
+        while request.detach and not driving.done():
+            await asyncio.wait({driving}, timeout=BEGUN_SECONDS)
+            if all(begun(job) for job in await rooms.store.jobs.list(run=run, limit=ALL)):
+                engine.halt()
+                return replace(await driving, waiting=False)
+        return await driving
+    finally:
+        driving.cancel()
+
+
+def begun(job: Job) -> bool:
+    """Say whether a job runs on its server, or has ended."""
+    waiting = {State.PENDING, State.DISPATCHED}
+    tries = [attempt for step in job.steps for attempt in step.attempts]
+    return job.state.ended or any(attempt.state not in waiting for attempt in tries)
+
+
+BEGUN_SECONDS: Final = 0.1
+"""Between two looks whether everything that is to be left alone has begun."""
 
 
 def members(seen: Seen, on: str | None) -> tuple[str, ...]:
@@ -108,39 +155,30 @@ MOMENT = "by-hand"
 """The name of the target that `ctl run TASK` makes for a moment."""
 
 
-async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Order]:
-    """Resolve a target, or some of its servers, as an apply would."""
+async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> tuple[Plan, list[Order]]:
+    """Plan a target, or some of its servers, as an apply would; what is in sync runs, too, and so does what failed.
+
+    Every other gate holds here as well.
+    """
     if request.params:
         raise UsageError("a target has its own parameters", hint="leave out -p, or run the task")
     if request.on is not None:
         seen = replace(
             seen, scope=replace(seen.scope, servers=frozenset(members(seen, request.on)))
         )
-    seen = await walk(rooms, seen, (see_repos, resolve_pairs, observe))
-    if not seen.pairs:
+    seen = await walk(rooms, seen, (see_repos, resolve_pairs))
+    if not seen.pairs and not seen.blocked:
         raise UsageError(f"target {request.target} picks no server here")
-    for blocker in seen.blocked.values():
-        raise UsageError(blocker.message, hint=blocker.clear)
-    observed = Observed(records=seen.records, servers=seen.servers, refreshed=True)
-    orders = []
-    for pair in seen.pairs:
-        found = seen.servers.get(pair.server)
-        marker = None if found is None else found.markers.get(pair.target)
-        source = seen.sources.get(pair.target)
-        orders.append(
-            Order(
-                target=pair.target,
-                server=seen.declaration.inventory.servers[pair.server],
-                work=pair.work,
-                trigger=Trigger.MANUAL,
-                cause=f"ctl run by {rooms.actor}",
-                expect=None if marker is None else marker.sha256,
-                record=record_of(observed, (pair.target, pair.server), found),
-                revision=None if source is None else source.revision,
-                repo=None if source is None else source.repo,
-            )
-        )
-    return orders
+    wanted = frozenset((pair.target, pair.server) for pair in seen.pairs)
+    seen = await walk(rooms, replace(seen, retry=wanted), (observe, compare_secrets, make_plan))
+    plan = plan_of(seen)
+    guard_whole(rooms, seen, plan)
+    cause = f"ctl run by {rooms.actor}"
+    running = [change for change in applying.apply_set(plan) if change.action is not Action.FORGET]
+    orders = [
+        replace(order, trigger=Trigger.MANUAL, cause=cause) for order in orders_of(seen, running)
+    ]
+    return plan, orders
 
 
 def given(declared: Mapping[str, Param], typed: Mapping[str, str]) -> dict[str, object]:

@@ -13,6 +13,7 @@ from controller.model.observation import ServerSeen
 from controller.model.plan import Blocker, Plan
 from controller.model.revision import Revision
 from controller.model.scope import Scope
+from controller.model.tree import Tree
 from controller.model.work import Pair
 from controller.planning.inputs import PairKey
 from controller.reconcile.requests import PlanRequest
@@ -29,6 +30,7 @@ class Seen:
     retry: frozenset[PairKey] = frozenset()
     revision: Revision | None = None
     dirty: tuple[str, ...] = ()
+    tree: Tree | None = None
     declaration: Declaration = field(default_factory=Declaration)
     diagnostics: tuple[Diagnostic, ...] = ()
     reach: Reach | None = None

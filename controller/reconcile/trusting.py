@@ -71,6 +71,18 @@ def git_host(seen: Seen, name: str) -> Server:
     return Server(name=url.host, address=url.host, ssh=Ssh(port=url.port or SSH_PORT))
 
 
+def pins_file(root: Path, name: str) -> Path:
+    """Name the file of pinned keys; a link in the repository must not lead us to write elsewhere.
+
+    Raises:
+        StateError: it lies outside the config repository.
+    """
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise StateError(f"cannot write {path}: it leads out of the config repository")
+    return path
+
+
 async def accept(rooms: Rooms, chosen: Sequence[KeyOffer]) -> str:
     """Pin keys in the file that the settings name; give its path.
 
@@ -78,7 +90,7 @@ async def accept(rooms: Rooms, chosen: Sequence[KeyOffer]) -> str:
         StateError: the file cannot be written.
     """
     seen = await walk(rooms, Seen(), (see_config, load))
-    path = Path(rooms.config.root) / seen.declaration.settings.known_hosts
+    path = pins_file(rooms.config.root, seen.declaration.settings.known_hosts)
     told = {"keys": [f"{offer.name} {offer.fingerprint}" for offer in chosen], "file": str(path)}
     await rooms.activity.append("keys-pinning", rooms.actor, **told)
     try:

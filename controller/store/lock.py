@@ -4,10 +4,13 @@ Called by the faces before they change anything; readers take none. The system f
 dies; what is written in the file only tells people who holds it.
 """
 
+import asyncio
+import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +20,9 @@ from controller.errors import LockedError, StateError
 
 FILE: Final = "lock"
 """Name of the lock file inside the state folder."""
+MOMENTS: Final = 20
+MOMENT: Final = 0.05
+"""Seconds between two tries to take a lock that is held."""
 READ: Final = 4096
 """Bytes of the lock file that are looked at."""
 
@@ -104,6 +110,53 @@ class Held:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+class Saver:
+    """Keeps what was seen only while nobody else acts on the state."""
+
+    def __init__(self, lock: StateLock, actor: str, *, mine: bool) -> None:
+        """Prepare.
+
+        Args:
+            lock: the lock of the state.
+            actor: who looks, as user@host.
+            mine: whether this process holds the lock already.
+        """
+        self._lock = lock
+        self._actor = actor
+        self._mine = mine
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def saving(self) -> AsyncIterator[bool]:
+        """Hold the lock while something is kept; false when somebody else holds it, who then knows better."""
+        async with self._turn:
+            held = None if self._mine else self._try()
+            try:
+                yield self._mine or held is not None
+            finally:
+                if held is not None:
+                    held.release()
+
+    def _try(self) -> Held | None:
+        try:
+            return self._lock.acquire(self._actor, "ctl, which keeps what it saw,")
+        except LockedError:
+            return None
+
+
+async def take(lock: StateLock, actor: str, clock: Clock) -> Held:
+    """Take the lock for a command; one that only keeps what it saw is over in a moment and waited for.
+
+    Raises:
+        LockedError: somebody else acts on the state.
+    """
+    for _ in range(MOMENTS):
+        with contextlib.suppress(LockedError):
+            return lock.acquire(actor, "ctl")
+        await clock.sleep(MOMENT)
+    return lock.acquire(actor, "ctl")
 
 
 def _holder(descriptor: int) -> str:
