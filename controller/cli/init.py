@@ -33,6 +33,7 @@ def init(
     """
     from controller.declaration.schema import document
 
+    folder = (ctl.wishes.directory or Path()) / folder
     root = (ctl.surroundings.cwd / folder).absolute()
     texts = {
         **files(root.name),

@@ -10,8 +10,7 @@ import jsonschema
 from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
-from controller.declaration.explaining import Locate
-from controller.declaration.marks import Key
+from controller.declaration.marks import Key, Locate
 from controller.declaration.schema import LATER, SUPPORTED, checker, relaxed, target_of
 from controller.declaration.suggest import among, did_you_mean
 from controller.model.diagnostic import Diagnostic, Place

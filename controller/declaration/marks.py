@@ -6,7 +6,7 @@ number, so that marks are small, cheap to make and cheap to cache. `reader` make
 reports a finding asks `locate`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from controller.model.diagnostic import Place
@@ -17,6 +17,8 @@ COLUMN_MASK: Final = (1 << COLUMN_BITS) - 1
 
 Marks = int | list["Marks"]
 Key = str | int
+Locate = Callable[[tuple[Key, ...], bool], Place]
+"""Gives the place of the key at a path, or of its value when the second argument is true."""
 
 
 def position(line: int, column: int) -> int:

@@ -43,6 +43,17 @@ def test_the_scaffold_is_valid_and_declares_a_target_on_this_machine(
 
 
 @pytest.mark.real
+def test_the_folder_of_the_global_option_is_where_it_begins(tmp_path: Path, person: Path) -> None:
+    (tmp_path / "there").mkdir()
+    stage = Stage(cwd=tmp_path)
+    assert stage("-C", "there", "init").code == 0
+    assert stage("-C", "there", "init", "below").code == 0
+    assert (tmp_path / "there" / "ctl.yaml").exists()
+    assert (tmp_path / "there" / "below" / "ctl.yaml").exists()
+    assert not (tmp_path / "ctl.yaml").exists()
+
+
+@pytest.mark.real
 def test_it_is_committed_where_git_knows_who_that_is(tmp_path: Path, person: Path) -> None:
     introduce(person)
     seen = Stage(cwd=tmp_path)("init", "shop")
