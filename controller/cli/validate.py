@@ -48,7 +48,8 @@ async def validate(
     Exit 1 when there is an error; warnings alone are exit 0.
     """
     async with ctl.open() as controller:
-        answer = await controller.validate(tuple(paths or ()))
+        here = ctl.surroundings.cwd
+        answer = await controller.validate([str(here / path) for path in paths or ()])
     if ctl.format in DOCUMENTS:
         ctl.print(DOCUMENTS[ctl.format](answer))
     else:

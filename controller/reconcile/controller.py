@@ -3,16 +3,18 @@
 Made by `service.open`. Every method is one walk, or one question to the store; nothing is remembered between them.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from controller.declaration import loader, pairs
-from controller.errors import StateError
+from controller.errors import NotFoundError, StateError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
+from controller.model.tree import Tree
 from controller.planning import planner, saved as saved_plans
 from controller.planning.gates import GateResult
 from controller.reconcile import applying, checking, health, running, status, trusting
@@ -56,8 +58,13 @@ class LocalController:
         return self._jobs
 
     async def validate(self, paths: Sequence[str] = ()) -> Validated:
-        """Read the work tree, render every pair with placeholders, and say everything that is wrong."""
+        """Read the work tree, render every pair with placeholders, and say everything that is wrong.
+
+        Raises:
+            NotFoundError: a path names nothing of the config repository.
+        """
         tree = self._rooms.config.work_tree()
+        inside = [path_inside(path, self._rooms.config.root, tree) for path in paths]
         loaded = loader.load(tree, forms=self._rooms.forms)
         findings = loaded.diagnostics
         if loaded.declaration is not None:
@@ -66,7 +73,7 @@ class LocalController:
                 loaded.declaration, placeholders, self._rooms.renderer, checks=True
             )
             findings = (*findings, *found.diagnostics)
-        wanted = tuple(one for one in findings if within(one, paths))
+        wanted = tuple(one for one in findings if within(one, inside))
         return Validated(
             diagnostics=wanted,
             declaration=loaded.declaration,
@@ -150,10 +157,23 @@ class LocalController:
         return await health.doctor(self._rooms)
 
 
+def path_inside(path: str, root: Path, tree: Tree) -> str:
+    """Write a path as paths from the root are written; "" is the root itself.
+
+    Raises:
+        NotFoundError: no file of the tree lies there.
+    """
+    spelled = os.path.relpath(os.path.realpath(root / path), os.path.realpath(root))
+    inside = "" if spelled == "." else Path(spelled).as_posix()
+    known = (*tree.entries, *tree.refused)
+    if inside and not any(one == inside or one.startswith(f"{inside}/") for one in known):
+        raise NotFoundError(f"cannot find {path} in the config repository {root}")
+    return inside
+
+
 def within(finding: Diagnostic, paths: Sequence[str]) -> bool:
     """Say whether a finding stands in one of the files or folders that were named."""
     file = finding.place.file
     return not paths or any(
-        file == path or file.startswith(path.rstrip("/") + "/") or path in {".", "./"}
-        for path in paths
+        not path or file == path or file.startswith(f"{path}/") for path in paths
     )

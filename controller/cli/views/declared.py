@@ -23,6 +23,7 @@ def server_document(world: World, name: str) -> dict[str, object]:
         "labels": plain(server.labels),
         "vars": plain(server.vars),
         "origins": origins,
+        "check": plain(server.check),
         "concurrency": server.concurrency,
         "active": server.active,
         "place": where(server.place),
@@ -80,11 +81,16 @@ def task_document(world: World, name: str) -> dict[str, object]:
             "name": step.name,
             "run": step.run,
             "script": step.script,
+            "shell": step.shell,
+            "env": plain(step.env),
             "needs": list(step.needs),
             "when": step.when,
             "user": step.user,
             "workdir": step.workdir,
             "timeout": step.timeout,
+            "retries": plain(step.retry),
+            "continue_on_error": step.continue_on_error,
+            "result": plain(step.result),
             "place": where(step.places.get("")),
         }
         for step in task.steps
@@ -92,6 +98,7 @@ def task_document(world: World, name: str) -> dict[str, object]:
     params = {
         param.name: {
             "schema": plain(param.schema),
+            "default": None if param.secret else plain(param.default),
             "required": param.required,
             "secret": param.secret,
         }
