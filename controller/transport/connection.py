@@ -13,7 +13,7 @@ from typing import Final
 import asyncssh
 
 from controller.errors import TransportError, Unreachable
-from controller.model.inventory import Server
+from controller.model.inventory import Server, Ssh
 from controller.transport.causes import unreachable
 from controller.transport.hostkeys import PinnedKeys
 from controller.transport.login import Login, Logins
@@ -46,6 +46,14 @@ OPTIONS: Final[Mapping[str, object]] = {
 
 Offer = asyncssh.SSHKey | asyncssh.SSHKeyPair
 
+Way = tuple[str, str, Ssh]
+"""A server by its name and how it is reached: work left from before may know the same name at another address."""
+
+
+def way_to(server: Server) -> Way:
+    """Say what makes two declarations of a server the same one to us."""
+    return server.name, server.address, server.ssh
+
 
 class Connections:
     """Logs in to servers and keeps what it has, one connection each."""
@@ -57,7 +65,7 @@ class Connections:
         self._logins = logins
         self._servers = servers
         self._room = asyncio.Semaphore(at_once)
-        self._dialled: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._dialled: dict[Way, asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
     async def to(
         self, server: Server, *, before: tuple[str, ...] = ()
@@ -71,16 +79,17 @@ class Connections:
         Raises:
             TransportError: it was not reached; `cause` says why.
         """
-        task = self._dialled.get(server.name)
+        way = way_to(server)
+        task = self._dialled.get(way)
         if task is None or (task.done() and not good(task)):
             task = asyncio.create_task(self._dial(server, before))
             task.add_done_callback(seen)
-            self._dialled[server.name] = task
+            self._dialled[way] = task
         return await asyncio.shield(task)
 
-    async def hang_up(self, name: str) -> None:
+    async def hang_up(self, way: Way) -> None:
         """Close the connection to a server."""
-        task = self._dialled.pop(name, None)
+        task = self._dialled.pop(way, None)
         if task is not None:
             await ended(task)
 

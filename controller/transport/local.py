@@ -100,8 +100,8 @@ class LocalDialer:
     def __init__(self, *, environment: Mapping[str, str], shell: str = "sh") -> None:
         self._environment = {name: environment[name] for name in KEPT if name in environment}
         self._shell = shell
-        self._sessions: dict[str, RunnerSession] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._sessions: dict[tuple[str, bool], RunnerSession] = {}
+        self._opening: dict[tuple[str, bool], asyncio.Lock] = {}
 
     async def open(self, server: Server) -> LentSession:
         """Start a runner on this machine.
@@ -109,8 +109,9 @@ class LocalDialer:
         Raises:
             TransportError: there is none to be had; `cause` says why.
         """
-        async with self._opening.setdefault(server.name, asyncio.Lock()):
-            session = self._sessions.get(server.name)
+        way = server.name, server.ssh.sudo
+        async with self._opening.setdefault(way, asyncio.Lock()):
+            session = self._sessions.get(way)
             if session is not None and not session.lost:
                 return LentSession(session, keep)
             if session is not None:
@@ -120,7 +121,7 @@ class LocalDialer:
                 server=server.name,
                 nonce=lambda: secrets.token_hex(8),
             )
-            self._sessions[server.name] = session
+            self._sessions[way] = session
             return LentSession(session, keep)
 
     async def close(self) -> None:

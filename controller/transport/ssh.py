@@ -11,9 +11,9 @@ from typing import Final
 
 import asyncssh
 
-from controller.errors import SessionLostError, Unreachable
+from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.model.inventory import Server
-from controller.transport.connection import Connections
+from controller.transport.connection import Connections, Way, way_to
 from controller.transport.hostkeys import PinnedKeys
 from controller.transport.lent import LentSession
 from controller.transport.login import Ambient, Logins
@@ -130,8 +130,8 @@ class SshDialer:
         self._jumps = {server.ssh.jump for server in servers.values()}
         self._nonce = nonce
         self._idle_limit = idle
-        self._opening: dict[str, asyncio.Task[Shared]] = {}
-        self._idle: dict[str, Shared] = {}
+        self._opening: dict[Way, asyncio.Task[Shared]] = {}
+        self._idle: dict[Way, Shared] = {}
 
     async def open(self, server: Server) -> LentSession:
         """Reach a server, over the session that is already there if it is still good.
@@ -139,15 +139,16 @@ class SshDialer:
         Raises:
             TransportError: it was not reached; `cause` says why.
         """
-        task = self._opening.get(server.name)
+        way = way_to(server)
+        task = self._opening.get(way)
         if task is None or (task.done() and not good(task)):
             task = asyncio.create_task(self._dial(server, task))
             task.add_done_callback(seen)
-            self._opening[server.name] = task
+            self._opening[way] = task
         shared = await asyncio.shield(task)
         shared.holders += 1
-        self._idle.pop(server.name, None)
-        return LentSession(shared.session, lambda: self._take_back(server.name, shared))
+        self._idle.pop(way, None)
+        return LentSession(shared.session, lambda: self._take_back(way, shared))
 
     async def close(self) -> None:
         """Close every connection; work goes on."""
@@ -164,17 +165,22 @@ class SshDialer:
         async def channel() -> SshChannel:
             return await open_channel(server, connection)
 
-        session = await open_session(channel, server=server.name, nonce=self._nonce)
+        try:
+            session = await open_session(channel, server=server.name, nonce=self._nonce)
+        except TransportError:
+            if server.name not in self._jumps:
+                await self._connections.hang_up(way_to(server))
+            raise
         return Shared(session=session)
 
-    async def _take_back(self, name: str, shared: Shared) -> None:
+    async def _take_back(self, way: Way, shared: Shared) -> None:
         """Keep a session that nobody holds any more, and close the one that has idled longest if they are too many."""
         shared.holders -= 1
-        task = self._opening.get(name)
+        task = self._opening.get(way)
         if shared.holders or task is None or not task.done() or not good(task):
             return
-        if task.result() is shared and name not in self._jumps:
-            self._idle[name] = shared
+        if task.result() is shared and way[0] not in self._jumps:
+            self._idle[way] = shared
         while len(self._idle) > self._idle_limit:
             oldest = next(iter(self._idle))
             del self._idle[oldest]

@@ -340,3 +340,20 @@ async def test_asyncssh_s_server_carries_as_well(tmp_path: Path, openssh: bool) 
         await made.close()
     finally:
         stand.loopback.stop()
+
+
+async def test_one_name_at_two_addresses_is_two_servers(sshd: Sshd, other: Sshd) -> None:
+    keys = {"login": sshd.key.read_bytes(), "other": other.key.read_bytes()}
+    made = SshDialer(
+        keys=keys.__getitem__,
+        known_hosts=b"",
+        servers={},
+        ambient=None,
+        nonce=lambda: secrets.token_hex(8),
+    )
+    moved = replace(with_ssh(other.server, key="other"), name=sshd.server.name)
+    before, after = await made.open(sshd.server), await made.open(moved)
+    assert await says(before) == await says(after) == b"hello\n"
+    assert sshd.sessions()
+    assert other.sessions()
+    await made.close()
