@@ -175,7 +175,7 @@ do_start() {
 # Everything the attempt needs to its end, also if the disk fills up.
 prepare() {
   spool text "$text_file" "$text" && spool stdin "$stdin_file" "$stdin" &&
-    printf '%8192s' . >"$A/spare" && true >"$J/$id.output" || return 1
+    printf '%16384s' . >"$A/spare" && true >"$J/$id.output" || return 1
   for lock in $locks; do printf '%s\n' "$id" >>"$base/$lock" || return 1; done
 } 2>/dev/null
 
