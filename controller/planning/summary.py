@@ -1,13 +1,10 @@
-"""The frozen last line of a plan: numbers and words.
-
-Called by `planner` for the numbers and by the faces for the sentence.
-"""
+"""The numbers of a plan's frozen last line; called by `planner`. The faces put them into words."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from controller.model.plan import Action, Change, Plan, Summary
+from controller.model.plan import Action, Change, Summary
 
 _COUNTED: Final = frozenset({Action.ADD, Action.CHANGE, Action.REMOVE, Action.FORGET, Action.RUN})
 
@@ -35,20 +32,3 @@ def summarize(changes: Iterable[Change]) -> Summary:
         blocked=blocked,
         unknown=unknown,
     )
-
-
-def sentence(plan: Plan) -> str:
-    """Say the last line of a plan."""
-    counted = plan.summary
-    if counted == Summary():
-        pairs, servers = _count(plan.in_sync, "pair"), _count(plan.servers, "server")
-        return f"No changes. {pairs} in sync on {servers}."
-    return (
-        f"Plan: {counted.add} to add, {counted.change} to change, {counted.remove} to remove, "
-        f"{counted.run} to run on {_count(counted.servers, 'server')}; {counted.drifted} drifted; "
-        f"{counted.blocked} blocked; {counted.unknown} unknown."
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

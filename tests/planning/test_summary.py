@@ -1,11 +1,11 @@
-"""The last line of a plan and its exit code."""
+"""The numbers of a plan and its exit code."""
 
 import pytest
 
 from controller.cli.exitcodes import of_plan
 from controller.model.ids import Digest
 from controller.model.plan import Action, Blocker, Change, Gate, Plan, Summary
-from controller.planning.summary import sentence, summarize
+from controller.planning.summary import summarize
 from tests.planning.world import NOW
 
 
@@ -46,14 +46,6 @@ def test_everything_is_counted_once() -> None:
     assert found == Summary(
         add=1, change=1, remove=2, run=1, servers=3, drifted=2, blocked=1, unknown=1
     )
-
-
-def test_the_sentences_are_frozen() -> None:
-    assert sentence(plan(change(Action.ADD))) == (
-        "Plan: 1 to add, 0 to change, 0 to remove, 0 to run on 1 server; "
-        "0 drifted; 0 blocked; 0 unknown."
-    )
-    assert sentence(plan(in_sync=3)) == "No changes. 3 pairs in sync on 1 server."
 
 
 @pytest.mark.parametrize(
