@@ -1,13 +1,13 @@
 """Starting work through a runner, following it and stopping it.
 
-Part of `session`; it calls `lines`. The end of an attempt that was started here is pushed by the server; what others
+Part of `session`; it calls `lines` and `requests`. The end of an attempt that was started here is pushed by the server; what others
 started is asked for, ever more slowly.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,28 +18,24 @@ from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Ending,
 from controller.transport.protocol import (
     ATTEMPT,
     NAME,
-    USER,
-    VARIABLE,
     ProtocolError,
     Reply,
     check,
 )
 from controller.transport.quoting import assign, quote
+from controller.transport.requests import bounded, start_request
 
 INLINE: Final = 4096
 """Bytes of a script or an input that travel inside the request itself; more goes ahead over the data line."""
 REMEMBERED: Final = 512
 """Ended attempts whose end, and output if it was short, are kept in memory."""
+BLOB_LIMIT: Final = 64 << 20
+"""Bytes of a script, or of an input; they are in this process's memory while they are sent."""
 RANGE: Final = 1 << 20
-SEGMENT: Final = 1 << 20
-SMALLEST_SEGMENT: Final = 4096
-FIRST_SPAN: Final = 1.0
 QUICK: Final = 0.02
 SLOW: Final = 0.5
 LISTENING: Final = 30.0
 """Seconds without word of an attempt that was started here, after which the server is asked whether it still runs."""
-ENVIRONMENT_LIMIT: Final = 1 << 20
-BLOB: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +63,8 @@ class AttemptCalls:
     async def start(self, spec: AttemptSpec) -> AttemptStatus:
         """Claim the id and start the work, or say what is known of the id."""
         request = start_request(spec, self._locks_of(spec))
+        for noun, data in (("a script", spec.text), ("an input", spec.stdin)):
+            bounded(noun, len(data), BLOB_LIMIT)
         text = await self._payload(b"text", spec.text)
         stdin = await self._payload(b"stdin", spec.stdin)
         self._asked.add(spec.id)
@@ -192,56 +190,6 @@ class AttemptCalls:
         """Name the held locks that this attempt works under."""
         target = spec.env.get("CTL_TARGET")
         return tuple(file for name, file in self._held.values() if target is None or name == target)
-
-
-def start_request(spec: AttemptSpec, locks: tuple[str, ...]) -> bytes:
-    """Put together the assignments of a start; whatever goes near the shell is checked here."""
-    segment = min(SEGMENT, max(SMALLEST_SEGMENT, spec.tail // 8 // 4096 * 4096))
-    return assign(
-        id=check(ATTEMPT, spec.id, "an attempt"),
-        job=check(NAME, spec.job, "a job"),
-        shell=shell_words(spec.shell, spec.text),
-        envs=exports(spec.env),
-        workdir=spec.workdir or "",
-        user="" if spec.user is None else check(USER, spec.user, "a user"),
-        spans=spans(spec.timeout),
-        grace_tenths=max(1, round(spec.grace * 10)),
-        segment=segment,
-        head=spec.head,
-        tail=spec.tail,
-        locks=" ".join(locks),
-    )
-
-
-def shell_words(shell: tuple[str, ...] | None, text: bytes) -> bytes:
-    """Give the interpreter of a text as words of sh: the declared one, that of its first line, or sh."""
-    if shell:
-        return b" ".join(quote(word) for word in shell)
-    first = text.split(b"\n", 1)[0]
-    if not first.startswith(b"#!"):
-        return b"sh"
-    words = first[2:].strip().split(None, 1)  # as the kernel does: one argument at most
-    return b" ".join(quote(word) for word in words) or b"sh"
-
-
-def exports(env: Mapping[str, str]) -> bytes:
-    """Give the environment as a text for `eval`."""
-    return b";".join(
-        b"export " + check(VARIABLE, name, "a variable").encode() + b"=" + quote(value)
-        for name, value in env.items()
-    )
-
-
-def seconds(value: float) -> str:
-    """Give a time for `sleep`: whole seconds where fractions make no difference."""
-    return f"{value:.3f}" if value < 10 else str(round(value))  # noqa: PLR2004 - seconds
-
-
-def spans(timeout: float) -> str:
-    """Give a time-out in the parts that the watcher sleeps: the first second apart."""
-    if timeout <= FIRST_SPAN:
-        return seconds(timeout)
-    return f"{seconds(FIRST_SPAN)} {seconds(timeout - FIRST_SPAN)}"
 
 
 def read_status(attempt: AttemptId, reply: Reply) -> AttemptStatus:

@@ -13,6 +13,8 @@ from controller.transport.channel import Channel
 from controller.transport.protocol import PUSH, Framer, Reply
 
 READ_BYTES: Final = 1 << 16
+WRITE_BYTES: Final = 1 << 18
+"""A large request goes out in pieces, so that a slow server holds up the sender and nothing is buffered twice."""
 ANSWER_SECONDS: Final = 60.0
 LONG_LINE: Final = 8192
 """From here on a request goes as a counted block: `read` costs the server a system call a byte, a block 1 ms."""
@@ -114,7 +116,8 @@ class Line:
     async def _write(self, data: bytes) -> None:
         async with self._sending:
             try:
-                await self._channel.write(data)
+                for at in range(0, len(data), WRITE_BYTES):
+                    await self._channel.write(data[at : at + WRITE_BYTES])
             except SessionLostError as error:
                 self._fail(error.message)
                 raise

@@ -8,11 +8,11 @@ from typing import Final
 
 from controller.errors import NotFoundError, RefusedError
 from controller.model.ids import JobId
-from controller.transport.attempts import exports, seconds, shell_words
 from controller.transport.lines import Lines
 from controller.transport.port import Probed, ProbeSpec
 from controller.transport.protocol import NAME, USER, check
 from controller.transport.quoting import assign
+from controller.transport.requests import bounded, exports, seconds, shell_words
 
 RANGE: Final = 1 << 20
 PROBE_LIMIT: Final = 1 << 20
@@ -29,6 +29,7 @@ class ReadCalls:
 
     async def probe(self, spec: ProbeSpec) -> Probed:
         """Run a short read-only command."""
+        bounded("a probe", len(spec.text), PROBE_LIMIT)
         request = assign(
             text=spec.text,
             shell=shell_words(spec.shell, spec.text),
