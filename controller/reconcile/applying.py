@@ -1,6 +1,7 @@
 """`ctl apply`: settle what was left behind, walk, guard, submit, carry out."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from controller.errors import RefusedError, StalePlanError, StateError
@@ -41,6 +42,7 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
     started = rooms.clock.now()
     if not await settle(rooms, engine, request):
         return waiting_outcome(seen, rooms)
+    request = replace(request, timeout=left_of(rooms, request.timeout, started))
     seen = await walk(rooms, seen, DECIDE)
     plan = plan_of(seen)
     guard_whole(rooms, seen, plan)
@@ -120,6 +122,13 @@ async def settle(rooms: Rooms, engine: Engine, request: ApplyRequest) -> bool:
             )
         )
     return not found.waiting
+
+
+def left_of(rooms: Rooms, timeout: float | None, started: datetime) -> float | None:
+    """Give the seconds of waiting that are left; what a person needs to say yes does not count."""
+    if timeout is None:
+        return None
+    return max(0.0, timeout - (rooms.clock.now() - started).total_seconds())
 
 
 def waiting_outcome(seen: Seen, rooms: Rooms) -> ApplyOutcome:

@@ -18,7 +18,7 @@ from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
 from controller.model.task import Param
 from controller.planning import applying
-from controller.reconcile.applying import guard_whole, report_of, with_held
+from controller.reconcile.applying import guard_whole, left_of, report_of, with_held
 from controller.reconcile.comparing import compare_secrets
 from controller.reconcile.deciding import make_plan, plan_of, refuse, resolve_pairs
 from controller.reconcile.loading import load, see_config, select
@@ -45,6 +45,7 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
     engine = rooms.engine(reach_of(seen))
     if (await engine.settle(within=request.timeout)).waiting:
         return RunReport(waiting=True)
+    request = replace(request, timeout=left_of(rooms, request.timeout, started))
     plan = None
     if request.target is None:
         orders = await task_orders(rooms, seen, request)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,13 @@ def test_a_target_by_hand_runs_in_sync_and_after_a_failure_but_through_every_oth
     fleet.declare(inventory__servers_yaml="servers: {here: {local: {}, active: false}}\n")
     fleet.ctl("run", "--target", "t")
     assert log.read_text() == "x\n" * 4
+
+
+def test_waiting_for_earlier_work_counts_as_waiting(fleet: Fleet) -> None:
+    fleet.declare("tasks: {a: {run: sleep 5}}\ntargets: {t: {servers: here, task: a}}\n")
+    fleet.ctl("apply", "-y", "--timeout", "1s").ended(6)
+    began = time.monotonic()
+    fleet.declare("tasks: {a: {run: sleep 30}}\ntargets: {t: {servers: here, task: a}}\n")
+    fleet.ctl("apply", "-y", "--timeout", "5s").ended(6)
+    assert time.monotonic() - began < 8
+    fleet.ctl("jobs", "stop", "@last").ended(0)
