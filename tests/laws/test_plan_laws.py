@@ -13,6 +13,7 @@ from controller.model.job import State
 from controller.model.plan import Action, Change, Plan
 from controller.model.scope import Scope
 from controller.model.task import Task
+from controller.planning.attribution import candidates
 from controller.planning.inputs import Policy
 from controller.planning.saved import dump, load
 from controller.planning.stale import first_difference
@@ -201,9 +202,13 @@ def test_every_change_has_a_reason_and_a_cause(first: Declaration, second: Decla
         one.inputs = replace(one.inputs, commit=sourced(5).revision.sha)
         one.apply(child, one.plan(child))
         move(one, second, number=2)
-        for change in one.plan(child).changes:
+        plan = one.plan(child)
+        found = candidates(plan, one.declaration, one.pairs(child))
+        for change in plan.changes:
+            key = (change.target, change.server)
             assert change.reason
-            assert change.cause.file is not None or change.cause.commit is not None
+            # A commit, lines to ask git about, or the name of what is gone: git always has a question to answer.
+            assert change.cause.commit or key in found.lines or found.gone.get(key)
             if change.action is Action.CHANGE:
                 assert change.inputs
 
