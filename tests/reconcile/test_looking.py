@@ -156,3 +156,11 @@ def test_waiting_for_earlier_work_counts_as_waiting(fleet: Fleet) -> None:
     fleet.ctl("apply", "-y", "--timeout", "5s").ended(6)
     assert time.monotonic() - began < 8
     fleet.ctl("jobs", "stop", "@last").ended(0)
+
+
+def test_a_retry_asks_whether_the_server_is_still_to_be_touched(fleet: Fleet) -> None:
+    fleet.declare("tasks: {a: {run: exit 1}}\ntargets: {t: {servers: here, task: a}}\n")
+    fleet.ctl("apply", "-y").ended(2)
+    fleet.declare(inventory__servers_yaml="servers: {here: {local: {}, active: false}}\n")
+    assert "inactive" in fleet.ctl("jobs", "retry", "@last").ended(4).all
+    assert len(fleet.jobs()) == 1
