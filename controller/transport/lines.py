@@ -17,6 +17,18 @@ from controller.transport.port import Facts
 from controller.transport.protocol import Reply
 from controller.transport.quoting import assign, quote
 
+PARTS: Final = (
+    "basics",
+    "opening",
+    "starting",
+    "output",
+    "status",
+    "stopping",
+    "probes",
+    "files",
+    "targets",
+)
+"""The files of the runner, in the order in which they are joined."""
 OPEN_SECONDS: Final = 20.0
 UPLOAD_SECONDS: Final = 600.0
 HINTS: Final = {
@@ -29,7 +41,8 @@ HINTS: Final = {
 @cache
 def runner_text() -> bytes:
     """Give the runner as it is sent: comments and blank lines stay behind."""
-    text = files("controller.transport").joinpath("runner.sh").read_bytes()
+    folder = files("controller.transport").joinpath("runner")
+    text = b"".join(folder.joinpath(f"{part}.sh").read_bytes() for part in PARTS)
     lines = (line.lstrip(b" ") for line in text.split(b"\n"))
     return b"\n".join(line for line in lines if line and not line.startswith(b"#")) + b"\n"
 

@@ -49,6 +49,12 @@ def test_every_shell_can_read_the_runner(shell: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_every_part_of_the_runner_is_sent() -> None:
+    folder = Path(lines.__file__).parent / "runner"
+    assert sorted(file.stem for file in folder.iterdir()) == sorted(lines.PARTS)
+    assert lines.runner_text().count(b"main() {") == 1
+
+
 def test_the_runner_is_sent_without_its_comments() -> None:
     assert not any(line.startswith(b"#") for line in lines.runner_text().split(b"\n"))
 
