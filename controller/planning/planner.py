@@ -112,6 +112,7 @@ def _at_rest(change: Change) -> bool:
 
 
 _IN_SYNC = "in sync"
+_IN_SYNC_BEFORE = "in sync when it was last seen"
 _NO_SECRETS: Mapping[str, Compared] = {}
 
 
@@ -131,14 +132,16 @@ class _View:
         key = (pair.target, pair.server)
         seen = self._observed.servers.get(pair.server)
         record = record_of(self._observed, key, seen)
-        if self._settled(pair, record, seen):
+        unread = self._unread(seen)
+        if self._settled(pair, record, seen) and not unread:
             return None
         target = self._declaration.targets[pair.target]
         subject = self.subject(key, target, pair.work, record)
         verdict = self.verdict(subject, pair.work)
         shown = self._policy.full or subject.refused is not None or self._notes(key)
-        if verdict is None and shown:
-            verdict = Verdict(action=Action.NONE, reason=_IN_SYNC, cause=_declared(target))
+        if verdict is None and (shown or unread):
+            reason = _IN_SYNC_BEFORE if unread else _IN_SYNC
+            verdict = Verdict(action=Action.NONE, reason=reason, cause=_declared(target))
         return None if verdict is None else self._tell(subject, verdict)
 
     def _settled(self, pair: Pair, record: Applied | None, seen: ServerSeen | None) -> bool:
@@ -149,6 +152,10 @@ class _View:
             return False
         policy = self._policy
         return not (policy.full or policy.retry or self._inputs.blocked_sources)
+
+    def _unread(self, seen: ServerSeen | None) -> bool:
+        """Say whether this very look did not reach a server, so that nobody knows what is true there."""
+        return self._observed.refreshed and seen is not None and not seen.reached
 
     def verdict(self, subject: Subject, work: Work) -> Verdict | None:
         """Judge a pair."""
@@ -200,7 +207,10 @@ class _View:
         work, revision = subject.work, self._inputs.sources.get(target)
         question = Question(subject=subject, trigger=verdict.trigger, policy=self._policy)
         needs_gate = (
-            verdict.action is not Action.NONE or subject.refused is not None or work is None
+            verdict.action is not Action.NONE
+            or subject.refused is not None
+            or work is None
+            or (not verdict.unknown and self._unread(subject.seen))
         )
         blocker = first_blocker(question) if needs_gate else None
         return Change(

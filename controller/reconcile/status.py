@@ -9,7 +9,7 @@ from controller.model.declaration import Declaration, Target
 from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.model.plan import Action, Change, Gate, Plan
+from controller.model.plan import Action, Change, Plan
 from controller.reconcile.deciding import plan_of
 from controller.reconcile.requests import (
     InvalidDeclarationError,
@@ -97,7 +97,7 @@ def judge(change: Change) -> tuple[Sync, str, str]:
     blocker = change.blocked_by
     if change.unknown:
         return Sync.UNKNOWN, "NeverSeen", change.reason
-    if blocker is not None and blocker.gate is not Gate.INACTIVE:
+    if blocker is not None:
         return Sync.BLOCKED, camel(blocker.gate), blocker.message
     if change.drift is not None:
         return Sync.DRIFTED, "CheckFailed", change.drift

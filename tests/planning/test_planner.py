@@ -248,7 +248,12 @@ def test_a_check_of_another_digest_or_before_the_run_is_no_drift(renderer: Rende
 def test_an_offline_server_with_a_record_is_planned_and_blocked(renderer: Renderer) -> None:
     world = settled(renderer, World(declaration=declaration(target("web", "web-1"))))
     world.seen = {"web-1": gone("web-1")}
-    assert world.plan(renderer).changes == ()
+    resting = only(world.plan(renderer))
+    assert resting.action is Action.NONE
+    assert resting.reason == "in sync when it was last seen"
+    assert resting.blocked_by is not None
+    assert resting.blocked_by.gate is Gate.OFFLINE
+    assert world.plan(renderer, observed=replace(world.observed(), refreshed=False)).changes == ()
     world.declaration = declaration(target("web", "web-1", params={"channel": "beta"}))
     change = only(world.plan(renderer))
     assert change.action is Action.CHANGE
@@ -394,7 +399,10 @@ def test_nothing_is_forgotten_on_a_server_that_does_not_answer(renderer: Rendere
     )
     world.declaration = declaration(target("web", "web-1"))
     world.seen = {"web-1": gone("web-1")}
-    assert not only(world.plan(renderer)).runs
+    found = {change.target: change for change in world.plan(renderer).changes}
+    assert found["old"].action is Action.FORGET
+    assert not found["old"].runs
+    assert not found["web"].runs
 
 
 def test_nothing_outside_of_the_scope_is_forgotten(renderer: Renderer) -> None:
