@@ -395,3 +395,39 @@ done 2>/dev/null
         assert not any(name.startswith("odd") for name in listed)
         assert await session.size(f"artifacts:{every_way.job}/odd/canary-name") is None
     await session.stop(spec.id, grace=0.2)
+
+
+async def test_short_output_of_any_bytes_rides_along_with_the_end(every_way: Way) -> None:
+    every = 'i=1; while [ $i -lt 256 ]; do printf "\\\\$(printf %03o $i)"; i=$((i + 1)); done'
+    session = await every_way.open()
+    for tail in ("", "echo; echo", "printf ' \\\\ '"):
+        spec = every_way.spec(f"{every}; {tail}")
+        await session.start(spec)
+        ended = await session.wait(spec.id)
+        output = await output_of(session, spec.id)
+        assert output.startswith(bytes(range(1, 256)))
+        assert len(output) == ended.length
+        known = session._shared._ended[spec.id]  # type: ignore[attr-defined]
+        assert known.output == output
+
+
+@root_only
+async def test_the_groups_of_ended_attempts_are_swept(way: Way) -> None:
+    """At the end of the session that started them, at the latest."""
+    session = await way.open()
+    if "cgroup" not in session.facts.tools:
+        pytest.skip("no cgroup v2 here")
+    specs = [way.spec("true") for _ in range(2)]
+    for spec in specs:
+        await session.start(spec)
+        await session.wait(spec.id)
+    assert {group.name for group in groups_of(way)} == {spec.id for spec in specs}
+    await way.dialers[0].close()
+    await processes.until(lambda: not groups_of(way))
+
+
+def groups_of(way: Way) -> list[Path]:
+    """The cgroups of a test's attempts."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    folders = [Path(mount[1], "ctl") for mount in mounts if mount[2] == "cgroup2"]
+    return [group for folder in folders for group in folder.glob(f"{way.job}.*")]

@@ -70,6 +70,10 @@ class Way:
             processes.send(pid, signal.SIGKILL)
         for folder in (self.base / "attempts").glob(f"{self.job}.*"):
             shutil.rmtree(folder, ignore_errors=True)
+        for mount in Path("/proc/mounts").read_text().splitlines():  # noqa: ASYNC240 - never blocks
+            if mount.split()[2] == "cgroup2":
+                for group in Path(mount.split()[1], "ctl").glob(f"{self.job}.*"):  # noqa: ASYNC240
+                    group.rmdir()
         shutil.rmtree(self.base / "jobs" / self.job, ignore_errors=True)
         shutil.rmtree(self.base / self.project, ignore_errors=True)
 

@@ -72,8 +72,18 @@ find_cgroup() {
     [ -d "$folder/ctl" ] || mkdir "$folder/ctl" 2>/dev/null || return 0
     [ -w "$folder/ctl/cgroup.procs" ] || return 0
     cgroup=$folder/ctl tools=$tools,cgroup
+    ( cd "$cgroup" && sweep_cgroups * )
     return 0
   done </proc/mounts
+}
+
+# The cgroups of those of the attempts $* that have ended, all at once.
+sweep_cgroups() {
+  over= open=
+  for one; do
+    if [ -f "$base/attempts/$one/exit" ]; then over="$over $one"; else open="$open $one"; fi
+  done
+  [ -z "$over" ] || ( cd "$cgroup" && rmdir $over ) 2>/dev/null
 }
 
 serve_requests() {
@@ -83,6 +93,7 @@ serve_requests() {
     esac
     eval "$request"
   done
+  [ -z "$cgroup" ] || sweep_cgroups $begun
   for name in $pending; do
     L=$base/$name
     ! read_lock || next_lock - ''
@@ -90,7 +101,7 @@ serve_requests() {
 }
 
 main() {
-  N=$1 r=0 pending= keeper=
+  N=$1 r=0 pending= keeper= begun= starts=0
   NL='
 '
   HOME_MASK=$(umask)

@@ -20,6 +20,15 @@ do_start() {
   ( supervise ) 2>/dev/null
   envs= text= stdin=
   reply "phase=running fresh=1"
+  [ -z "$cgroup" ] || remember_group
+}
+
+# One process for the groups of many attempts, instead of one each.
+remember_group() {
+  begun="$begun $id" starts=$((starts + 1))
+  [ $((starts % 32)) = 0 ] || return
+  sweep_cgroups $begun
+  begun=$open
 }
 
 # Everything the attempt needs to its end, also if the disk fills up.
