@@ -163,18 +163,9 @@ MARKERS = {
 }
 
 
-UNREAD = pytest.mark.xfail(
-    strict=False,
-    reason="a pair in sync by the state is shown as such where its server was reached but not read",
-)
-
-
 @pytest.mark.parametrize(
     "data",
-    [
-        pytest.param(data, id=name, marks=[UNREAD] if name in {"huge", "other format"} else [])
-        for name, data in MARKERS.items()
-    ],
+    [pytest.param(data, id=name) for name, data in MARKERS.items()],
 )
 def test_a_marker_that_is_not_one_never_fails_a_plan_and_is_replaced(
     ships: Fleet, data: bytes
