@@ -13,10 +13,11 @@ from typing import Annotated, Concatenate, Final, ParamSpec
 import typer
 
 from controller.cli.context import Format, Invocation, Surroundings, Wishes
+from controller.cli.person import own_settings
 from controller.cli.terminal import make_terminal
 from controller.cli.verbs import VERBS
 from controller.errors import UsageError
-from controller.settings import Color, resolve
+from controller.settings import Color, person, resolve
 
 P = ParamSpec("P")
 Answer = int | Awaitable[int]
@@ -99,7 +100,8 @@ def settle(frame: Frame, verb: str, typed: Wishes, formats: tuple[Format, ...]) 
         UsageError: the verb has no such output format.
     """
     around = frame.surroundings
-    settings = resolve(around.environment, flags=typed.flags())
+    own = own_settings(person(around.environment).settings_file)
+    settings = resolve(around.environment, flags=typed.flags(), user=own)
     streams = (around.stdin, around.stdout, around.stderr)
     invocation = Invocation(
         verb=verb,
