@@ -33,7 +33,7 @@ class Planner:
 
 def staged(plan: Plan) -> tuple[Stage, Planner]:
     planner = Planner(plan)
-    return Stage(controller=planner, cwd=Path("/work/shop")), planner
+    return Stage(controller=planner, cwd=Path("/srv/shop")), planner
 
 
 def test_json_has_the_promised_shape() -> None:
@@ -107,7 +107,7 @@ def test_flags_become_the_request() -> None:
 def test_a_saved_plan_says_until_when_and_how_to_apply_it() -> None:
     stage, planner = staged(full_plan())
     seen = stage("plan", "--out", "my plan.json", "--expires", "2h")
-    assert planner.saved == [(Path("/work/shop/my plan.json"), timedelta(hours=2))]
+    assert planner.saved == [(Path("/srv/shop/my plan.json"), timedelta(hours=2))]
     assert "until 2026-03-01 14:00:00Z" in seen.err
     assert "next: ctl apply 'my plan.json'\n" in seen.err
 
