@@ -398,7 +398,9 @@ done 2>/dev/null
 
 
 async def test_short_output_of_any_bytes_rides_along_with_the_end(every_way: Way) -> None:
-    every = 'i=1; while [ $i -lt 256 ]; do printf "\\\\$(printf %03o $i)"; i=$((i + 1)); done'
+    # Gathered in a file: hundreds of writes of one byte would fill a segment, and then nothing rides along.
+    loop = 'i=1; while [ $i -lt 256 ]; do printf "\\\\$(printf %03o $i)"; i=$((i + 1)); done'
+    every = f'{{ {loop}; }} > "$CTL_ARTIFACTS/every"; cat "$CTL_ARTIFACTS/every"'
     session = await every_way.open()
     for tail in ("", "echo; echo", "printf ' \\\\ '"):
         spec = every_way.spec(f"{every}; {tail}")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from controller.model.ids import AttemptId, JobId
@@ -73,9 +74,21 @@ class Way:
         for mount in Path("/proc/mounts").read_text().splitlines():  # noqa: ASYNC240 - never blocks
             if mount.split()[2] == "cgroup2":
                 for group in Path(mount.split()[1], "ctl").glob(f"{self.job}.*"):  # noqa: ASYNC240
-                    group.rmdir()
+                    (group / "cgroup.kill").write_text("1")
+                    await processes.until(partial(removed, group))
         shutil.rmtree(self.base / "jobs" / self.job, ignore_errors=True)
         shutil.rmtree(self.base / self.project, ignore_errors=True)
+
+
+def removed(group: Path) -> bool:
+    """Remove a cgroup; false while its last processes are still going."""
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 async def output_of(session: Session, attempt: AttemptId, *, offset: int = 0) -> bytes:
