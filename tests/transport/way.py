@@ -74,15 +74,15 @@ class Way:
         for mount in Path("/proc/mounts").read_text().splitlines():  # noqa: ASYNC240 - never blocks
             if mount.split()[2] == "cgroup2":
                 for group in Path(mount.split()[1], "ctl").glob(f"{self.job}.*"):  # noqa: ASYNC240
-                    (group / "cgroup.kill").write_text("1")
-                    await processes.until(partial(removed, group))
+                    await processes.until(partial(killed, group))
         shutil.rmtree(self.base / "jobs" / self.job, ignore_errors=True)
         shutil.rmtree(self.base / self.project, ignore_errors=True)
 
 
-def removed(group: Path) -> bool:
-    """Remove a cgroup; false while its last processes are still going."""
+def killed(group: Path) -> bool:
+    """End and remove a cgroup, which may go by itself meanwhile; false while processes are left."""
     try:
+        (group / "cgroup.kill").write_text("1")
         group.rmdir()
     except FileNotFoundError:
         return True
