@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller.model.declaration import OnRemove
 from controller.model.ids import Digest, RunId, Sha
+from controller.model.inventory import Server
 from controller.model.job import State
-from controller.model.work import DIGEST_FORMAT
+from controller.model.work import DIGEST_FORMAT, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,9 @@ class Applied:
 
     `applied` is the last input digest that ended well. While `tried` is set the pair equals nothing. `manifest` maps
     input name to the first eight hex digits of its digest. `key` is 32 random bytes as hex, made for this pair;
-    `secrets` maps secret name to HMAC-SHA256(key, value) as hex.
+    `secrets` maps secret name to HMAC-SHA256(key, value) as hex. `files` maps the path of every delivered file that holds
+    secrets to HMAC-SHA256(key, hex SHA-256 of its bytes). `on_remove`, `protect` and the rendered `undo` are those of
+    the last applied declaration; `connection` is the server as it was declared then, and is never in a marker.
     """
 
     target: str
@@ -45,3 +49,8 @@ class Applied:
     run: RunId | None = None
     task: str = ""
     params: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    on_remove: OnRemove = OnRemove.FORGET
+    protect: bool = False
+    undo: Work | None = None
+    connection: Server | None = None

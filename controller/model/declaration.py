@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.model.amount import Amount
 from controller.model.diagnostic import NOWHERE, Place
 from controller.model.inventory import Inventory
+from controller.model.rollout import ApprovalRule, Rollout, Suspended, WhenOffline, Window
 from controller.model.task import Task
 
 
@@ -30,6 +32,7 @@ class Repo:
     ssh_key: str | None = None
     verify: str | None = None
     active: bool = True
+    was: str | None = None
     place: Place = NOWHERE
 
 
@@ -49,6 +52,7 @@ class Secret:
     kind: SecretKind
     source: str
     expires: str | None = None
+    was: str | None = None
     place: Place = NOWHERE
 
 
@@ -71,7 +75,9 @@ class OnDrift(StrEnum):
 class OnRemove(StrEnum):
     """What happens when a pair vanishes from the declaration."""
 
-    FORGET = "forget"
+    FORGET = "forget"  # its record goes, nothing is touched
+    BLOCK = "block"  # it stays, and says so, until a person overrides
+    RUN = "run"  # the undo task runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,8 @@ class Target:
     """The binding repo x servers x task.
 
     `servers` is the pattern as written, `members` the names it picks, in order of name; `params` are the values
-    as written (strings are templates), defaults of the task included.
+    as written (strings are templates), defaults of the task included. `undo` is the task of `on_remove: {run: TASK}`. Without
+    a `rollout` all servers are one wave and failures stop nothing. `after` names targets; `was` is an earlier name.
     """
 
     name: str
@@ -92,23 +99,50 @@ class Target:
     on_commit: OnCommit = OnCommit.APPLY
     on_drift: OnDrift = OnDrift.REPORT
     on_remove: OnRemove = OnRemove.FORGET
+    undo: str | None = None
+    protect: bool = False
+    rollout: Rollout | None = None
+    approval: ApprovalRule | None = None
+    windows: tuple[Window, ...] = ()
+    when_offline: WhenOffline = WhenOffline.QUEUE
+    after: tuple[str, ...] = ()
+    priority: int = 0
+    suspended: Suspended | None = None
+    was: str | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where each key is written: "", "servers", "task", "params.NAME", ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much one run may touch without a named override.
+
+    `servers`: a count, or a share of all declared servers; None: no limit. `removals`: a count of pairs, or a share of all
+    known pairs, which counts from ten removals on.
+    """
+
+    servers: Amount | None = None
+    removals: Amount = field(default_factory=lambda: Amount(number=30, percent=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`settings` of ctl.yaml; `known_hosts` is a path from the root of the config repository."""
+    """`settings` of ctl.yaml; `known_hosts` is a path from the root of the config repository.
+
+    `approvers` are the names whose approval counts; empty: everybody's.
+    """
 
     name: str = "main"
     known_hosts: str = "keys/known_hosts"
+    budget: Budget = field(default_factory=Budget)
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """One revision's wishes; every name resolves, every pattern has been matched.
 
-    `scripts` holds the bytes of every file that a step's `script:` names.
+    `scripts` holds the bytes of every file that a step's `script:` names, `blobs` of every file that `files:` delivers.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -118,3 +152,4 @@ class Declaration:
     targets: Mapping[str, Target] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     scripts: Mapping[str, bytes] = field(default_factory=dict)
+    blobs: Mapping[str, bytes] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.model.amount import Amount
 from controller.model.diagnostic import NOWHERE, Place
 
 
@@ -69,6 +70,7 @@ class Server:
     check: Check = field(default_factory=Check)
     concurrency: int = 1
     active: bool = True
+    was: str | None = None
     place: Place = NOWHERE
 
 
@@ -80,6 +82,8 @@ class Group:
     servers: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     vars: Mapping[str, object] = field(default_factory=dict)
+    max_unavailable: Amount | None = None
+    was: str | None = None
     place: Place = NOWHERE
 
 

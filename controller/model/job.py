@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from controller.model.declaration import OnRemove, Repo
 from controller.model.ids import AttemptId, Digest, JobId, RunId, Sha
 from controller.model.inventory import Server
+from controller.model.rollout import GroupBudget, Order
 from controller.model.work import Work
 
 
@@ -40,6 +42,8 @@ class Trigger(StrEnum):
     INPUTS = "inputs"  # first time, or an input differs
     DRIFT = "drift"
     RETRY = "retry"
+    REMOVAL = "removal"  # the undo of a pair that is no longer declared
+    ROLLBACK = "rollback"
     MANUAL = "manual"  # ctl run
 
 
@@ -91,6 +95,7 @@ class Job:
     digest: Digest
     exit_code: int | None = None
     reason: str | None = None
+    wave: int = 1
     commit: Sha | None = None
     branch: str | None = None
     previous_commit: Sha | None = None
@@ -109,7 +114,9 @@ class JobBody:
     `server` is the server as it was declared when the job was planned, so that a job can be settled after its
     declaration is gone. `expect` is the SHA-256 of the marker the job was planned on (None: there was none).
     `facts` are further CTL_* variables (commit message, author, repo). `fed`: the first step was given standard input,
-    which is kept nowhere; without it that step is never sent.
+    which is kept nowhere; without it that step is never sent. `repo` is what a checkout is taken from. `undo`, `on_remove`
+    and `protect` go into the record when the job succeeds. `removes`: this is an undo, and success deletes the record.
+    `was` is the pair under its earlier name, whose record and marker become this one's.
     """
 
     job: JobId
@@ -121,6 +128,12 @@ class JobBody:
     facts: Mapping[str, str] = field(default_factory=dict)
     committed_at: datetime | None = None
     fed: bool = False
+    repo: Repo | None = None
+    undo: Work | None = None
+    on_remove: OnRemove = OnRemove.FORGET
+    protect: bool = False
+    removes: bool = False
+    was: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +160,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One carrying-out of one plan."""
+    """One carrying-out of one plan.
+
+    `orders` are what its scheduler keeps to, by target. `halted` holds by target why nothing more of it was started.
+    `resumes` is the halted run that this one goes on with. `overrides` maps what was overridden to the reason given.
+    """
 
     id: RunId
     actor: str
@@ -156,3 +173,8 @@ class Run:
     config_commit: Sha | None = None
     finished_at: datetime | None = None
     title: str = ""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    budgets: tuple[GroupBudget, ...] = ()
+    halted: Mapping[str, str] = field(default_factory=dict)
+    resumes: RunId | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)

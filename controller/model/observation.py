@@ -6,6 +6,7 @@ from datetime import datetime
 
 from controller.errors import Unreachable
 from controller.model.applied import Applied
+from controller.model.files import DeliverySeen
 from controller.model.ids import Digest, Sha
 
 
@@ -57,6 +58,8 @@ class ServerSeen:
     markers: Mapping[str, MarkerSeen] = field(default_factory=dict)
     checks: Mapping[str, CheckSeen] = field(default_factory=dict)
     locks: Mapping[str, Holder] = field(default_factory=dict)
+    deliveries: Mapping[str, DeliverySeen] = field(default_factory=dict)
+    """Files and checkouts, by target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

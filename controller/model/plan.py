@@ -8,6 +8,7 @@ from enum import StrEnum
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Digest, Sha
 from controller.model.job import Trigger
+from controller.model.rollout import GroupBudget, Order
 
 
 class Action(StrEnum):
@@ -26,12 +27,21 @@ class Gate(StrEnum):
     """What can hold a pair back."""
 
     INACTIVE = "inactive"
+    SOURCE = "source"  # the repo's history was rewound or its signature refused
+    SUSPENDED = "suspended"
+    WINDOW = "window"
+    LOCK = "lock"  # another run holds the target
     ON_COMMIT = "on-commit"
+    APPROVAL = "approval"
+    DEPENDENCY = (
+        "dependency"  # a target that comes before is not in sync and will not be by this plan
+    )
+    BUDGET = "budget"  # max_unavailable of a group, or a rollout that reached its max_failures
+    PROTECT = "protect"  # removal of what is protected, or of what `on_remove: block` keeps
+    QUARANTINE = "quarantine"  # a commit that was rolled back
+    OFFLINE = "offline"
     LAST_FAILED = "last-failed-digest"
     LOST = "lost"  # an attempt without evidence
-    LOCK = "lock"  # another run holds the target
-    OFFLINE = "offline"
-    SOURCE = "source"  # the repo's history was rewound or its signature refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,36 @@ class Cause:
     author: str | None = None
 
 
+class Limit(StrEnum):
+    """What the guard between plan and apply measures; the names are those of `--override`."""
+
+    SERVERS = "budget-servers"
+    REMOVALS = "budget-removals"
+    ZERO = "zero-declarations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """A plan touches more than one run may without a named override."""
+
+    limit: Limit
+    message: str
+    clear: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One delivered file or checkout that is not as wanted; `what` says how, `diff` is a unified diff, masked.
+
+    `drift`: it is not as it was applied, rather than wanted otherwise now.
+    """
+
+    path: str
+    what: str
+    diff: str = ""
+    drift: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One pair that is not simply in sync.
@@ -60,7 +100,8 @@ class Change:
     `inputs` are the names of the inputs that differ. `before` and `after` are input digests. `commands` are the
     rendered commands in order, for people, secret parameters masked. `drift` is the line that says what differs on
     the server. `notes` are remarks such as a secret that could not be compared. `expect` is the SHA-256 of
-    the marker that was seen.
+    the marker that was seen. `files` are the delivered files that are not as wanted. `was` is the (target, server) under
+    which the pair was known before a rename.
     """
 
     target: str
@@ -81,6 +122,8 @@ class Change:
     blocked_by: Blocker | None = None
     unknown: bool = False
     notes: tuple[str, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    was: tuple[str, str] | None = None
 
     @property
     def runs(self) -> bool:
@@ -108,7 +151,8 @@ class Plan:
 
     `commit` is the config repository's; `dirty` says that the work tree differs from it. `digest` is the plan digest:
     SHA-256 over what apply would do. `in_sync` counts pairs that need nothing. `observed_at` is the age of the oldest
-    observation used, None without any.
+    observation used, None without any. `approvable` holds by target the digest that an approval is bound to; `excess` what
+    the guard refuses; `orders` and `budgets` what a run of it must keep to. `serial` counts the runs of the state it was made with.
     """
 
     commit: Sha | None
@@ -126,3 +170,8 @@ class Plan:
     servers: int = 0
     scope: Mapping[str, str] = field(default_factory=dict)
     """Filters that made the plan partial: {"limit": ..., "target": ...}."""
+    approvable: Mapping[str, Digest] = field(default_factory=dict)
+    excess: tuple[Excess, ...] = ()
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    budgets: tuple[GroupBudget, ...] = ()
+    serial: int = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.model.diagnostic import NOWHERE, Place
+from controller.model.files import Checkout, FileSpec
 
 
 class ResultType(StrEnum):
@@ -65,6 +66,7 @@ class Step:
     when: str | None = None
     needs: tuple[str, ...] = ()
     continue_on_error: bool = False
+    idempotent: bool = False
     user: str | None = None
     result: Result | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -73,7 +75,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Declared work with its steps in declared order; `secrets` maps environment name to secret name."""
+    """Declared work with its steps in declared order; `secrets` maps environment name to secret name.
+
+    `revert` is template text for `sh` that undoes the change when `rollout.confirm` is not answered. `was` is an
+    earlier name.
+    """
 
     name: str
     title: str | None = None
@@ -84,7 +90,11 @@ class Task:
     workdir: str | None = None
     timeout: float = 86400.0
     check: str | None = None
+    checkout: Checkout | None = None
+    files: tuple[FileSpec, ...] = ()
     steps: tuple[Step, ...] = ()
+    revert: str | None = None
     result: Result = field(default_factory=Result)
+    was: str | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where each key is written: "", "env.NAME", "params.NAME", "secrets.NAME", "check", ..."""

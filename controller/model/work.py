@@ -6,13 +6,35 @@ inside: `secrets` maps environment names to names of secrets.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from controller.model.diagnostic import Place, Span
+from controller.model.files import CheckoutWork, FileWork
 from controller.model.ids import Digest
 from controller.model.task import Result, Retry
 
 DIGEST_FORMAT = 1
 """Raised when a field is added to the input digest; older records are compared in their own format."""
+
+
+class StepKind(StrEnum):
+    """What a step is; all but commands are put in by the controller, under names that no declared step can have."""
+
+    COMMAND = "command"
+    CHECKOUT = "checkout"  # `_checkout`: delivers the repo's tree, before everything else
+    FILES = "files"  # `_files`: delivers the task's files, before the declared steps
+    HEALTH = "health"  # `_health`: after the declared steps; a failure is counted apart
+    CONFIRM = (
+        "confirm"  # `_confirm`: begins first, undoes the change unless it is confirmed, ends last
+    )
+
+
+STEP_NAMES = {
+    StepKind.CHECKOUT: "_checkout",
+    StepKind.FILES: "_files",
+    StepKind.HEALTH: "_health",
+    StepKind.CONFIRM: "_confirm",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +43,13 @@ class StepWork:
 
     `text` is what the interpreter reads; `shell` is its argument list, None for its own first line (scripts) or
     `sh`. `when` stays an expression: it sees the steps before it, and in `sees` the values it uses of what
-    templates see.
+    templates see. The texts of checkout and files steps are put together when they are sent; that of a confirm step is
+    the task's `revert`, and its `timeout` the seconds in which it must be confirmed.
     """
 
     name: str
     text: str
+    kind: StepKind = StepKind.COMMAND
     script: str | None = None
     shell: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -37,6 +61,7 @@ class StepWork:
     sees: Mapping[str, object] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     continue_on_error: bool = False
+    idempotent: bool = False
     result: Result | None = None
 
 
@@ -71,6 +96,8 @@ class Work:
     secrets: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
+    checkout: CheckoutWork | None = None
+    files: tuple[FileWork, ...] = ()
     user: str | None = None
     workdir: str | None = None
     timeout: float = 86400.0
@@ -79,8 +106,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One (target, server) with its work; equal work is one shared object."""
+    """One (target, server) with its work; equal work is one shared object.
+
+    `undo` is the rendered work of `on_remove: {run: TASK}`.
+    """
 
     target: str
     server: str
     work: Work
+    undo: Work | None = None

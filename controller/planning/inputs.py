@@ -15,6 +15,7 @@ from controller.model.observation import ServerSeen
 from controller.model.plan import Blocker
 from controller.model.revision import Revision
 from controller.model.scope import Scope
+from controller.model.standing import Standing
 from controller.model.work import Pair
 
 PairKey = tuple[str, str]
@@ -65,7 +66,10 @@ class Policy:
     `filters` are the filters as typed, for people: {"limit": ..., "target": ...}. `heal` is `--heal`. `by_hand` is
     false under `serve`. Targets of `scope` count as named by `--target`. `retry` holds pairs a person wants to
     run again whatever came of the last try. `full` asks for pairs in sync, too, as changes that do nothing. `expires`
-    is how long a saved plan may be applied.
+    is how long a saved plan may be applied. `standing` is what people decided; `proved` says that whoever approved was
+    proved by a token or a certificate. `overrides` maps a gate or a limit of the guard to the reason a person gave.
+    `timezone` is the person's, for times in messages. `resuming` names targets whose halted rollout is gone on with.
+    `serial` counts the runs of the state.
     """
 
     scope: Scope = field(default_factory=Scope)
@@ -75,3 +79,9 @@ class Policy:
     retry: frozenset[PairKey] = frozenset()
     full: bool = False
     expires: timedelta = timedelta(hours=24)
+    standing: Standing = field(default_factory=Standing)
+    proved: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    resuming: frozenset[str] = frozenset()
+    serial: int = 0
