@@ -1,7 +1,8 @@
 """A job and its ledger: what is about to be done or was learnt becomes an event, and events become the job.
 
 Pure. `Ledger.note` makes the next event and the job as it stands after it; `fold` replays stored events. Both go
-through `apply`, so a job read from its ledger equals the job that was stored beside it. Called by `record`.
+through `apply`, so a job read from its ledger equals the job that was stored beside it. Called by `record`; `reconcile`
+asks `in_order` before it shows output.
 """
 
 from collections.abc import Iterable, Mapping
@@ -96,6 +97,22 @@ def find_step(job: Job, name: str) -> StepRun:
         if step.name == name:
             return step
     raise IllegalTransitionError(f"cannot find the step {name} in job {job.id}")
+
+
+def in_order(job: Job, events: Iterable[Event]) -> tuple[tuple[str, Attempt], ...]:
+    """List all attempts of a job with their step, in the order in which they were first written down.
+
+    The ledger is asked and not the clock: clocks jump, and an attempt that ended while nobody looked was never seen to
+    start, so it has no `started_at`.
+
+    Args:
+        job: the job as it stood before `events` were read, so that each of its attempts is among them.
+        events: its ledger, in order.
+    """
+    told = dict.fromkeys((e.step, e.attempt) for e in events if e.attempt is not None)
+    place = {attempt: at for at, attempt in enumerate(told)}
+    made = [(step.name, attempt) for step in job.steps for attempt in step.attempts]
+    return tuple(sorted(made, key=lambda each: place.get((each[0], each[1].number), -1)))
 
 
 def _state(job: Job, step: str | None, attempt: int | None) -> State:

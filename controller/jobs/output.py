@@ -22,6 +22,7 @@ class OutputCopy:
         self._masker = assignment.equipment.masker
         self._attempt = attempt
         self._step = step
+        self._flushed = False
         # No form of a secret of this job is longer; so far around a cut one may lie in two halves.
         longest = max(
             (len(value.encode(errors="surrogateescape")) for value in assignment.values.values()),
@@ -48,7 +49,18 @@ class OutputCopy:
                 await self._store(position, safe, gap)
                 position, gap = position + len(safe), 0
         await self._store(position, stream.finish(), gap)
-        return await self._files.stored(self._attempt)
+        return await self._durable()
+
+    async def _durable(self) -> int:
+        """Say up to where output is stored for good, so that the server may forget it.
+
+        What a killed process wrote may not have reached the disk; an append brings everything before it there.
+        """
+        stored = await self._files.stored(self._attempt)
+        if stored and not self._flushed:
+            await self._files.append(self._attempt, stored, b"")
+            self._flushed = True
+        return stored
 
     async def _store(self, offset: int, data: bytes, gap: int) -> None:
         """Keep masked bytes and show them to whoever watches."""
@@ -56,6 +68,7 @@ class OutputCopy:
             return
         before = await self._files.stored(self._attempt)
         await self._files.append(self._attempt, offset, data, gap=gap)
+        self._flushed = True
         fresh = data[max(0, before - offset) :]
         if fresh:
             self._assignment.equipment.progress.output(self._assignment.job.id, self._step, fresh)

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from controller.errors import NotFoundError, RefusedError
+from controller.jobs.ledger import in_order
 from controller.jobs.machine import Signal
 from controller.jobs.retry import again
 from controller.model.ids import Digest, JobId, RunId
-from controller.model.job import Attempt, Job, JobBody, State
+from controller.model.job import Job, JobBody, State
 from controller.reconcile.applying import report_of
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.observe import read_server, see_server
@@ -56,11 +57,11 @@ class JobsDesk:
         return await self._rooms.store.jobs.list(run=run, target=target, server=server, limit=limit)
 
     async def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
-        """Give stored output in order of attempts; with `follow` until the job has ended."""
+        """Give stored output, attempt by attempt as they were made; with `follow` until the job has ended."""
         at: dict[str, int] = {}
         while True:
             now = await self._job(job)
-            for step, attempt in attempts_of(now):
+            for step, attempt in in_order(now, await self._rooms.store.jobs.events(job)):
                 async for piece in self._rooms.output.pieces(attempt.id, at.get(attempt.id, 0)):
                     at[attempt.id] = piece.offset + len(piece.data)
                     yield LogChunk(
@@ -182,9 +183,3 @@ class JobsDesk:
         if found is None:
             raise NotFoundError(f"there is no job {job}", hint="ctl jobs list")
         return found
-
-
-def attempts_of(job: Job) -> list[tuple[str, Attempt]]:
-    """List all attempts of a job with their step, in the order they were made."""
-    made = [(step.name, attempt) for step in job.steps for attempt in step.attempts]
-    return sorted(made, key=lambda each: (each[1].started_at or job.created_at, each[1].number))

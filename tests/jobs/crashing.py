@@ -11,6 +11,13 @@ class Crash(BaseException):
     """The controller is gone."""
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """Unwrap what task groups wrapped."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class Fuse:
     """Burns at write number `at` (0: never); from then on the controller that wrote can write nothing more."""
 

@@ -2,18 +2,19 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from controller.jobs.ledger import fold
+from controller.jobs.ledger import fold, in_order
 from controller.jobs.link import PATIENCE
 from controller.model.ids import RunId
 from controller.model.job import Job, JobBody, State
 from controller.model.work import StepWork
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
-from tests.jobs.crashing import Crash, CrashingStore, Fuse
-from tests.jobs.rig import Retry, Rig, step
+from tests.jobs.crashing import Crash, CrashingStore, Fuse, cause_of
+from tests.jobs.rig import Retry, Rig, chain, step
 
 STEPS: tuple[StepWork, ...] = (
     step("fetch"),
@@ -32,13 +33,6 @@ def behave(_server: str, spec: AttemptSpec) -> Program:
 
 def jobs(rig: Rig) -> list[tuple[Job, JobBody]]:
     return [rig.job(STEPS), rig.job(STEPS, target="zebra"), rig.job(STEPS, server="web-2")]
-
-
-def cause_of(error: BaseException) -> BaseException:
-    """Unwrap what task groups wrapped."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def survive(rig: Rig, act: Callable[[], object]) -> bool:
@@ -117,6 +111,41 @@ async def test_a_controller_killed_at_any_write_repeats_nothing_and_all_ends() -
             await check_laws(rig, recorded)
             states = {job.state for job in await store.jobs.list()}
             assert states <= {State.SUCCEEDED, State.CANCELLED}, (at, after, states)
+
+
+async def test_attempts_stand_as_they_were_made_at_whatever_write_a_controller_was_killed() -> None:
+    words, unseen, burnt, at = ("one", "two", "three"), set[str](), True, 0
+    while burnt:
+        at += 1
+        store = CrashingStore()
+        rig = Rig(lambda _s, _p: Program(seconds=5), store=store)
+        made = rig.job(chain(*words))
+        store.fuse = Fuse(at, bang=partial(rig.fleet.cut, "web-1"))
+        await survive(rig, partial(begin, rig, made))
+        burnt, store.fuse = store.fuse.burnt, Fuse()
+        await rig.clock.sleep(60)  # what runs ends while nobody looks
+        await rig.engine().settle()
+        for job in await store.jobs.list():
+            if job.state is not State.SUCCEEDED:
+                continue  # it was dropped before anything of it left
+            order = in_order(job, await store.jobs.events(job.id))
+            assert [name for name, _ in order] == list(words), at
+            unseen |= {name for name, attempt in order if attempt.started_at is None}
+    assert unseen == set(words)
+
+
+async def begin(rig: Rig, made: tuple[Job, JobBody]) -> None:
+    """Submit a job and drive it."""
+    engine = await rig.submit(made)
+    await engine.drive(RunId("run1"))
+
+
+async def test_tries_of_steps_that_run_side_by_side_stand_as_they_were_made() -> None:
+    rig = Rig(behave)
+    (job,) = await rig.run(rig.job(STEPS))
+    order = in_order(job, await rig.store.jobs.events(job.id))
+    shown = [f"{name}.{attempt.number}" for name, attempt in order]
+    assert shown == ["fetch.1", "migrate.1", "warm.1", "migrate.2", "restart.1"]
 
 
 @given(

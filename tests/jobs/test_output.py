@@ -1,12 +1,14 @@
 """Output on its way from the server into the files: masked, exact, resumable."""
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
-from controller.model.ids import RunId
+from controller.model.ids import AttemptId, RunId
 from controller.model.job import State
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
-from tests.jobs.rig import Rig, chain
+from tests.jobs.crashing import Crash, cause_of
+from tests.jobs.rig import MemoryOutput, Rig, chain
 
 SECRET = "hunter2secret"  # noqa: S105
 
@@ -58,6 +60,47 @@ async def test_output_that_was_stored_before_a_kill_is_not_stored_twice() -> Non
     assert job.state is State.SUCCEEDED
     (kept,) = rig.output.files.values()
     assert bytes(kept) == b"0123456789" * 1000
+
+
+class CachedOutput(MemoryOutput):
+    """Output that a kill leaves in the cache of the disk: `durable` is what a loss of power would spare."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__()
+        self.durable: dict[AttemptId, int] = {}
+        self.dies = False
+        self._rig = rig
+
+    async def append(self, attempt: AttemptId, offset: int, data: bytes, *, gap: int = 0) -> None:
+        await super().append(attempt, offset, data, gap=gap)
+        if self.dies:
+            self._rig.fleet.cut("web-1")
+            raise Crash
+        self.durable[attempt] = await self.stored(attempt)
+
+
+async def test_what_a_killed_controller_stored_is_durable_before_its_server_forgets_it() -> None:
+    rig = Rig(lambda _s, _p: Program(output=b"0123456789"))
+    rig.output = output = CachedOutput(rig)
+    engine = await rig.submit(rig.job())
+    output.dies = True
+    with pytest.raises(BaseException) as died:
+        await engine.drive(RunId("run1"))
+    assert isinstance(cause_of(died.value), Crash)
+    output.dies = False
+    (attempt,) = output.files
+    assert (len(output.files[attempt]), output.durable) == (10, {})
+    safe: list[int] = []
+
+    def look(_server: str, what: str, before: bool) -> None:
+        if what == "discard" and before:
+            safe.append(output.durable.get(attempt, 0))
+
+    rig.fleet.disturb = look
+    (job,) = (await rig.engine().settle()).jobs
+    assert job.state is State.SUCCEEDED
+    assert job.steps[0].attempts[0].stored == 10
+    assert safe == [10]
 
 
 async def test_what_a_server_says_about_an_end_is_masked_before_it_is_recorded() -> None:
