@@ -59,6 +59,14 @@ def test_every_value_that_people_see_stands_in_the_vocabulary() -> None:
         "condition.ConditionType",
         "plan.Action",
         "plan.Gate",
+        "plan.Limit",
+        "job.Trigger",
+        "work.StepKind",
+        "files.FileKind",
+        "rollout.WhenOffline",
+        "declaration.OnRemove",
+        "declaration.OnCommit",
+        "declaration.OnDrift",
     }
     for dotted in sorted(shown):
         module, name = dotted.split(".")
