@@ -105,6 +105,7 @@ class Works:
         self._renderer = stack.enter_context(Renderer())
         self._output = OutputFiles(folder)
         self._artifacts = ArtifactFiles(folder)
+        self._mirrors = Mirrors(folder / "mirrors")
         logs = folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         self._activity = Log(logs, "activity", clock=options.clock, masker=self._masker)
@@ -115,7 +116,7 @@ class Works:
         options = self._options
         return Rooms(
             config=ConfigRepo(root),
-            mirrors=Mirrors(self._folder / "mirrors"),
+            mirrors=self._mirrors,
             store=self._store,
             forms=FormsCache(self._folder / "cache.db"),
             renderer=self._renderer,
@@ -133,6 +134,7 @@ class Works:
             environment=options.variables,
             actor=options.actor,
             controller_name=self._settings.person.host,
+            timezone=self._settings.person.timezone,
             state=str(self._folder),
             parallel=options.parallel,
             listener=options.progress,
@@ -199,6 +201,7 @@ class Works:
                 clock=self._options.clock,
                 ids=new_id,
                 evaluate_when=self._when,
+                archive=self._mirrors.archive,
                 controller_name=self._settings.person.host,
                 actor=self._options.actor,
                 progress=Teller(self._options.progress),

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from controller.clock import Clock
 from controller.journal.artifacts import SavedFile
-from controller.model.ids import AttemptId, IdFactory, JobId
+from controller.model.declaration import Repo
+from controller.model.ids import AttemptId, IdFactory, JobId, Sha
 from controller.model.job import Event, Job, JobBody
 from controller.model.masking import Masker
 from controller.store.ports import Store
@@ -76,6 +77,8 @@ Keyed = Callable[[str, str], str]
 """Gives HMAC-SHA256(key, value) as hex; the key is 32 bytes as hex."""
 NewKey = Callable[[], str]
 """Gives 32 random bytes as hex."""
+Archive = Callable[[Repo, Sha], Awaitable[bytes]]
+"""Gives the tree of a repo at a commit as an uncompressed POSIX tar; raises SourceError. Equal calls are answered from memory."""
 EvaluateWhen = Callable[[str, Job, JobBody], Awaitable[bool]]
 """Evaluates a step's `when` against the job as it stands; raises DeclarationError."""
 
@@ -97,6 +100,7 @@ class Equipment:
     clock: Clock
     ids: IdFactory
     evaluate_when: EvaluateWhen
+    archive: Archive
     controller_name: str
     actor: str
     progress: Progress

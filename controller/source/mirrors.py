@@ -1,6 +1,6 @@
 """The watched repositories, as bare mirrors below one folder.
 
-`reconcile` and `ctl check repo` call it; it calls `url`, `access`, `remote`, `mirror`, `signatures`, `commits` and `objects`. An
+`reconcile` and `ctl check repo` call it; it calls the other files of this room. An
 idle look is one `git ls-remote`. Everything that waits for git waits in a thread; a cancelled call ends its git.
 """
 
@@ -18,6 +18,7 @@ from controller.model.ids import Sha
 from controller.model.revision import Revision
 from controller.model.tree import Entry
 from controller.source.access import Credentials, access_to
+from controller.source.archive import Archives, read_archive
 from controller.source.commits import read_revision
 from controller.source.git import Access
 from controller.source.mirror import Mirror
@@ -56,6 +57,7 @@ class Mirrors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._archives = Archives()
 
     async def look(
         self,
@@ -113,6 +115,20 @@ class Mirrors:
         return await _in_thread(
             lambda halt: read_watched(sha, patterns, folder=self._folder, bare=path)
         )
+
+    async def archive(self, repo: Repo, sha: Sha) -> bytes:
+        """Give the tree of a commit that was looked at as a tar; the last few are kept in memory.
+
+        Raises:
+            NotFoundError: the mirror has no such commit.
+            SourceError: something in the tree cannot be delivered, or it is larger than 256 MiB.
+        """
+        path = self._path(repo)
+
+        async def make() -> bytes:
+            return await _in_thread(lambda halt: read_archive(sha, folder=self._folder, bare=path))
+
+        return await self._archives.get(path, sha, make)
 
     async def revision(self, repo: Repo, sha: Sha) -> Revision:
         """Read a commit that was looked at before.

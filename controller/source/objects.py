@@ -129,18 +129,18 @@ def read_watched(sha: Sha, paths: Iterable[str], *, folder: Path, bare: Path) ->
 
 
 def read_blobs(
-    entries: Iterable[Entry], *, folder: Path, bare: Path | None = None
+    entries: Iterable[Entry], *, folder: Path, bare: Path | None = None, most: int = MOST_BYTES
 ) -> Mapping[str, bytes]:
     """Read blobs by id, each once; blocks.
 
     Raises:
-        SourceError: they are larger than 64 MiB together, or one is missing.
+        SourceError: they are larger than `most` bytes together, or one is missing.
     """
     sizes = {entry.blob: entry.size for entry in entries}
     total = sum(sizes.values())
-    if total > MOST_BYTES:
+    if total > most:
         raise SourceError(
-            f"cannot read {total >> 20} MiB of files at once: the bound is {MOST_BYTES >> 20} MiB"
+            f"cannot read {total >> 20} MiB of files at once: the bound is {most >> 20} MiB"
         )
     if not sizes:
         return {}

@@ -5,13 +5,14 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from controller.errors import SecretError
+from controller.errors import SecretError, SourceError
 from controller.jobs.engine import Engine
 from controller.jobs.marker import decode_marker
 from controller.jobs.ports import Equipment
 from controller.journal.artifacts import SavedFile
 from controller.model.applied import Applied
-from controller.model.ids import AttemptId, Digest, JobId, RunId
+from controller.model.declaration import Repo
+from controller.model.ids import AttemptId, Digest, JobId, RunId, Sha
 from controller.model.inventory import Server
 from controller.model.job import Event, Job, JobBody, Run, State, StepRun
 from controller.model.task import Result, Retry
@@ -130,6 +131,7 @@ class Rig:
         self.connectivity = MemoryLog()
         self.watcher = Watcher()
         self.secrets = dict(secrets or {})
+        self.archives: dict[str, bytes] = {}
         self._ids = itertools.count(1)
 
     def equipment(self, store: Store | None = None) -> Equipment:
@@ -147,6 +149,7 @@ class Rig:
             clock=self.clock,
             ids=self.id,
             evaluate_when=when,
+            archive=self.archive,
             controller_name="laptop",
             actor="tester@laptop",
             progress=self.watcher,
@@ -157,6 +160,11 @@ class Rig:
 
     def id(self) -> str:
         return f"{next(self._ids):012d}"
+
+    async def archive(self, repo: Repo, sha: Sha) -> bytes:
+        if sha not in self.archives:
+            raise SourceError(f"cannot find the files of commit {sha}")
+        return self.archives[sha]
 
     def secret(self, name: str) -> str:
         if name not in self.secrets:

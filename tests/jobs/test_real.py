@@ -17,7 +17,8 @@ from controller.jobs.ports import Equipment
 from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
 from controller.journal.output import OutputFiles
-from controller.model.ids import JobId, RunId, encode_id
+from controller.model.declaration import Repo
+from controller.model.ids import JobId, RunId, Sha, encode_id
 from controller.model.inventory import Carrier, Server
 from controller.model.job import Job, JobBody, Run, State, StepRun
 from controller.model.task import Retry
@@ -46,6 +47,7 @@ class Place:
     values: dict[str, str]
     project: str = field(default_factory=lambda: f"p{fresh_id()}")
     jobs: list[JobId] = field(default_factory=list)
+    archives: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def base(self) -> Path:
@@ -55,6 +57,10 @@ class Place:
     @property
     def home(self) -> Path:
         return self.path / "home"
+
+    async def archive(self, repo: Repo, sha: Sha) -> bytes:
+        """Give the tar of a commit, if this test has made one."""
+        return self.archives[sha]
 
     def engine(self) -> tuple[Engine, LocalDialer]:
         """Build an engine as a fresh process would."""
@@ -77,6 +83,7 @@ class Place:
             clock=clock,
             ids=fresh_id,
             evaluate_when=when,
+            archive=self.archive,
             controller_name="here",
             actor="tester@here",
             progress=Watcher(),
