@@ -3,7 +3,7 @@
 Built by `sqlite`; calls the writer and the reader.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Row as Found, Select, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -11,11 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from controller.errors import ControllerError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, JobBody, State
-from controller.model.work import Work
+from controller.store.bodies import read_bodies
 from controller.store.laws import check_events, has_ended, seq_taken, unknown_job
 from controller.store.reader import Reader
-from controller.store.rows import BodyRow, decode, encode, job_row, stored_job, whole_body
-from controller.store.tables import BODIES, EVENTS, JOBS, UNSETTLED, WORKS
+from controller.store.rows import decode, encode, job_row, stored_job
+from controller.store.tables import EVENTS, JOBS, UNSETTLED
 from controller.store.writer import Writer
 
 FOUND = 10
@@ -44,11 +44,6 @@ _CHANGE = (
 _STOP = update(JOBS).where(JOBS.c.id == bindparam("job_id"), _UNSETTLED).values(stop_requested=True)
 _APPEND = insert(EVENTS)
 _EVENTS = select(EVENTS.c.data).where(EVENTS.c.job == bindparam("job")).order_by(EVENTS.c.seq)
-_BODY = (
-    select(BODIES.c.data, WORKS.c.data)
-    .join(WORKS, WORKS.c.digest == BODIES.c.work)
-    .where(BODIES.c.job == bindparam("job"))
-)
 
 
 class SqliteJobs:
@@ -96,10 +91,15 @@ class SqliteJobs:
 
     async def body(self, job: JobId) -> JobBody:
         """Read what a job was recorded with."""
-        row = await self._reader.read(lambda c: c.execute(_BODY, {"job": job}).one_or_none())
-        if row is None:
+        found = await self.bodies([job])
+        if job not in found:
             raise unknown_job(job)
-        return whole_body(decode(BodyRow, row[0]), decode(Work, row[1]))
+        return found[job]
+
+    async def bodies(self, jobs: Iterable[JobId]) -> Mapping[JobId, JobBody]:
+        """Read what these jobs were recorded with; those that were never recorded are left out."""
+        wanted = tuple(jobs)
+        return await self._reader.read(lambda c: read_bodies(c, wanted))
 
     async def events(self, job: JobId) -> tuple[Event, ...]:
         """Read a job's ledger in order."""

@@ -5,7 +5,10 @@ can be kept, and how it reads back, is the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
+from controller.clock import Clock, SystemClock
 from controller.errors import NotFoundError
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
@@ -21,16 +24,24 @@ from controller.store.laws import (
     seq_taken,
     unknown_job,
 )
+from controller.store.memory_past import MemoryPast
+from controller.store.memory_standings import MemoryStandings
+from controller.store.past import Kind, of_forgotten, of_record, of_repo, of_server
 from controller.store.rows import (
     BodyRow,
     body_row,
     decode,
     encode,
+    kept_server,
     stored_job,
     whole_body,
 )
 
-FOUND = 10
+FOUND: Final = 10
+CLOCK: Final = SystemClock()
+
+Texts = tuple[str, str, str | None]
+"""A body without its works, its work, and the work that takes it back."""
 
 
 class MemoryJobs:
@@ -38,14 +49,14 @@ class MemoryJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[JobId, tuple[str, bool]] = {}
-        self._bodies: dict[JobId, tuple[str, str]] = {}
+        self._bodies: dict[JobId, Texts] = {}
         self._events: dict[JobId, dict[int, str]] = {}
 
     def known(self, job: JobId) -> bool:
         """Whether a job is recorded."""
         return job in self._jobs
 
-    def record(self, job: Job, data: str, body: tuple[str, str]) -> None:
+    def record(self, job: Job, data: str, body: Texts) -> None:
         """Take a job that `MemoryRuns` records."""
         self._jobs[job.id] = (data, job.stop_requested)
         self._bodies[job.id] = body
@@ -82,8 +93,13 @@ class MemoryJobs:
         """Read what a job was recorded with."""
         if job not in self._bodies:
             raise unknown_job(job)
-        row, work = self._bodies[job]
-        return whole_body(decode(BodyRow, row), decode(Work, work))
+        row, work, undo = self._bodies[job]
+        back = None if undo is None else decode(Work, undo)
+        return whole_body(decode(BodyRow, row), decode(Work, work), back)
+
+    async def bodies(self, jobs: Iterable[JobId]) -> Mapping[JobId, JobBody]:
+        """Read what these jobs were recorded with; those that were never recorded are left out."""
+        return {job: await self.body(job) for job in jobs if job in self._bodies}
 
     async def events(self, job: JobId) -> tuple[Event, ...]:
         """Read a job's ledger in order."""
@@ -137,7 +153,7 @@ class MemoryRuns:
         """Record a run with all its jobs, or nothing of it; nothing old is ever dropped for it."""
         check_fan_out(run, jobs)
         data = encode(run)
-        bodies = [(encode(body_row(body)), encode(body.work)) for _, body in jobs]
+        bodies = [_texts(body) for _, body in jobs]
         texts = [encode(job) for job, _ in jobs]
         if run.id in self._runs:
             raise already_recorded("run", run.id)
@@ -158,6 +174,10 @@ class MemoryRuns:
         newest = list(reversed(self._runs.values()))[:limit]
         return tuple(decode(Run, data) for data in newest)
 
+    async def serial(self) -> int:
+        """Count the runs that were ever recorded."""
+        return len(self._runs)
+
     async def finish(self, run: Run) -> None:
         """Record the end of a run."""
         data = encode(run)
@@ -169,55 +189,76 @@ class MemoryRuns:
 class MemoryRecords:
     """Applied records by (target, server)."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK) -> None:
         self._records: dict[tuple[str, str], str] = {}
+        self._past = MemoryPast(clock)
 
-    async def all(self) -> Mapping[tuple[str, str], Applied]:
-        """Read every record."""
-        return {pair: decode(Applied, data) for pair, data in sorted(self._records.items())}
+    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, as it is or as it was at a moment."""
+        now = [data for _, data in sorted(self._records.items())]
+        rows = now if as_of is None else self._past.recall(Kind.RECORD, as_of)
+        return {(one.target, one.server): one for one in (decode(Applied, data) for data in rows)}
 
     async def put(self, records: Iterable[Applied]) -> None:
         """Store records, replacing those of the same pairs."""
-        self._records |= {(one.target, one.server): encode(one) for one in records}
+        made = [(one, encode(one)) for one in records]
+        self._records |= {(one.target, one.server): data for one, data in made}
+        self._past.remember(of_record(one, data) for one, data in made)
 
     async def forget(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Delete records."""
+        """Delete records; what they were stays in the history."""
         for pair in pairs:
             self._records.pop(pair, None)
+            self._past.remember([of_forgotten(*pair)])
 
 
 class MemoryObservations:
-    """What was last seen."""
+    """What was last seen; what was seen earlier is kept for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK) -> None:
         self._servers: dict[str, str] = {}
         self._repos: dict[str, str] = {}
+        self._past = MemoryPast(clock)
 
-    async def servers(self) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server."""
-        return {name: decode(ServerSeen, data) for name, data in sorted(self._servers.items())}
+    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment."""
+        now = [data for _, data in sorted(self._servers.items())]
+        rows = now if as_of is None else self._past.recall(Kind.SERVER, as_of)
+        return {one.server: one for one in (decode(ServerSeen, data) for data in rows)}
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:
         """Replace the observations of these servers."""
-        self._servers |= {one.server: encode(one) for one in seen}
+        made = [(one, encode(one)) for one in map(kept_server, seen)]
+        self._servers |= {one.server: data for one, data in made}
+        self._past.remember(of_server(one, data) for one, data in made)
 
-    async def repos(self) -> Mapping[str, RepoSeen]:
-        """Read what was last seen of every repo."""
-        return {name: decode(RepoSeen, data) for name, data in sorted(self._repos.items())}
+    async def repos(self, *, as_of: datetime | None = None) -> Mapping[str, RepoSeen]:
+        """Read what was last seen of every repo, up to a moment."""
+        now = [data for _, data in sorted(self._repos.items())]
+        rows = now if as_of is None else self._past.recall(Kind.REPO, as_of)
+        return {one.repo: one for one in (decode(RepoSeen, data) for data in rows)}
 
     async def put_repo(self, seen: RepoSeen) -> None:
         """Replace what was seen of one repo."""
-        self._repos[seen.repo] = encode(seen)
+        data = encode(seen)
+        self._repos[seen.repo] = data
+        self._past.remember([of_repo(seen, data)])
 
 
 class MemoryStore:
     """Everything on the shelf, gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = CLOCK) -> None:
         self.jobs = MemoryJobs()
         self.runs = MemoryRuns(self.jobs)
-        self.records = MemoryRecords()
-        self.observations = MemoryObservations()
+        self.records = MemoryRecords(clock)
+        self.observations = MemoryObservations(clock)
+        self.standings = MemoryStandings()
 
     async def close(self) -> None:
         """Nothing has to be finished."""
+
+
+def _texts(body: JobBody) -> Texts:
+    undo = None if body.undo is None else encode(body.undo)
+    return encode(body_row(body)), encode(body.work), undo

@@ -1,16 +1,20 @@
-"""What was last seen of servers and repos, on SQLite.
+"""What was last seen of servers and repos, and what earlier, on SQLite.
 
-Built by `sqlite`; calls the writer and the reader.
+Built by `sqlite`; calls the writer, the reader and the history.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Executable, Select, select
 from sqlalchemy.dialects.sqlite import insert
 
+from controller.clock import Clock
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.store.history import recall, remember
+from controller.store.past import Entry, Kind, of_repo, of_server
 from controller.store.reader import Reader
-from controller.store.rows import decode, encode
+from controller.store.rows import decode, encode, kept_server
 from controller.store.tables import REPOS_SEEN, SERVERS_SEEN
 from controller.store.writer import Writer
 
@@ -27,28 +31,45 @@ _PUT_REPO = _INSERT_REPO.on_conflict_do_update(
 
 
 class SqliteObservations:
-    """What was last seen."""
+    """What was last seen; what was seen earlier is kept for a while."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
+        self._clock = clock
 
-    async def servers(self) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server."""
-        rows = await self._reader.read(lambda c: c.execute(_SERVERS).scalars().all())
+    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment."""
+        rows = await self._read(_SERVERS, Kind.SERVER, as_of)
         return {seen.server: seen for seen in (decode(ServerSeen, data) for data in rows)}
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:
         """Replace the observations of these servers."""
-        rows = [{"server": one.server, "data": encode(one)} for one in seen]
-        if rows:
-            await self._writer.run(_PUT_SERVER, rows)
+        kept = [kept_server(one) for one in seen]
+        made = [of_server(one, encode(one)) for one in kept]
+        if made:
+            await self._put(_PUT_SERVER, "server", made)
 
-    async def repos(self) -> Mapping[str, RepoSeen]:
-        """Read what was last seen of every repo."""
-        rows = await self._reader.read(lambda c: c.execute(_REPOS).scalars().all())
+    async def repos(self, *, as_of: datetime | None = None) -> Mapping[str, RepoSeen]:
+        """Read what was last seen of every repo, up to a moment."""
+        rows = await self._read(_REPOS, Kind.REPO, as_of)
         return {seen.repo: seen for seen in (decode(RepoSeen, data) for data in rows)}
 
     async def put_repo(self, seen: RepoSeen) -> None:
         """Replace what was seen of one repo."""
-        await self._writer.run(_PUT_REPO, [{"repo": seen.repo, "data": encode(seen)}])
+        await self._put(_PUT_REPO, "repo", [of_repo(seen, encode(seen))])
+
+    async def _read(self, now: Select[str], kind: Kind, as_of: datetime | None) -> Sequence[str]:
+        return await self._reader.read(
+            lambda c: c.execute(now).scalars().all() if as_of is None else recall(c, kind, as_of)
+        )
+
+    async def _put(self, statement: Executable, column: str, entries: Sequence[Entry]) -> None:
+        rows = [{column: entry.name, "data": entry.data} for entry in entries]
+        now = self._clock.now()
+
+        def write(connection: Connection) -> None:
+            connection.execute(statement, rows)
+            remember(connection, entries, now)
+
+        await self._writer.write(write)

@@ -5,12 +5,14 @@ write that has returned. Errors of the database come out as `StateError`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.standing import Fact, Standing
 
 
 class Runs(Protocol):
@@ -26,6 +28,10 @@ class Runs(Protocol):
 
     async def list(self, *, limit: int = 50) -> tuple[Run, ...]:
         """List runs, newest first."""
+        ...
+
+    async def serial(self) -> int:
+        """Count the runs that were ever recorded, those that were dropped since included."""
         ...
 
     async def finish(self, run: Run) -> None:
@@ -60,6 +66,10 @@ class Jobs(Protocol):
         """Read what a job was recorded with."""
         ...
 
+    async def bodies(self, jobs: Iterable[JobId]) -> Mapping[JobId, JobBody]:
+        """Read what these jobs were recorded with at once; those that were never recorded are left out."""
+        ...
+
     async def events(self, job: JobId) -> tuple[Event, ...]:
         """Read a job's ledger in order."""
         ...
@@ -85,10 +95,10 @@ class Jobs(Protocol):
 
 
 class Records(Protocol):
-    """Applied records by (target, server)."""
+    """Applied records by (target, server); how they were earlier is kept for a while."""
 
-    async def all(self) -> Mapping[tuple[str, str], Applied]:
-        """Read every record."""
+    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, as it is or as it was at a moment."""
         ...
 
     async def put(self, records: Iterable[Applied]) -> None:
@@ -101,22 +111,42 @@ class Records(Protocol):
 
 
 class Observations(Protocol):
-    """What was last seen."""
+    """What was last seen; what was seen earlier is kept for a while."""
 
-    async def servers(self) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server."""
+    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment."""
         ...
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:
         """Replace the observations of these servers."""
         ...
 
-    async def repos(self) -> Mapping[str, RepoSeen]:
-        """Read what was last seen of every repo."""
+    async def repos(self, *, as_of: datetime | None = None) -> Mapping[str, RepoSeen]:
+        """Read what was last seen of every repo, up to a moment."""
         ...
 
     async def put_repo(self, seen: RepoSeen) -> None:
         """Replace what was seen of one repo."""
+        ...
+
+
+class Standings(Protocol):
+    """What people decided: suspensions, approvals, pins, ignores."""
+
+    async def all(self) -> Standing:
+        """Read everything that stands, expired facts included."""
+        ...
+
+    async def put(self, fact: Fact) -> None:
+        """Store a fact, replacing the one it takes the place of.
+
+        A target has one suspension and one pin; of one person one approval of one digest; of one (target, server, path)
+        one ignore.
+        """
+        ...
+
+    async def lift(self, fact: Fact) -> bool:
+        """Delete a fact; false when it is gone already."""
         ...
 
 
@@ -141,6 +171,11 @@ class Store(Protocol):
     @property
     def observations(self) -> Observations:
         """What was last seen."""
+        ...
+
+    @property
+    def standings(self) -> Standings:
+        """What people decided."""
         ...
 
     async def close(self) -> None:

@@ -1,14 +1,18 @@
-"""Applied records on SQLite.
+"""Applied records on SQLite, as they are and as they were.
 
-Built by `sqlite`; calls the writer and the reader.
+Built by `sqlite`; calls the writer, the reader and the history.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from controller.clock import Clock
 from controller.model.applied import Applied
+from controller.store.history import recall, remember
+from controller.store.past import Kind, of_forgotten, of_record
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode
 from controller.store.tables import RECORDS
@@ -27,27 +31,48 @@ _FORGET = delete(RECORDS).where(
 class SqliteRecords:
     """Applied records by (target, server)."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
+        self._clock = clock
 
-    async def all(self) -> Mapping[tuple[str, str], Applied]:
-        """Read every record."""
-        rows = await self._reader.read(lambda c: c.execute(_ALL).scalars().all())
+    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, as it is or as it was at a moment."""
+        rows = await self._reader.read(
+            lambda c: (
+                c.execute(_ALL).scalars().all() if as_of is None else recall(c, Kind.RECORD, as_of)
+            )
+        )
         records = [decode(Applied, data) for data in rows]
         return {(record.target, record.server): record for record in records}
 
     async def put(self, records: Iterable[Applied]) -> None:
         """Store records, replacing those of the same pairs."""
+        made = [(record, encode(record)) for record in records]
         rows = [
-            {"target": record.target, "server": record.server, "data": encode(record)}
-            for record in records
+            {"target": record.target, "server": record.server, "data": data}
+            for record, data in made
         ]
+        entries = [of_record(record, data) for record, data in made]
+        now = self._clock.now()
+
+        def write(connection: Connection) -> None:
+            connection.execute(_PUT, rows)
+            remember(connection, entries, now)
+
         if rows:
-            await self._writer.run(_PUT, rows)
+            await self._writer.write(write)
 
     async def forget(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Delete records."""
-        rows = [{"its_target": target, "its_server": server} for target, server in pairs]
+        """Delete records; what they were stays in the history."""
+        gone = list(pairs)
+        rows = [{"its_target": target, "its_server": server} for target, server in gone]
+        entries = [of_forgotten(target, server) for target, server in gone]
+        now = self._clock.now()
+
+        def write(connection: Connection) -> None:
+            connection.execute(_FORGET, rows)
+            remember(connection, entries, now)
+
         if rows:
-            await self._writer.run(_FORGET, rows)
+            await self._writer.write(write)

@@ -13,13 +13,30 @@ import msgspec
 
 from controller.errors import StateError
 from controller.model.applied import Applied
+from controller.model.declaration import OnRemove, Repo
+from controller.model.files import DeliverySeen
 from controller.model.ids import Digest, JobId
 from controller.model.inventory import Server
 from controller.model.job import Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.standing import Approval, Ignore, Pin, Suspension
 from controller.model.work import Work
 
-Record = TypeVar("Record", Run, Job, Event, Applied, ServerSeen, RepoSeen, Work, "BodyRow")
+Record = TypeVar(
+    "Record",
+    Run,
+    Job,
+    Event,
+    Applied,
+    ServerSeen,
+    RepoSeen,
+    Work,
+    "BodyRow",
+    Suspension,
+    Approval,
+    Pin,
+    Ignore,
+)
 
 Row = dict[str, object]
 """Values of one row by column."""
@@ -37,7 +54,7 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRow:
-    """A job's body without its work, which many jobs share."""
+    """A job's body without its works, which many jobs share."""
 
     job: JobId
     server: Server
@@ -47,6 +64,11 @@ class BodyRow:
     facts: Mapping[str, str] = field(default_factory=dict)
     committed_at: datetime | None = None
     fed: bool = False
+    repo: Repo | None = None
+    on_remove: OnRemove = OnRemove.FORGET
+    protect: bool = False
+    removes: bool = False
+    was: tuple[str, str] | None = None
 
 
 def encode(record: object) -> str:
@@ -79,7 +101,7 @@ def decode(shape: type[Record], data: str) -> Record:
 
 
 def body_row(body: JobBody) -> BodyRow:
-    """Take the work out of a body."""
+    """Take the works out of a body."""
     return BodyRow(
         job=body.job,
         server=body.server,
@@ -89,11 +111,16 @@ def body_row(body: JobBody) -> BodyRow:
         facts=body.facts,
         committed_at=body.committed_at,
         fed=body.fed,
+        repo=body.repo,
+        on_remove=body.on_remove,
+        protect=body.protect,
+        removes=body.removes,
+        was=body.was,
     )
 
 
-def whole_body(row: BodyRow, work: Work) -> JobBody:
-    """Put the work back into a body."""
+def whole_body(row: BodyRow, work: Work, undo: Work | None) -> JobBody:
+    """Put the works back into a body."""
     return JobBody(
         job=row.job,
         server=row.server,
@@ -104,7 +131,25 @@ def whole_body(row: BodyRow, work: Work) -> JobBody:
         facts=row.facts,
         committed_at=row.committed_at,
         fed=row.fed,
+        repo=row.repo,
+        undo=undo,
+        on_remove=row.on_remove,
+        protect=row.protect,
+        removes=row.removes,
+        was=row.was,
     )
+
+
+def kept_server(seen: ServerSeen) -> ServerSeen:
+    """Leave out what is never stored: the bytes of files that were read to show a difference."""
+    if not any(file.content for one in seen.deliveries.values() for file in one.files.values()):
+        return seen
+    return replace(seen, deliveries={name: _bare(one) for name, one in seen.deliveries.items()})
+
+
+def _bare(seen: DeliverySeen) -> DeliverySeen:
+    files = {path: replace(file, content=None) for path, file in seen.files.items()}
+    return replace(seen, files=files)
 
 
 def job_row(job: Job) -> Row:

@@ -13,20 +13,23 @@ from sqlalchemy.exc import IntegrityError
 from controller.errors import IllegalTransitionError, NotFoundError
 from controller.model.ids import RunId
 from controller.model.job import Job, JobBody, Run
+from controller.model.work import Work
 from controller.store.laws import already_recorded, check_fan_out
 from controller.store.reader import Reader
 from controller.store.retention import drop_oldest
 from controller.store.rows import Row, body_row, decode, encode, job_row
-from controller.store.tables import BODIES, JOBS, RUNS, WORKS
+from controller.store.tables import BODIES, JOBS, RUNS, UNDOS, WORKS
 from controller.store.writer import Writer
 
 _INSERT_RUN = insert(RUNS)
 _INSERT_JOBS = insert(JOBS)
 _INSERT_BODIES = insert(BODIES)
+_INSERT_UNDOS = insert(UNDOS)
 _INSERT_WORKS = insert_or(WORKS).on_conflict_do_nothing()
 _KNOWN_RUN = select(func.count()).select_from(RUNS).where(RUNS.c.id == bindparam("id"))
 _GET = select(RUNS.c.data).where(RUNS.c.id == bindparam("id"))
 _LIST = select(RUNS.c.data).order_by(RUNS.c.position.desc()).limit(bindparam("limit"))
+_SERIAL = select(func.max(RUNS.c.position))
 _FINISH = update(RUNS).where(RUNS.c.id == bindparam("run_id")).values(data=bindparam("run_data"))
 
 
@@ -53,6 +56,10 @@ class SqliteRuns:
         rows = await self._reader.read(lambda c: c.execute(_LIST, {"limit": limit}).scalars().all())
         return tuple(decode(Run, data) for data in rows)
 
+    async def serial(self) -> int:
+        """Count the runs that were ever recorded; the newest is never dropped, so its position is the count."""
+        return await self._reader.read(lambda c: c.execute(_SERIAL).scalar() or 0)
+
     async def finish(self, run: Run) -> None:
         """Record the end of a run."""
         row = {"run_id": run.id, "run_data": encode(run)}
@@ -72,21 +79,24 @@ class _FanOut:
         self.run_row: Row = {"id": run.id, "data": encode(run)}
         self.jobs: list[Row] = []
         self.bodies: list[Row] = []
+        self.undos: list[Row] = []
         self.works: dict[str, str] = {}
         self._digests: dict[int, str] = {}
         for job, body in jobs:
             self.jobs.append(job_row(job))
             self.bodies.append(
-                {"job": job.id, "work": self._work(body), "data": encode(body_row(body))}
+                {"job": job.id, "work": self._named(body.work), "data": encode(body_row(body))}
             )
+            if body.undo is not None:
+                self.undos.append({"job": job.id, "work": self._named(body.undo)})
 
-    def _work(self, body: JobBody) -> str:
-        """Name the work by its text; equal work is one object, so it is encoded once."""
-        known = self._digests.get(id(body.work))
+    def _named(self, work: Work) -> str:
+        """Name a work by its text; equal work is one object, so it is encoded once."""
+        known = self._digests.get(id(work))
         if known is None:
-            data = encode(body.work)
+            data = encode(work)
             known = hashlib.sha256(data.encode()).hexdigest()
-            self._digests[id(body.work)] = known
+            self._digests[id(work)] = known
             self.works[known] = data
         return known
 
@@ -110,3 +120,5 @@ class _FanOut:
             _INSERT_WORKS, [{"digest": name, "data": data} for name, data in self.works.items()]
         )
         connection.execute(_INSERT_BODIES, self.bodies)
+        if self.undos:
+            connection.execute(_INSERT_UNDOS, self.undos)

@@ -16,6 +16,7 @@ from controller.store.reader import Reader
 from controller.store.records import SqliteRecords
 from controller.store.runs import SqliteRuns
 from controller.store.schema import bring_up_to_date
+from controller.store.standings import SqliteStandings
 from controller.store.writer import Writer
 
 FILE: Final = "state.db"
@@ -25,13 +26,14 @@ FILE: Final = "state.db"
 class SqliteStore:
     """Everything on the shelf, in one SQLite file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Clock) -> None:
         self._writer = Writer(database)
         self._reader = Reader(database)
         self.runs = SqliteRuns(self._writer, self._reader)
         self.jobs = SqliteJobs(self._writer, self._reader)
-        self.records = SqliteRecords(self._writer, self._reader)
-        self.observations = SqliteObservations(self._writer, self._reader)
+        self.records = SqliteRecords(self._writer, self._reader, clock)
+        self.observations = SqliteObservations(self._writer, self._reader, clock)
+        self.standings = SqliteStandings(self._writer, self._reader)
 
     async def close(self) -> None:
         """Finish what is being written and let go of the database."""
@@ -44,7 +46,7 @@ def open_store(folder: Path, *, clock: Clock) -> SqliteStore:
 
     Args:
         folder: the state folder, usually `.ctl` in the config repository.
-        clock: names the copy that is taken before a migration.
+        clock: dates the history, and names the copy that is taken before a migration.
 
     Raises:
         StateError: the folder or the database cannot be used.
@@ -61,4 +63,4 @@ def open_store(folder: Path, *, clock: Clock) -> SqliteStore:
     except StateError:
         database.close_writer()
         raise
-    return SqliteStore(database)
+    return SqliteStore(database, clock=clock)

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy Core sees them; `migrations` makes them, a test holds the two together.
 
-Read by the shelves (`runs`, `jobs`, `records`, `observations`). Each row keeps what is searched for in columns of its own
+Read by the shelves (`runs`, `jobs`, `records`, `observations`, `standings`) and by `history`. Each row keeps what is searched for in columns of its own
 and the whole record as JSON in `data`; `position` counts up in the order of recording.
 """
 
@@ -86,6 +86,16 @@ BODIES: Final = Table(
 )
 Index(None, BODIES.c.work)
 
+UNDOS: Final = Table(
+    "undos",
+    METADATA,
+    Column("job", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("work", Text, ForeignKey("works.digest"), nullable=False),
+    PrimaryKeyConstraint("job"),
+)
+"""The work that would take back what a job did, for jobs that have one."""
+Index(None, UNDOS.c.work)
+
 EVENTS: Final = Table(
     "events",
     METADATA,
@@ -121,3 +131,36 @@ REPOS_SEEN: Final = Table(
     Column("data", Text, nullable=False),
     PrimaryKeyConstraint("repo"),
 )
+
+HISTORY: Final = Table(
+    "history",
+    METADATA,
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("data", Text),
+    PrimaryKeyConstraint("position"),
+)
+"""What records and observations were, one row for each time they changed.
+
+`kind` says what `name` names; `server` is the second half of a pair, else "". `at` is the moment of recording in microseconds
+since 1970 (UTC). `mark` is the hash of what matters of `data`, whose bytes `size` counts; no `data`: it was forgotten then.
+"""
+Index("ix_history_key", HISTORY.c.kind, HISTORY.c.name, HISTORY.c.server)
+
+STANDINGS: Final = Table(
+    "standings",
+    METADATA,
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("position"),
+    UniqueConstraint("kind", "target", "key"),
+)
+"""What people decided; a further fact of the same kind, target and key takes the place of the one before."""

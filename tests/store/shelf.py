@@ -6,6 +6,7 @@ from controller.model.applied import Applied
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.inventory import Server, Ssh
 from controller.model.job import Event, Job, JobBody, Run, State
+from controller.model.observation import ServerSeen
 from controller.model.task import Retry
 from controller.model.work import Input, StepWork, Work
 
@@ -60,3 +61,8 @@ def an_event(job: Job, seq: int, state: State = State.RUNNING, **changes: object
 
 def a_record(target: str = "shop", server: str = "web-01", **changes: object) -> Applied:
     return Applied(target=target, server=server, applied=DIGEST, at=NOW, **changes)  # type: ignore[arg-type]
+
+
+def seen_at(minutes: int, server: str = "web-01", **changes: object) -> ServerSeen:
+    at = NOW + timedelta(minutes=minutes)
+    return ServerSeen(server=server, at=at, reached=True, **changes)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 
 from controller.errors import IllegalTransitionError, NotFoundError, StateError, Unreachable
 from controller.model.applied import Tried
+from controller.model.declaration import OnRemove, RefKind, Repo
 from controller.model.ids import JobId, RunId, attempt_id
 from controller.model.job import Attempt, Run, State, StepRun
 from controller.model.observation import CheckSeen, Holder, MarkerSeen, RepoSeen, ServerSeen
@@ -19,6 +20,7 @@ from tests.fakes.clocks import FakeClock
 from tests.store.shelf import (
     DIGEST,
     NOW,
+    WORK,
     a_body,
     a_job,
     a_record,
@@ -47,6 +49,38 @@ async def test_a_run_with_its_jobs_reads_back_equal(store: Store) -> None:
         assert await store.jobs.get(job.id) == job
         assert await store.jobs.body(job.id) == body
         assert await store.jobs.events(job.id) == ()
+
+
+async def test_everything_a_job_was_recorded_with_reads_back(store: Store) -> None:
+    job, other = a_job(1), a_job(2)
+    body = replace(
+        a_body(job),
+        repo=Repo(name="shop", url="https://example.com/shop.git", kind=RefKind.TAG, ref="v*"),
+        undo=replace(WORK, task="undo"),
+        on_remove=OnRemove.RUN,
+        protect=True,
+        removes=True,
+        was=("shop", "old-name"),
+    )
+    await store.runs.add(a_run(), [(job, body), (other, replace(body, job=other.id))])
+    assert await store.jobs.body(job.id) == body
+
+
+async def test_many_bodies_are_read_at_once(store: Store) -> None:
+    jobs = with_bodies(*(a_job(number) for number in range(1, 6)))
+    await store.runs.add(a_run(), jobs)
+    wanted = [job.id for job, _ in jobs[1:4]]
+    found = await store.jobs.bodies([*wanted, JobId("none")])
+    assert found == {job.id: body for job, body in jobs[1:4]}
+    assert await store.jobs.bodies([]) == {}
+
+
+async def test_the_serial_counts_runs_and_never_goes_back(store: Store) -> None:
+    assert await store.runs.serial() == 0
+    for number in range(1, 4):
+        await store.runs.add(a_run(number), [])
+        await store.runs.finish(replace(a_run(number), finished_at=NOW))
+        assert await store.runs.serial() == number
 
 
 async def test_a_run_without_jobs_is_a_run(store: Store) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from controller.model.job import State
 from controller.store import retention
 from controller.store.sqlite import SqliteStore, open_store
-from controller.store.tables import BODIES, EVENTS, JOBS, RUNS, WORKS
+from controller.store.tables import BODIES, EVENTS, JOBS, RUNS, UNDOS, WORKS
 from tests.fakes.clocks import FakeClock
 from tests.store.shelf import WORK, a_body, a_job, a_run, an_event
 
@@ -17,14 +17,18 @@ from tests.store.shelf import WORK, a_body, a_job, a_run, an_event
 async def record(store: SqliteStore, number: int, state: State) -> bool:
     """Record a run with one job, whose work is its own, that stands at a state; say whether old runs went for it."""
     job = a_job(number, run=number)
-    body = replace(a_body(job), work=replace(WORK, workdir=f"/srv/{number}"))
+    body = replace(
+        a_body(job),
+        work=replace(WORK, workdir=f"/srv/{number}"),
+        undo=replace(WORK, workdir=f"/srv/{number}", task="undo"),
+    )
     dropped = await store.runs.add(a_run(number), [(job, body)])
     await store.jobs.append(replace(job, state=state), [an_event(job, 1, state)])
     return dropped
 
 
 def counts(connection: Connection) -> list[int]:
-    tables = (RUNS, JOBS, BODIES, EVENTS, WORKS)
+    tables = (RUNS, JOBS, BODIES, EVENTS, UNDOS, WORKS)
     return [connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables]
 
 
@@ -42,5 +46,6 @@ async def test_the_oldest_settled_runs_go_whole(
     left = {run.id for run in await store.runs.list()}
     assert left == {a_run(number).id for number in (1, 2, 7, 8, 9)}
     assert [job.id for job in await store.jobs.open()] == [a_job(1).id, a_job(2).id]
-    assert await store._reader.read(counts) == [5, 5, 5, 5, 5]
+    assert await store._reader.read(counts) == [5, 5, 5, 5, 5, 10]
+    assert await store.runs.serial() == 9
     await store.close()
