@@ -17,7 +17,7 @@ DURABLE = "fsync,fdatasync"
 """The calls after which something is on disk for good."""
 MOST = 60
 """More of them than one thread of an apply of three steps makes."""
-SHARES = 40
+SHARES = 32
 """Moments that the time of one apply is cut into."""
 
 
@@ -205,7 +205,7 @@ def test_a_controller_killed_after_any_time_is_taken_up(ships: Fleet, server: st
     began = time.monotonic()
     finished(ships.spawn("apply", "-y")).ended(0)
     whole = time.monotonic() - began
-    for share in range(8, SHARES):  # before, it only loads itself
+    for share in range(6, SHARES):  # before, it only loads itself
         begin_anew(ships, log, server)
         applying = ships.spawn("apply", "-y")
         time.sleep(whole * share / SHARES)
