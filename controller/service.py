@@ -33,7 +33,7 @@ from controller.secrets.value import SecretText
 from controller.settings import Settings, environment, resolve
 from controller.source.config import ConfigRepo, find
 from controller.source.mirrors import Mirrors
-from controller.store.folder import folder_of, prepare
+from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of, prepare
 from controller.store.forms import FormsCache
 from controller.store.lock import Saver, StateLock, take
 from controller.store.ports import Store
@@ -41,8 +41,6 @@ from controller.store.sqlite import open_store
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
-
-STATE_FOLDER = ".ctl"
 
 
 def ignore(_: Progress) -> None:
@@ -118,7 +116,7 @@ class Works:
             config=ConfigRepo(root),
             mirrors=self._mirrors,
             store=self._store,
-            forms=FormsCache(self._folder / "cache.db"),
+            forms=FormsCache(self._folder / CACHE_FILE),
             renderer=self._renderer,
             masker=self._masker,
             activity=self._activity,

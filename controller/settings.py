@@ -8,6 +8,7 @@ every bound of the program, as `ctl doctor --limits` prints it.
 import os
 import pwd
 import socket
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,7 @@ from controller.errors import UsageError
 
 DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when PATH is not set."""
+LOCALTIME: Final = Path("/etc/localtime")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -86,6 +88,8 @@ class Person:
     """Socket of their ssh agent, used only where a server says so. SSH_AUTH_SOCK."""
     path: str = DEFAULT_PATH
     """Where git and ssh are looked for. PATH."""
+    timezone: str = "UTC"
+    """Their zone, for times in sentences. TZ, else /etc/localtime."""
 
     @property
     def actor(self) -> str:
@@ -130,7 +134,19 @@ def person(variables: Mapping[str, str]) -> Person:
         cache=_absolute(variables.get("XDG_CACHE_HOME"), home / ".cache"),
         ssh_agent=Path(agent) if agent else None,
         path=variables.get("PATH") or DEFAULT_PATH,
+        timezone=_timezone(variables),
     )
+
+
+def _timezone(variables: Mapping[str, str]) -> str:
+    """Name the person's time zone, "UTC" where nobody knows it."""
+    said = variables.get("TZ", "").removeprefix(":")
+    if not said:
+        try:
+            said = str(LOCALTIME.readlink()).partition("zoneinfo/")[2]
+        except OSError:
+            said = ""  # a machine without a local time keeps UTC
+    return said if said in zoneinfo.available_timezones() else "UTC"
 
 
 def resolve(

@@ -1,5 +1,6 @@
 """`ctl apply`: do what the plan says, or exactly what a saved plan says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from controller.cli.views.plan import PlanScene, plan_text
 from controller.cli.views.report import report_document, report_text
 from controller.cli.views.words import count
 from controller.errors import UsageError
-from controller.model.plan import Plan
+from controller.model.plan import OVERRIDABLE, Plan
 from controller.reconcile.requests import ApplyOutcome, ApplyRequest, Confirm
 
 app = typer.Typer()
@@ -30,6 +31,16 @@ Parallel = Annotated[
 ]
 Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="--no-wait needs --controller (not supported yet).")
+]
+
+
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override",
+        metavar="GATE",
+        help="Pass over a gate or a limit, once; needs --reason; repeatable.",
+    ),
 ]
 
 
@@ -55,23 +66,49 @@ async def apply(
     wait: Wait = True,
     timeout: Timeout = None,  # noqa: ASYNC109  # the word people type
     parallel: Parallel = 50,
-    resume: Annotated[str | None, typer.Option("--resume", hidden=True)] = None,
-    override: Annotated[str | None, typer.Option("--override", hidden=True)] = None,
-    reason: Annotated[str | None, typer.Option("--reason", hidden=True)] = None,
-    failed_only: Annotated[bool, typer.Option("--failed-only", hidden=True)] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with what is left of a halted run. (ctl resume TARGET lifts a suspension, "
+            "ctl jobs resume JOB a pause.)",
+        ),
+    ] = None,
+    failed_only: Annotated[
+        bool, typer.Option("--failed-only", help="With --resume: only what failed, nothing new.")
+    ] = False,
+    override: Override = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the log.")
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            "--verify", metavar="FILE", help="Allowed signers, one of whom signed the saved plan."
+        ),
+    ] = None,
 ) -> int:
     """Do what the plan says; ask before, unless -y is given or a saved plan is applied.
 
     Refuses declarations that are not committed (exit 4). Ctrl-C stops the waiting; what has been started on
     servers goes on, and the next apply settles it first.
     """
-    _refuse_later(resume=resume, override=override, reason=reason, failed_only=failed_only)
     if not wait:
         raise UsageError("--no-wait needs --controller", hint="which step is next is decided here")
-    if planfile is not None and (limit or target or heal or allow_dirty):
+    filters = bool(limit or target or heal)
+    if planfile is not None and (filters or allow_dirty or resume):
         raise UsageError(
-            "a saved plan is applied as it is", hint="leave out -l, --target, --heal, --allow-dirty"
+            "a saved plan is applied as it is",
+            hint="leave out -l, --target, --heal, --allow-dirty, --resume",
         )
+    if resume is not None and filters:
+        raise UsageError("a resumed run has its own servers", hint="leave out -l, --target, --heal")
+    if failed_only and resume is None:
+        raise UsageError("--failed-only is said with --resume RUN")
+    if verify is not None and planfile is None:
+        raise UsageError("--verify is for a saved plan", hint="ctl apply PLANFILE --verify FILE")
+    overrides = read_overrides(override or (), reason)
     seconds = None if timeout is None else read_duration(timeout, flag="--timeout")
     with ctl.listen() as listener:
         async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
@@ -80,6 +117,10 @@ async def apply(
                     planfile=None if planfile is None else ctl.surroundings.cwd / planfile,
                     limit=limit,
                     targets=tuple(target or ()),
+                    signers=None if verify is None else ctl.surroundings.cwd / verify,
+                    resume=resume,
+                    failed_only=failed_only,
+                    overrides=overrides,
                     heal=heal,
                     allow_dirty=allow_dirty,
                     timeout=seconds,
@@ -91,10 +132,24 @@ async def apply(
     return tell(ctl, outcome, state)
 
 
-def _refuse_later(**flags: object) -> None:
-    for name, value in flags.items():
-        if value:
-            raise UsageError(f"--{name.replace('_', '-')} is not supported yet")
+def read_overrides(names: Sequence[str], reason: str | None) -> dict[str, str]:
+    """Read what a person passes over, each with the reason.
+
+    Raises:
+        UsageError: one cannot be passed over, or there is no reason.
+    """
+    if not names:
+        if reason is not None:
+            raise UsageError("--reason is said with --override GATE")
+        return {}
+    for name in names:
+        if name not in OVERRIDABLE:
+            raise UsageError(
+                f"cannot override {name!r}", hint=f"one of {', '.join(sorted(OVERRIDABLE))}"
+            )
+    if reason is None or not reason.strip():
+        raise UsageError("--override needs --reason TEXT", hint="it is kept in the activity log")
+    return dict.fromkeys(names, reason.strip())
 
 
 def _confirmer(ctl: Invocation, state: str, *, asking: bool) -> Confirm:
@@ -135,5 +190,8 @@ def tell(ctl: Invocation, outcome: ApplyOutcome, state: str) -> int:
     if outcome.declined:
         return ExitCode.REFUSED
     failed = next((job for job in report.jobs if job.state.ended and job.exit_code), None)
-    ctl.next(f"ctl jobs logs {failed.id}" if failed else "ctl status")
+    steps = [f"ctl jobs logs {failed.id}"] if failed else ["ctl status"]
+    if report.halted and report.run is not None:
+        steps.append(f"ctl apply --resume {report.run.id}")
+    ctl.next(*steps)
     return of_report(report)

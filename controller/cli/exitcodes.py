@@ -44,7 +44,7 @@ TABLE: Final[tuple[tuple[int, str, str], ...]] = (
 )
 """Code, what it means for `plan` and `status`, what it means for `apply`, `run` and `jobs retry`."""
 
-_QUIET_GATES: Final = frozenset({Gate.INACTIVE})
+_QUIET_GATES: Final = frozenset({Gate.INACTIVE, Gate.SUSPENDED})
 """Gates that hold a pair by its owner's wish: not a failure of an apply."""
 
 
@@ -76,7 +76,7 @@ def of_report(report: RunReport) -> ExitCode:
         c.blocked_by and c.blocked_by.gate not in _QUIET_GATES for c in report.held
     )
     rules = (
-        (report.halted, ExitCode.HALTED),
+        (bool(report.halted), ExitCode.HALTED),
         (bool(report.summary.failed or report.troubles), ExitCode.FAILED),
         (bool(report.summary.unreachable), ExitCode.UNREACHABLE),
         (report.waiting, ExitCode.WAITING),

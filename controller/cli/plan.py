@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.context import Format, Invocation
-from controller.cli.dates import read_duration
+from controller.cli.dates import read_duration, read_since
 from controller.cli.exitcodes import ExitCode, of_plan
 from controller.cli.options import command
 from controller.cli.port import Controller
@@ -50,6 +50,20 @@ async def plan(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for ctl apply FILE.")
     ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign", metavar="KEY", help="Sign the saved plan with an ssh key (FILE.sig)."
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="TIME",
+            help="As it was at a time, from what was recorded; opens no server.",
+        ),
+    ] = None,
     expires: Annotated[
         str,
         typer.Option("--expires", metavar="DURATION", help="How long a saved plan may be applied."),
@@ -75,15 +89,22 @@ async def plan(
 
     Changes nothing. Reads markers and runs each check on the servers, unless --no-refresh.
     """
-    if at and between:
-        raise UsageError("--at and --between exclude each other", hint="ctl plan --help")
-    if out and between:
-        raise UsageError("a plan between two commits cannot be saved", hint="leave out --out")
+    if sum(1 for one in (at, between, as_of) if one) > 1:
+        raise UsageError("--at, --between and --as-of exclude each other", hint="ctl plan --help")
+    if out and (between or as_of):
+        raise UsageError(
+            "a plan between two commits, or of the past, cannot be saved", hint="leave out --out"
+        )
+    if sign and not out:
+        raise UsageError("--sign is for a saved plan", hint="ctl plan --out FILE --sign KEY")
     lifetime = timedelta(seconds=read_duration(expires, flag="--expires"))
     request = PlanRequest(
         at=at,
         between=between,
-        refresh=refresh and not (at or between),
+        as_of=None
+        if as_of is None
+        else read_since(as_of, ctl.surroundings.clock.now(), flag="--as-of"),
+        refresh=refresh and not (at or between or as_of),
         limit=limit,
         targets=tuple(target or ()),
         full=full,
@@ -92,7 +113,8 @@ async def plan(
         async with ctl.open(listener=listener) as controller:
             answer = await controller.plan(request)
             if out is not None:
-                answer = await _save(controller, answer, ctl.surroundings.cwd / out, lifetime)
+                key = None if sign is None else ctl.surroundings.cwd / sign
+                answer = await _save(controller, answer, ctl.surroundings.cwd / out, lifetime, key)
             state = controller.state
     ctl.print(render(ctl, answer, state=state, full=full))
     _next(ctl, request, answer, out)
@@ -101,12 +123,14 @@ async def plan(
     return of_plan(answer.summary, detailed=detailed_exitcode)
 
 
-async def _save(controller: Controller, plan: Plan, path: Path, lifetime: timedelta) -> Plan:
+async def _save(
+    controller: Controller, plan: Plan, path: Path, lifetime: timedelta, key: Path | None
+) -> Plan:
     if plan.dirty:
         raise RefusedError(
             "a plan of uncommitted declarations cannot be saved", hint="git commit, then plan again"
         )
-    return await controller.save_plan(plan, path, expires=lifetime)
+    return await controller.save_plan(plan, path, expires=lifetime, key=key)
 
 
 def render(ctl: Invocation, plan: Plan, *, state: str, full: bool = False) -> str:
@@ -131,7 +155,7 @@ def _next(ctl: Invocation, request: PlanRequest, plan: Plan, out: Path | None) -
         ctl.note(f"saved to {out}; {expiry(plan)}")
         ctl.next(f"ctl apply {shlex.quote(str(out))}")
         return
-    if request.at or request.between:
+    if request.at or request.between or request.as_of:
         return
     filters = _filters(request)
     blocked = next((c for c in plan.changes if c.blocked_by is not None), None)

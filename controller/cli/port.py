@@ -99,7 +99,9 @@ class Controller(Protocol):
         """Work out what would happen."""
         ...
 
-    async def save_plan(self, plan: Plan, path: Path, *, expires: timedelta) -> Plan:
+    async def save_plan(
+        self, plan: Plan, path: Path, *, expires: timedelta, key: Path | None = None
+    ) -> Plan:
         """Write a plan that `apply` takes, and give it back with its time of expiry."""
         ...
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Digest, Sha
@@ -69,6 +70,22 @@ class Limit(StrEnum):
     SERVERS = "budget-servers"
     REMOVALS = "budget-removals"
     ZERO = "zero-declarations"
+
+
+OVERRIDABLE: Final = frozenset(
+    {
+        Gate.SUSPENDED,
+        Gate.WINDOW,
+        Gate.APPROVAL,
+        Gate.DEPENDENCY,
+        Gate.BUDGET,
+        Gate.PROTECT,
+        Gate.QUARANTINE,
+        Gate.LAST_FAILED,
+        *Limit,
+    }
+)
+"""What a person may pass over with a reason; the others are facts, not rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
-from controller.errors import RefusedError, StalePlanError, StateError
+from controller.errors import RefusedError, StalePlanError
 from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.diagnostic import Severity
 from controller.model.plan import Action, Change, Plan
-from controller.planning import applying, saved as saved_plans, stale
+from controller.planning import applying, stale
+from controller.reconcile import planfiles, resuming
 from controller.reconcile.deciding import plan_of, refuse
 from controller.reconcile.forgetting import forget
+from controller.reconcile.loading import load
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -22,6 +23,7 @@ from controller.reconcile.requests import (
     RunSummary,
     Stage,
 )
+from controller.reconcile.resuming import Resumption
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import EMPTY_PLAN_DIGEST, Seen
 from controller.reconcile.steps import DECIDE, LOOK, walk
@@ -34,48 +36,67 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
     Raises:
         RefusedError: declarations are not committed, the saved plan is stale, or somebody holds what is needed.
     """
-    before = None if request.planfile is None else read_plan(rooms, request.planfile)
-    wanted = wanted_of(request) if before is None else wanted_by(before)
-    seen = await walk(rooms, Seen(request=wanted), LOOK)
+    before = await saved_plan(rooms, request)
+    seen = await walk(rooms, Seen(request=wanted_of(request, before)), LOOK)
     guard_committed(seen, allow_dirty=request.allow_dirty)
     engine = rooms.engine(reach_of(seen))
     started = rooms.clock.now()
     if not await settle(rooms, engine, request):
         return waiting_outcome(seen, rooms)
     request = replace(request, timeout=left_of(rooms, request.timeout, started))
+    resumption = await resumption_of(rooms, request)
+    if resumption is not None:
+        seen = resuming.asked_again(await aim(rooms, seen, request, resumption), resumption)
     seen = await walk(rooms, seen, DECIDE)
     plan = plan_of(seen)
     guard_whole(rooms, seen, plan)
     guard_fresh(before, plan)
+    guard_budget(plan)
     changes = applying.apply_set(plan, saved=before)
+    if resumption is not None:
+        changes = resuming.narrow(plan, changes, resumption)
     if changes and before is None and not request.confirm(plan):
         return ApplyOutcome(plan=plan, declined=True)
-    report = await carry_out(rooms, engine, seen, changes, request)
+    report = await carry_out(rooms, engine, seen, changes, request=request, resumption=resumption)
     took = (rooms.clock.now() - started).total_seconds()
     return ApplyOutcome(plan=plan, report=replace(with_held(report, plan), took=took))
 
 
-def read_plan(rooms: Rooms, path: Path) -> Plan:
-    """Read a saved plan file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StateError(f"cannot read the plan {path}: {error.strerror}") from error
-    return saved_plans.load(data, rooms.clock.now())
+async def saved_plan(rooms: Rooms, request: ApplyRequest) -> Plan | None:
+    """Read the plan file that is to be applied."""
+    if request.planfile is None:
+        return None
+    return await planfiles.read(rooms, request.planfile, signers=request.signers)
 
 
-def wanted_of(request: ApplyRequest) -> PlanRequest:
-    """Say what to plan for an apply."""
-    return PlanRequest(limit=request.limit, targets=request.targets, heal=request.heal)
+async def resumption_of(rooms: Rooms, request: ApplyRequest) -> Resumption | None:
+    """Find what is left of the run that is to be resumed."""
+    if request.resume is None:
+        return None
+    return await resuming.find(rooms, request.resume, failed_only=request.failed_only)
 
 
-def wanted_by(saved: Plan) -> PlanRequest:
-    """Say what to plan to compare with a saved plan: the same pairs, with the same wish to heal."""
+async def aim(rooms: Rooms, seen: Seen, request: ApplyRequest, resumption: Resumption) -> Seen:
+    """Take the targets of what is left as those that are named."""
+    wanted = resuming.wanted_by(resumption, request.overrides)
+    return await load(rooms, replace(seen, request=wanted))
+
+
+def wanted_of(request: ApplyRequest, saved: Plan | None) -> PlanRequest:
+    """Say what to plan: for a saved plan the same pairs, with the same wish to heal."""
+    if saved is None:
+        return PlanRequest(
+            limit=request.limit,
+            targets=request.targets,
+            heal=request.heal,
+            overrides=request.overrides,
+        )
     targets = saved.scope.get("target", "")
     return PlanRequest(
         limit=saved.scope.get("limit"),
         targets=tuple(name for name in targets.split(",") if name),
         heal=any(change.action is Action.REPAIR for change in saved.changes),
+        overrides=request.overrides,
     )
 
 
@@ -106,6 +127,13 @@ def guard_fresh(before: Plan | None, plan: Plan) -> None:
     difference = None if before is None else stale.first_difference(before, plan)
     if difference is not None:
         raise StalePlanError(f"the plan is stale: {difference}", hint="ctl plan --out FILE again")
+
+
+def guard_budget(plan: Plan) -> None:
+    """Refuse a plan that touches more than one run may."""
+    if plan.excess:
+        more = f" (and {len(plan.excess) - 1} more)" if len(plan.excess) > 1 else ""
+        raise RefusedError(f"{plan.excess[0].message}{more}", hint=plan.excess[0].clear)
 
 
 async def settle(rooms: Rooms, engine: Engine, request: ApplyRequest) -> bool:
@@ -139,7 +167,13 @@ def waiting_outcome(seen: Seen, rooms: Rooms) -> ApplyOutcome:
 
 
 async def carry_out(
-    rooms: Rooms, engine: Engine, seen: Seen, changes: tuple[Change, ...], request: ApplyRequest
+    rooms: Rooms,
+    engine: Engine,
+    seen: Seen,
+    changes: tuple[Change, ...],
+    *,
+    request: ApplyRequest,
+    resumption: Resumption | None,
 ) -> RunReport:
     """Record a run with its jobs, forget what is to be forgotten, then drive the jobs.
 
@@ -147,6 +181,7 @@ async def carry_out(
     """
     forgettable = [change for change in changes if change.action is Action.FORGET]
     orders = orders_of(seen, changes)
+    await note_overrides(rooms, request)
     if not orders:
         return RunReport(forgotten=await forget(rooms, seen, forgettable))
     commit = None if seen.revision is None else seen.revision.sha
@@ -158,11 +193,20 @@ async def carry_out(
         plan=plan_of(seen),
         commit=commit,
     )
+    run = replace(run, overrides=request.overrides)
+    if resumption is not None:
+        run = replace(run, resumes=resumption.run.id, plan_digest=resumption.run.plan_digest)
     jobs = jobs_of(run, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
     await engine.submit(run, jobs)
     forgotten = await forget(rooms, seen, forgettable)
     done = await engine.drive(run.id, parallel=request.parallel, within=request.timeout)
     return replace(await report_of(rooms, done), forgotten=forgotten)
+
+
+async def note_overrides(rooms: Rooms, request: ApplyRequest) -> None:
+    """Write down which gate or limit a person passes over, and why, before anything is done."""
+    for name, reason in request.overrides.items():
+        await rooms.activity.append("override", rooms.actor, gate=name, reason=reason)
 
 
 async def report_of(rooms: Rooms, done: EngineReport) -> RunReport:
@@ -177,7 +221,9 @@ async def report_of(rooms: Rooms, done: EngineReport) -> RunReport:
             unreachable=counts.unreachable,
             skipped=counts.skipped,
             cancelled=counts.cancelled,
+            unhealthy=counts.unhealthy,
         ),
+        halted=dict(done.halted),
         refused=counts.refused,
         troubles=dict(done.troubles),
         waiting=done.waiting,

@@ -10,14 +10,22 @@ from datetime import timedelta
 from pathlib import Path
 
 from controller.declaration import loader, pairs
-from controller.errors import NotFoundError, StateError
+from controller.errors import NotFoundError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
 from controller.model.tree import Tree
-from controller.planning import planner, saved as saved_plans
+from controller.planning import planner
 from controller.planning.gates import GateResult
-from controller.reconcile import applying, checking, health, running, status, trusting
+from controller.reconcile import (
+    applying,
+    checking,
+    health,
+    planfiles,
+    running,
+    status,
+    trusting,
+)
 from controller.reconcile.deciding import inputs_of, observed_of, plan_of, policy_of
 from controller.reconcile.desk import JobsDesk
 from controller.reconcile.loading import load, named_files, see_config
@@ -86,18 +94,11 @@ class LocalController:
         wanted = request if request.between is None else replace(request, at=request.between[1])
         return plan_of(await walk(self._rooms, Seen(request=wanted), PLAN))
 
-    async def save_plan(self, plan: Plan, path: Path, *, expires: timedelta) -> Plan:
-        """Write a plan that `apply` takes, whole or not at all, readable by its owner only."""
-        kept = replace(plan, expires_at=self._rooms.clock.now() + expires)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            part.unlink(missing_ok=True)
-            part.touch(mode=0o600, exist_ok=False)
-            part.write_bytes(saved_plans.dump(kept))
-            part.replace(path)
-        except OSError as error:
-            raise StateError(f"cannot write the plan {path}: {error.strerror}") from error
-        return kept
+    async def save_plan(
+        self, plan: Plan, path: Path, *, expires: timedelta, key: Path | None = None
+    ) -> Plan:
+        """Write a plan that `apply` takes, whole or not at all, readable by its owner only; signed with `key`."""
+        return await planfiles.write(self._rooms, plan, path, expires=expires, key=key)
 
     async def apply(self, request: ApplyRequest) -> ApplyOutcome:
         """Carry out a plan."""

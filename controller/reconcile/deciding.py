@@ -10,7 +10,8 @@ from controller.jobs.marker import manifest
 from controller.model.applied import Applied
 from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.ids import Sha
-from controller.model.plan import Plan
+from controller.model.masking import Masker
+from controller.model.plan import Change, Plan
 from controller.model.revision import Written
 from controller.planning import attribution, planner
 from controller.planning.inputs import Inputs, Observed, PairKey, Policy
@@ -74,9 +75,11 @@ def commit_of(seen: Seen, target: str) -> Sha | None:
 
 async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     """Ask the planner, then say who wrote the lines that the changes come from."""
+    seen = replace(seen, serial=await rooms.store.runs.serial(), timezone=rooms.timezone)
     plan = planner.plan(
         seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), rooms.clock.now()
     )
+    plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
     if seen.revision is not None:
         found = attribution.candidates(plan, seen.declaration, seen.pairs)
         # A work tree that is not committed has lines of its own, and others further down.
@@ -132,7 +135,20 @@ def policy_of(seen: Seen) -> Policy:
         heal=seen.request.heal,
         retry=seen.retry,
         full=seen.request.full,
+        standing=seen.standing,
+        overrides=seen.request.overrides,
+        resuming=seen.resuming,
+        timezone=seen.timezone,
+        serial=seen.serial,
     )
+
+
+def masked(change: Change, masker: Masker) -> Change:
+    """Hide secrets in what was read on the server for this change."""
+    if not change.files:
+        return change
+    files = tuple(replace(one, diff=masker.text(one.diff)) for one in change.files)
+    return replace(change, files=files)
 
 
 def plan_of(seen: Seen) -> Plan:

@@ -84,18 +84,21 @@ class PlanRequest:
     """What to plan.
 
     `at` plans the declarations of that commit, `between` (from, to) what changes from one commit to the other;
-    both open no server. `refresh` False opens none either and uses what was last seen. `limit` is a selector,
-    `targets` names; empty means all. `heal` treats `on_drift: report` as `heal`. `full` asks for changes of
-    pairs in sync, too, as `none`.
+    `as_of` plans as it was at a moment, from what was recorded. All three open no server. `refresh` False opens none
+    either and uses what was last seen. `limit` is a selector, `targets` names; empty means all. `heal` treats
+    `on_drift: report` as `heal`. `full` asks for changes of pairs in sync, too, as `none`. `overrides` maps a gate or a
+    limit of the guard to the reason a person gave.
     """
 
     at: str | None = None
+    as_of: datetime | None = None
     between: tuple[str, str] | None = None
     refresh: bool = True
     limit: str | None = None
     targets: tuple[str, ...] = ()
     heal: bool = False
     full: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 Confirm = Callable[[Plan], bool]
@@ -104,13 +107,19 @@ Confirm = Callable[[Plan], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyRequest:
-    """What to apply: the saved plan in `planfile`, else a plan made now.
+    """What to apply: the saved plan in `planfile`, what is left of the run `resume`, else a plan made now.
 
     `timeout` bounds the waiting, not the work. `confirm` is asked once before anything is touched, and not at
-    all when the plan would do nothing.
+    all when the plan would do nothing. `overrides` maps a gate or a limit of the guard to the reason a person gave.
+    `failed_only` leaves out what the resumed run never began. `signers` is a file of those one of whom must have signed
+    the saved plan.
     """
 
     planfile: Path | None = None
+    signers: Path | None = None
+    resume: str | None = None
+    failed_only: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
     limit: str | None = None
     targets: tuple[str, ...] = ()
     heal: bool = False
@@ -143,7 +152,7 @@ class RunRequest:
 class RunSummary:
     """How many jobs ended how; `unreachable` are those of reason Unreachable and nothing else.
 
-    `failed` counts failed, timed_out, interrupted and lost.
+    `failed` counts failed, timed_out, interrupted and lost; `unhealthy` those of them whose health check failed.
     """
 
     succeeded: int = 0
@@ -151,6 +160,7 @@ class RunSummary:
     unreachable: int = 0
     skipped: int = 0
     cancelled: int = 0
+    unhealthy: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +179,8 @@ class JobResult:
 class RunReport:
     """How a run went. `run` is None when there was nothing to do.
 
-    `held` are selected changes that a gate kept back. `halted`: the failure limit stopped the rest. `waiting`:
-    the time to wait ran out while work went on. `forgotten` counts records that were forgotten.
+    `held` are selected changes that a gate kept back. `halted` says by target why the failure limit stopped the rest.
+    `waiting`: the time to wait ran out while work went on. `forgotten` counts records that were forgotten.
     """
 
     run: Run | None = None
@@ -182,7 +192,7 @@ class RunReport:
     """How many of the skipped met another controller's marker or lock on the server."""
     troubles: Mapping[JobId, str] = field(default_factory=dict)
     """Jobs the controller itself could not go on with, and why; they are left for the next time."""
-    halted: bool = False
+    halted: Mapping[str, str] = field(default_factory=dict)
     waiting: bool = False
     forgotten: int = 0
     took: float = 0.0

@@ -42,7 +42,7 @@ class Rooms:
 
     `reach` builds keyring and dialer for a declaration and its pinned host keys, `engine` what carries out
     runs by them. `saving` is held while what was seen is kept; it gives false while another command holds the state,
-    and then nothing may be kept. `state` names the state for people.
+    and then nothing may be kept. `state` names the state for people, `timezone` is theirs.
     """
 
     config: ConfigRepo
@@ -64,6 +64,7 @@ class Rooms:
     environment: Mapping[str, str]
     actor: str
     controller_name: str
+    timezone: str
     state: str
     parallel: int
     listener: Listener

@@ -28,6 +28,7 @@ class Seen:
 
     request: PlanRequest = field(default_factory=PlanRequest)
     retry: frozenset[PairKey] = frozenset()
+    resuming: frozenset[str] = frozenset()
     revision: Revision | None = None
     dirty: tuple[str, ...] = ()
     tree: Tree | None = None
@@ -42,6 +43,8 @@ class Seen:
     records: Mapping[PairKey, Applied] = field(default_factory=dict)
     servers: Mapping[str, ServerSeen] = field(default_factory=dict)
     compared: Mapping[PairKey, Mapping[str, Compared]] = field(default_factory=dict)
+    serial: int = 0
+    timezone: str = "UTC"
     plan: Plan | None = None
 
     @property

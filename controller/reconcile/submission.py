@@ -6,13 +6,14 @@ from datetime import datetime
 
 from controller.jobs.marker import manifest
 from controller.model.applied import Applied
+from controller.model.declaration import OnRemove, Repo, Target
 from controller.model.ids import Digest, IdFactory, JobId, RunId, Sha
 from controller.model.inventory import Server
 from controller.model.job import Job, JobBody, Run, StepRun, Trigger
 from controller.model.plan import Action, Change, Plan
 from controller.model.revision import Revision
-from controller.model.work import Work
-from controller.planning.inputs import Observed
+from controller.model.work import Pair, Work
+from controller.planning.inputs import Observed, PairKey
 from controller.planning.subject import record_of
 from controller.reconcile.seen import Seen
 
@@ -21,7 +22,7 @@ Recorded = tuple[Job, JobBody]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One job to be: what, where and why."""
+    """One job to be: what, where and why; `removes` marks the undo of a pair that is no longer declared."""
 
     target: str | None
     server: Server
@@ -31,13 +32,19 @@ class Order:
     expect: Digest | None = None
     record: Applied | None = None
     revision: Revision | None = None
-    repo: str | None = None
+    repo: Repo | None = None
+    wave: int = 1
+    undo: Work | None = None
+    on_remove: OnRemove = OnRemove.FORGET
+    protect: bool = False
+    removes: bool = False
+    was: PairKey | None = None
 
 
 def run_of(
     ids: IdFactory, actor: str, now: datetime, *, title: str, plan: Plan | None, commit: Sha | None
 ) -> Run:
-    """Make a run."""
+    """Make a run; what its scheduler keeps to comes from the plan."""
     return Run(
         id=RunId(ids()),
         actor=actor,
@@ -45,33 +52,76 @@ def run_of(
         plan_digest=None if plan is None else plan.digest,
         config_commit=commit,
         title=title,
+        orders={} if plan is None else plan.orders,
+        budgets=() if plan is None else plan.budgets,
     )
 
 
 def orders_of(seen: Seen, changes: Sequence[Change]) -> list[Order]:
     """Say what jobs the changes of a plan need; forgetting needs none."""
-    works = {(pair.target, pair.server): pair.work for pair in seen.pairs}
-    observed = Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
-    servers = seen.declaration.inventory.servers
+    pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
     orders = []
     for change in changes:
         key = (change.target, change.server)
-        if change.action is not Action.FORGET and key in works:
-            source = seen.sources.get(change.target)
-            orders.append(
-                Order(
-                    target=change.target,
-                    server=servers[change.server],
-                    work=works[key],
-                    trigger=change.trigger,
-                    cause=change.reason,
-                    expect=change.expect,
-                    record=record_of(observed, key, seen.servers.get(change.server)),
-                    revision=None if source is None else source.revision,
-                    repo=None if source is None else source.repo,
-                )
-            )
+        if change.action is Action.REMOVE:
+            orders += undo_of(seen, change)
+        elif change.action is not Action.FORGET and key in pairs:
+            orders.append(order_of(seen, change, pairs[key]))
     return orders
+
+
+def order_of(seen: Seen, change: Change, pair: Pair) -> Order:
+    """Say what job a change of a declared pair needs."""
+    source = seen.sources.get(change.target)
+    target = seen.declaration.targets.get(change.target) or Target(name="", task="", servers="")
+    return Order(
+        target=change.target,
+        server=seen.declaration.inventory.servers[change.server],
+        work=pair.work,
+        trigger=change.trigger,
+        cause=change.reason,
+        expect=change.expect,
+        record=known(seen, change.was or (change.target, change.server), change.server),
+        revision=None if source is None else source.revision,
+        repo=None if source is None else seen.declaration.repos.get(source.repo),
+        wave=change.wave,
+        undo=pair.undo,
+        on_remove=target.on_remove,
+        protect=target.protect,
+        was=change.was,
+    )
+
+
+def undo_of(seen: Seen, change: Change) -> list[Order]:
+    """Say what job lets a pair go: the undo as it was rendered when the pair was last applied, where that is known."""
+    record = known(seen, (change.target, change.server), change.server)
+    server = seen.declaration.inventory.servers.get(change.server)
+    if record is None or record.undo is None:
+        return []
+    server = server or record.connection
+    if server is None:
+        return []
+    return [
+        Order(
+            target=change.target,
+            server=server,
+            work=record.undo,
+            trigger=change.trigger,
+            cause=change.reason,
+            expect=change.expect,
+            record=record,
+            wave=change.wave,
+            on_remove=record.on_remove,
+            protect=record.protect,
+            removes=True,
+        )
+    ]
+
+
+def known(seen: Seen, key: PairKey, server: str) -> Applied | None:
+    """Give the record of a pair that counts."""
+    observed = Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
+    return record_of(observed, key, seen.servers.get(server))
 
 
 def jobs_of(
@@ -92,6 +142,7 @@ def job_of(run: Run, order: Order, job: JobId, *, project: str, commit: Sha | No
         server=order.server.name,
         trigger=order.trigger,
         cause=order.cause,
+        wave=order.wave,
         digest=order.work.digest,
         commit=None if revision is None else revision.sha,
         branch=None if revision is None else revision.branch,
@@ -109,6 +160,12 @@ def job_of(run: Run, order: Order, job: JobId, *, project: str, commit: Sha | No
         manifest=manifest(order.work.inputs),
         facts=facts_of(order),
         committed_at=None if revision is None else revision.committed_at,
+        repo=order.repo,
+        undo=order.undo,
+        on_remove=order.on_remove,
+        protect=order.protect,
+        removes=order.removes,
+        was=order.was,
     )
     return made, body
 
@@ -118,7 +175,7 @@ def facts_of(order: Order) -> Mapping[str, str]:
     if order.revision is None:
         return {}
     return {
-        "CTL_REPO": order.repo or "",
+        "CTL_REPO": "" if order.repo is None else order.repo.name,
         "CTL_COMMIT_MESSAGE": order.revision.message[:16384],
         "CTL_COMMIT_AUTHOR": f"{order.revision.author} <{order.revision.email}>",
     }

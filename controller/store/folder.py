@@ -22,6 +22,12 @@ NETWORK: Final = frozenset({
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
+STATE_FOLDER: Final = ".ctl"
+"""The state of a config repository, inside of it, where nothing else is said."""
+CACHE_FILE: Final = "cache.db"
+"""Parsed declarations, in the state folder."""
+
+
 def folder_of(state: str) -> Path:
     """Read what `--state` names.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import count, line, rows, short
-from controller.model.plan import Action, Cause, Change
+from controller.model.plan import Action, Cause, Change, FileChange
 from controller.planning.folding import Fold
 
 SYMBOLS: Final = {
@@ -20,6 +20,8 @@ SYMBOLS: Final = {
     Action.REPAIR: Symbol.DRIFT,
     Action.NONE: Symbol.IN_SYNC,
 }
+MOST_DIFF_LINES: Final = 60
+"""A diff of more lines is cut; `--full` and `-o json` have all."""
 MOST_LINES: Final = 20
 """A command of more lines is cut in the middle of a plan; `-o json` has all."""
 
@@ -91,11 +93,31 @@ def _details(change: Change, style: Style) -> Iterator[str]:
         yield f"{change.blocked_by.gate}: {line(change.blocked_by.message)}{clear}"
     elif change.action is Action.REPAIR:
         yield "will be repaired"
+    yield from _work(change, style)
+    for note in change.notes:
+        yield style.paint(f"note: {line(note)}", Ink.QUIET)
+
+
+def _work(change: Change, style: Style) -> Iterator[str]:
+    for file in change.files:
+        yield from file_lines(file, style)
     if change.runs:
         for command in change.commands:
             yield from _command(command, style)
-    for note in change.notes:
-        yield style.paint(f"note: {line(note)}", Ink.QUIET)
+
+
+def file_lines(file: FileChange, style: Style, *, most: int = MOST_DIFF_LINES) -> Iterator[str]:
+    """Show a delivered file that is not as wanted, and how its text differs."""
+    mark = style.mark(Symbol.DRIFT if file.drift else Symbol.CHANGE)
+    yield f"{mark} {line(file.path)}: {line(file.what)}"
+    shown = rows(file.diff) if file.diff else []
+    for row in shown[:most]:
+        yield f"    {style.paint(row, _DIFF_INKS.get(row[:1], Ink.QUIET))}"
+    if len(shown) > most:
+        yield f"    {style.plain(Symbol.MORE)} {len(shown) - most} more lines"
+
+
+_DIFF_INKS: Final = {"+": Ink.GOOD, "-": Ink.BAD}
 
 
 def _command(command: str, style: Style) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from controller.cli.dates import age, moment
 from controller.cli.views.change import alone, change_lines
 from controller.cli.views.diagnostics import diagnostics_text
-from controller.cli.views.style import Ink, Style
+from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import count, line, short
 from controller.model.plan import Action, Change, Plan, Summary
 from controller.planning.folding import fold
@@ -37,6 +37,8 @@ def plan_text(plan: Plan, scene: PlanScene) -> str:
     if plan.diagnostics:
         blocks.append(diagnostics_text(plan.diagnostics, {}, scene.style))
     blocks += _sections(plan, scene)
+    if plan.excess:
+        blocks.append("\n".join(_excess(plan, scene.style)))
     blocks.append(scene.style.paint(last_line(plan, scene.now), Ink.STRONG))
     return "\n\n".join(blocks)
 
@@ -117,6 +119,13 @@ def _sections(plan: Plan, scene: PlanScene) -> Iterator[str]:
         yield from _section(title, members, scene)
     for title, belongs in _TAIL:
         yield from _section(title, [c for c in plan.changes if belongs(c)], scene)
+
+
+def _excess(plan: Plan, style: Style) -> Iterator[str]:
+    yield style.paint("More than one run may touch", Ink.STRONG)
+    for one in plan.excess:
+        yield f"  {style.mark(Symbol.BLOCKED)} {one.limit}: {line(one.message)}"
+        yield f"      apply refuses; {line(one.clear)}"
 
 
 def _section(title: str, changes: Sequence[Change], scene: PlanScene) -> Iterator[str]:

@@ -25,6 +25,7 @@ def plan_markdown(plan: Plan, now: datetime) -> str:
     head = [title, "", f"**{last_line(plan, now)}**", ""]
     if plan.dirty:
         head += ["The work tree has changes that are not committed.", ""]
+    head += [f"- **refused** {code(one.message)}" for one in plan.excess]
     head += [
         f"- **{d.severity}** {code(str(d.place))} {code(d.message)}" for d in plan.diagnostics[:20]
     ]
@@ -51,6 +52,9 @@ def _block(folded: Fold) -> Iterator[str]:
     yield f"<details><summary><code>{_html(line(title))}</code></summary>"
     yield ""
     yield from _facts(change)
+    for file in change.files:
+        if file.diff:
+            yield from _fence(file.diff, language="diff")
     if change.runs and change.commands:
         yield from _fence("\n".join(change.commands))
     yield ""
@@ -64,17 +68,19 @@ def _facts(change: Change) -> Iterator[str]:
         yield f"- differs: {code(change.drift)}"
     if change.blocked_by is not None:
         yield f"- blocked by {code(change.blocked_by.gate)}: {code(change.blocked_by.message)}"
+    for file in change.files:
+        yield f"- {code(file.path)}: {code(file.what)}"
     for note in change.notes:
         yield f"- note: {code(note)}"
 
 
-def _fence(text: str) -> Iterator[str]:
+def _fence(text: str, *, language: str = "sh") -> Iterator[str]:
     shown = "\n".join(rows(text[:4000]))
     fence = "```"
     while fence in shown:
         fence += "`"
     yield ""
-    yield f"{fence}sh"
+    yield f"{fence}{language}"
     yield shown
     yield fence
 

@@ -30,8 +30,8 @@ def report_text(report: RunReport, style: Style) -> str:
         lines.append(style.paint("Held back", Ink.STRONG))
         for change in report.held:
             lines += change_lines(alone(change), style)
-    if report.halted:
-        lines.append("halted by the failure limit; the rest was not touched")
+    for target, why in report.halted.items():
+        lines.append(f"{style.mark(Symbol.BAD)} {line(target)} was halted: {line(why)}")
     if report.waiting:
         lines.append("the time to wait ran out; what has been started goes on")
     lines.append(style.paint(applied_line(report), _ink(report)))
@@ -77,7 +77,8 @@ def report_document(report: RunReport) -> dict[str, object]:
         "format_version": FORMAT_VERSION,
         "run": None if report.run is None else report.run.id,
         "summary": plain(summary),
-        "halted": report.halted,
+        "halted": bool(report.halted),
+        "halted_targets": plain(report.halted),
         "waiting": report.waiting,
         "forgotten": report.forgotten,
         "refused": report.refused,
