@@ -108,5 +108,7 @@ def joined(one: Group, other: Group) -> Group:
         servers=tuple(sorted({*one.servers, *other.servers})),
         children=tuple(dict.fromkeys((*one.children, *other.children))),
         vars={**other.vars, **one.vars},
+        max_unavailable=one.max_unavailable,
+        was=one.was,
         place=one.place,
     )

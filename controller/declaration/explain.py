@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
 from controller.declaration.marks import Key, Locate
-from controller.declaration.schema import LATER, SUPPORTED, checker, relaxed, target_of
+from controller.declaration.schema import LATER, checker, relaxed, target_of
 from controller.declaration.suggest import among, did_you_mean
 from controller.model.diagnostic import Diagnostic, Place
 
@@ -63,11 +63,8 @@ def _unsupported(
 ) -> Iterator[tuple[Key, ...]]:
     """Find keys in the data that belong to a later version."""
     schema = target_of(schema, root)
-    if schema.get(LATER) or (
-        SUPPORTED in schema and data not in cast("list[object]", schema[SUPPORTED])
-    ):
-        if schema.get(LATER) or _known(schema, data):
-            yield path
+    if schema.get(LATER):
+        yield path
     elif isinstance(data, dict):
         properties = cast("Mapping[str, object]", schema.get("properties", {}))
         other = schema.get("additionalProperties")
@@ -75,14 +72,6 @@ def _unsupported(
             inner = properties.get(key, other)
             if isinstance(inner, dict):
                 yield from _unsupported(inner, root, value, (*path, key))
-
-
-def _known(schema: Mapping[str, object], data: object) -> bool:
-    """Whether a value that is not supported is one that a later version will understand."""
-    return jsonschema.Draft202012Validator(
-        {key: value for key, value in schema.items() if key in {"type", "if", "then"}},
-        registry=Registry(),
-    ).is_valid(data)
 
 
 def _unexplained(name: str, data: object, locate: Locate) -> Iterator[Diagnostic]:
@@ -141,7 +130,8 @@ def _missing_keys(
 
 
 def _wrong_value(error: ValidationError, path: tuple[Key, ...], locate: Locate) -> Diagnostic:
-    hint = None
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    hint = cast("str | None", schema.get("x-hint"))
     if error.validator == "enum" and isinstance(error.instance, str):
         allowed = [str(item) for item in cast("list[object]", error.validator_value)]
         hint = did_you_mean(error.instance, allowed)

@@ -8,24 +8,31 @@ import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from controller.declaration import files
-from controller.declaration.adopted import Adopted, adopt, joined
+from controller.declaration.adopted import Adopted, adopt
 from controller.declaration.block import Block
+from controller.declaration.deliveries import checkout_problems, read_blobs
+from controller.declaration.dependencies import check_order
 from controller.declaration.forms import Form, Forms, Role, read_forms
 from controller.declaration.groups import ALL, UNGROUPED, Groups
+from controller.declaration.memberships import build_groups
+from controller.declaration.overlaps import check_overlaps
+from controller.declaration.renames import check_renames
 from controller.declaration.report import Report
 from controller.declaration.repos import build_repos
+from controller.declaration.rollouts import check_confirms
 from controller.declaration.secrets import build_secrets
 from controller.declaration.servers import Servers
 from controller.declaration.settings import build_settings
-from controller.declaration.targets import build_targets
+from controller.declaration.targets import build_targets, check_approvals, check_suspensions
 from controller.declaration.tasks import build_tasks, read_scripts
 from controller.declaration.wishes import Wishes
 from controller.model.declaration import Declaration
-from controller.model.diagnostic import NOWHERE, Diagnostic, Place
-from controller.model.inventory import Group, Inventory, Server
+from controller.model.diagnostic import Diagnostic, Place
+from controller.model.inventory import Inventory
 from controller.model.tree import Tree
 
 MOST_FILES: Final = 20_000
@@ -42,15 +49,16 @@ class Loaded:
     """How many files were read as declarations."""
 
 
-def load(tree: Tree, *, forms: Forms | None = None) -> Loaded:
+def load(tree: Tree, *, forms: Forms | None = None, now: datetime | None = None) -> Loaded:
     """Read, check and resolve everything that a tree declares.
 
     Args:
         tree: the files of one commit or of a work tree.
         forms: a cache of files that were read before.
+        now: lets it warn of times that have passed.
     """
     with _collector_paused():
-        return _load(tree, forms)
+        return _load(tree, forms, now)
 
 
 @contextmanager
@@ -69,7 +77,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _load(tree: Tree, forms: Forms | None) -> Loaded:
+def _load(tree: Tree, forms: Forms | None, now: datetime | None) -> Loaded:
     findings = Report()
     wishes = Wishes(tree=tree, findings=findings)
     paths = files.declarations(tree.entries)
@@ -87,10 +95,12 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
     inventory = _inventory(wishes, adopted, forms)
     repos = build_repos(wishes)
     scripts = read_scripts(wishes)
-    tasks = build_tasks(wishes, scripts)
+    blobs = read_blobs(wishes)
+    tasks = build_tasks(wishes, scripts, blobs)
     targets = build_targets(wishes, inventory, tasks)
-    if not findings.valid:
-        return Loaded(declaration=None, diagnostics=findings.sorted(), files=len(paths))
+    for target in targets.values():
+        if target.task in tasks:
+            findings.extend(checkout_problems(target, tasks[target.task]))
     declaration = Declaration(
         settings=settings,
         repos=repos,
@@ -99,8 +109,26 @@ def _load(tree: Tree, forms: Forms | None) -> Loaded:
         targets=targets,
         secrets={**adopted.secrets, **secrets},
         scripts=scripts,
+        blobs=blobs,
     )
+    _check_together(wishes, declaration, now)
+    if not findings.valid:
+        return Loaded(declaration=None, diagnostics=findings.sorted(), files=len(paths))
     return Loaded(declaration=declaration, diagnostics=findings.sorted(), files=len(paths))
+
+
+def _check_together(wishes: Wishes, declaration: Declaration, now: datetime | None) -> None:
+    """Apply the rules that look at several blocks at once."""
+    targets = declaration.targets
+    check_order(wishes, targets)
+    check_confirms(wishes, targets, declaration.tasks)
+    check_overlaps(wishes, targets, declaration.tasks)
+    check_approvals(wishes, targets, declaration.settings)
+    if now is not None:
+        check_suspensions(wishes, targets, now)
+    inventory = declaration.inventory
+    known = {"servers": inventory.servers, "groups": inventory.groups}
+    check_renames(wishes.findings, wishes.blocks, known)
 
 
 def _too_much(tree: Tree, paths: tuple[str, ...], findings: Report) -> bool:
@@ -188,7 +216,7 @@ def _inventory(wishes: Wishes, adopted: Adopted, cache: Forms | None) -> Invento
     for name, server in adopted.servers.items():
         if name in servers:
             wishes.twice("servers", name, servers[name].place, server.place)
-    groups = _groups(graph, servers, adopted)
+    groups = build_groups(wishes, graph, servers, adopted)
     known = {*groups, *adopted.groups, ALL, UNGROUPED}
     for name in sorted(servers.keys() & {*groups, ALL, UNGROUPED}):
         wishes.findings.warn(
@@ -200,29 +228,6 @@ def _inventory(wishes: Wishes, adopted: Adopted, cache: Forms | None) -> Invento
     _warn_of_unused(wishes, host_files, {*servers, *adopted.servers}, "server")
     both = {**adopted.servers, **servers} if adopted.servers else servers
     return Inventory(servers=dict(sorted(both.items())) if adopted.servers else both, groups=groups)
-
-
-def _groups(graph: Groups, servers: dict[str, Server], adopted: Adopted) -> dict[str, Group]:
-    """Build every group with all its servers, those of its children included."""
-    members: dict[str, list[str]] = {name: [] for name in graph.blocks}
-    for child in graph.parents:
-        members.setdefault(child, [])
-    for name, server in servers.items():
-        for group in server.groups:
-            members.setdefault(group, []).append(name)
-    groups: dict[str, Group] = {}
-    for name in sorted(members):
-        block = graph.blocks.get(name)
-        groups[name] = Group(
-            name=name,
-            servers=tuple(members[name]),
-            children=graph.children.get(name, ()),
-            vars=cast("dict[str, object]", block.data.get("vars", {})) if block else {},
-            place=block.place if block else NOWHERE,
-        )
-    for name, other in adopted.groups.items():
-        groups[name] = joined(groups[name], other) if name in groups else other
-    return dict(sorted(groups.items()))
 
 
 def _warn_of_unused(

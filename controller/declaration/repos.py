@@ -68,6 +68,7 @@ def _repo(wishes: Wishes, block: Block) -> Repo:
         ssh_key=data.get("ssh_key"),
         verify=verify,
         active=block.data.get("active", True) is True,
+        was=cast("str | None", block.own.get("was")),
         place=block.place,
     )
 

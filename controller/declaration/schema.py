@@ -35,7 +35,6 @@ KINDS: Final[Mapping[str, str]] = {
 """The top-level keys of a file and the schema of what stands under a name there."""
 WITH_DEFAULTS: Final = frozenset({"repos", "servers", "tasks", "targets"})
 LATER: Final = "x-not-supported-yet"
-SUPPORTED: Final = "x-supported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +93,6 @@ def _supported(schema: object) -> object:
         return schema
     if schema.get(LATER):
         return False
-    if SUPPORTED in schema:
-        return {"enum": schema[SUPPORTED]}
     return {
         key: value if key in {"examples", "default", "enum", "const"} else _supported(value)
         for key, value in schema.items()
@@ -141,8 +138,9 @@ def describe(kind: str, dotted_key: str = "") -> KeyDescription:
 def _nameless(
     schema: Mapping[str, object], root: Mapping[str, object]
 ) -> Mapping[str, Mapping[str, object]]:
-    """The keys below the names that the author chooses; nothing where there are no such names."""
-    inner = target_of(schema, root).get("additionalProperties")
+    """The keys below the names that the author chooses, or of the items of a list; nothing where there are neither."""
+    schema = target_of(schema, root)
+    inner = schema.get("additionalProperties", schema.get("items"))
     below = target_of(inner, root) if isinstance(inner, dict) else {}
     return cast("Mapping[str, Mapping[str, object]]", below.get("properties", {}))
 

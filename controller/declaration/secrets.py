@@ -35,6 +35,7 @@ def _secret(wishes: Wishes, block: Block) -> Secret:
         kind=kind,
         source=cast("str", block.data[kind.value]),
         expires=expires,
+        was=cast("str | None", block.own.get("was")),
         place=block.place,
     )
 

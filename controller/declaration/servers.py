@@ -12,6 +12,7 @@ from controller.declaration.groups import Family, Groups
 from controller.declaration.origins import Origins
 from controller.declaration.quantities import seconds
 from controller.declaration.ranges import RangeError, expand
+from controller.declaration.renames import former
 from controller.declaration.suggest import among
 from controller.declaration.wishes import Wishes
 from controller.model.diagnostic import Place
@@ -44,6 +45,7 @@ class Servers:
         self._logins: dict[str, Ssh] = {}
         self._checks: dict[str, Check] = {}
         self._expanded = 0
+        self._was: dict[str, str] = {}
         self.servers: dict[str, Server] = {}
         self.blocks: dict[str, Block] = {}
 
@@ -63,6 +65,8 @@ class Servers:
             if taken is not None:
                 self._wishes.twice("servers", taken, self.blocks[taken].place, block.place)
                 continue
+            if "was" in block.own:
+                self._was.update({name: was for was, name in former(block)})
             for name in names:
                 self.blocks[name] = block
                 self.servers[name] = self._server(name, block)
@@ -125,6 +129,7 @@ class Servers:
             check=self._check(data.get("check")),
             concurrency=cast("int", data.get("concurrency", 1)),
             active=cast("bool", data.get("active", True)),
+            was=self._was.get(name),
             place=block.place,
         )
 
@@ -205,7 +210,8 @@ class Servers:
                     "unknown-server",
                     f"cannot find the server {jump}",
                     place,
-                    among(jump, self.servers, what="server"),
+                    self._wishes.now_called("servers", jump)
+                    or among(jump, self.servers, what="server"),
                 )
 
     def _follow(self, name: str, jump: str, place: Place) -> None:

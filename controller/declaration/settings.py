@@ -5,9 +5,10 @@ from typing import cast
 from controller.declaration.block import Block
 from controller.declaration.explaining import explain
 from controller.declaration.marks import Marks
+from controller.declaration.quantities import amount
 from controller.declaration.schema import KINDS, checker
 from controller.declaration.wishes import Wishes
-from controller.model.declaration import Settings
+from controller.model.declaration import Budget, Settings
 
 
 def build_settings(wishes: Wishes) -> Settings:
@@ -19,7 +20,17 @@ def build_settings(wishes: Wishes) -> Settings:
         _take_defaults(wishes, block, kind, data)
     known_hosts = cast("str", block.data.get("known_hosts", Settings().known_hosts))
     return Settings(
-        name=cast("str", block.data.get("name", Settings().name)), known_hosts=known_hosts
+        name=cast("str", block.data.get("name", Settings().name)),
+        known_hosts=known_hosts,
+        budget=_budget(cast("dict[str, object]", block.data.get("budget", {}))),
+        approvers=tuple(cast("list[str]", block.data.get("approvers", []))),
+    )
+
+
+def _budget(data: dict[str, object]) -> Budget:
+    return Budget(
+        servers=amount(data["servers"]) if "servers" in data else None,
+        removals=amount(data["removals"]) if "removals" in data else Budget().removals,
     )
 
 

@@ -1,15 +1,20 @@
 """Targets: every name resolved, the pattern matched, the parameters complete; called by `loader`."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import cast
 
 from controller.declaration.block import Block
 from controller.declaration.params import given
+from controller.declaration.quantities import instant
+from controller.declaration.rollouts import build_rollout
 from controller.declaration.suggest import among
+from controller.declaration.windows import build_windows
 from controller.declaration.wishes import Wishes
-from controller.model.declaration import OnCommit, OnDrift, Target
+from controller.model.declaration import OnCommit, OnDrift, OnRemove, Settings, Target
 from controller.model.diagnostic import Place
 from controller.model.inventory import Inventory
+from controller.model.rollout import ApprovalRule, Suspended, WhenOffline
 from controller.model.selector import SelectorError, match, parse, unknown
 from controller.model.task import Task
 
@@ -44,6 +49,7 @@ def _target(
             block.where("paths"),
             "name the repo, or remove paths",
         )
+    on_remove, undo = _on_remove(wishes, block)
     return Target(
         name=block.name,
         task=task,
@@ -54,8 +60,81 @@ def _target(
         params=params,
         on_commit=OnCommit(cast("str", data.get("on_commit", OnCommit.APPLY))),
         on_drift=OnDrift(cast("str", data.get("on_drift", OnDrift.REPORT))),
+        on_remove=on_remove,
+        undo=undo,
+        protect=data.get("protect") is True,
+        rollout=build_rollout(wishes, block),
+        approval=_approval(block),
+        windows=build_windows(wishes, block),
+        when_offline=WhenOffline(cast("str", data.get("when_offline", WhenOffline.QUEUE))),
+        after=tuple(cast("list[str]", data.get("after", []))),
+        priority=cast("int", data.get("priority", 0)),
+        suspended=_suspended(wishes, block),
+        was=cast("str | None", block.own.get("was")),
         places=_places(block),
     )
+
+
+def _on_remove(wishes: Wishes, block: Block) -> tuple[OnRemove, str | None]:
+    written = block.data.get("on_remove", OnRemove.FORGET)
+    if isinstance(written, str):
+        return OnRemove(written), None
+    undo = cast("dict[str, str]", written)["run"]
+    wishes.refer("tasks", undo, block.where("on_remove", "run", value=True))
+    return OnRemove.RUN, undo
+
+
+def _approval(block: Block) -> ApprovalRule | None:
+    if "approval" not in block.data:
+        return None
+    data = cast("dict[str, object]", block.data["approval"])
+    return ApprovalRule(
+        required=cast("int", data.get("required", 1)), not_author=data.get("not_author") is True
+    )
+
+
+def _suspended(wishes: Wishes, block: Block) -> Suspended | None:
+    if "suspended" not in block.data:
+        return None
+    data = cast("dict[str, str]", block.data["suspended"])
+    until = None
+    if "until" in data:
+        try:
+            until = instant(data["until"])
+        except ValueError:
+            wishes.findings.error(
+                "wrong-value",
+                f"cannot use {data['until']} as `suspended.until`: there is no such day or time",
+                block.where("suspended", "until", value=True),
+            )
+    return Suspended(reason=data["reason"], until=until)
+
+
+def check_approvals(wishes: Wishes, targets: Mapping[str, Target], settings: Settings) -> None:
+    """Report targets that need more approvals than there are people who may give one."""
+    most = len(settings.approvers)
+    for target in targets.values():
+        needed = target.approval.required if target.approval is not None else 0
+        if most and needed > most:
+            wishes.findings.error(
+                "too-few-approvers",
+                f"cannot ask for {needed} approvals: settings.approvers names {most}",
+                target.places.get("approval.required", target.places["approval"]),
+                "ask for fewer, or add approvers in ctl.yaml",
+            )
+
+
+def check_suspensions(wishes: Wishes, targets: Mapping[str, Target], now: datetime) -> None:
+    """Warn of suspensions that are over."""
+    for target in targets.values():
+        until = target.suspended.until if target.suspended is not None else None
+        if until is not None and until <= now:
+            wishes.findings.warn(
+                "suspension-over",
+                f"the suspension of {target.name} ended at {until:%Y-%m-%d %H:%M} UTC",
+                target.places["suspended.until"],
+                "remove `suspended`, or give it a later `until`",
+            )
 
 
 def _members(wishes: Wishes, block: Block, inventory: Inventory) -> tuple[str, ...]:
@@ -74,7 +153,9 @@ def _members(wishes: Wishes, block: Block, inventory: Inventory) -> tuple[str, .
             "unknown-server",
             f"cannot find a server or group {term.word[:60]}",
             place,
-            among(term.word, [*inventory.groups, *inventory.servers], what="server or group"),
+            wishes.now_called("servers", term.word)
+            or wishes.now_called("groups", term.word)
+            or among(term.word, [*inventory.groups, *inventory.servers], what="server or group"),
         )
     members = match(selector, inventory)
     if not members and not missing and wishes.all_servers_known:
@@ -88,6 +169,7 @@ def _places(block: Block) -> dict[str, Place]:
     places = {"": block.place}
     for key, value in block.data.items():
         places[key] = block.where(key)
-        if key == "params" and isinstance(value, dict):
-            places |= {f"params.{name}": block.where(key, name) for name in value}
+        if isinstance(value, dict | list):
+            inner = value if isinstance(value, dict) else range(len(value))
+            places |= {f"{key}.{name}": block.where(key, name) for name in inner}
     return places

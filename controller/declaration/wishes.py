@@ -9,6 +9,9 @@ from typing import cast
 
 from controller.declaration.block import Block
 from controller.declaration.forms import Form
+from controller.declaration.marks import Key
+from controller.declaration.quantities import seconds
+from controller.declaration.renames import former
 from controller.declaration.report import Report
 from controller.declaration.schema import KINDS, load
 from controller.declaration.suggest import among
@@ -33,6 +36,7 @@ class Wishes:
     """Blocks that are not valid: their names count as known, so that one mistake is told once."""
     complete_view: bool = True
     """False when a file could not be read at all: then nothing can be said to be missing."""
+    _renamed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def all_servers_known(self) -> bool:
@@ -93,9 +97,30 @@ class Wishes:
             f"unknown-{KINDS[kind]}",
             f"cannot find the {KINDS[kind]} {name}",
             place,
-            among(name, self.blocks[kind], what=KINDS[kind]),
+            self.now_called(kind, name) or among(name, self.blocks[kind], what=KINDS[kind]),
         )
         return False
+
+    def now_called(self, kind: str, name: str) -> str | None:
+        """Give the hint that a block has another name now, None where no block says so."""
+        if kind not in self._renamed:
+            blocks = self.blocks[kind].values()
+            self._renamed[kind] = {was: new for block in blocks for was, new in former(block)}
+        new = self._renamed[kind].get(name)
+        return f"it is now called {new}" if new else None
+
+    def duration(
+        self, block: Block, path: tuple[Key, ...], text: object, *, least: str = "0", most: str
+    ) -> float:
+        """Give a duration in seconds; outside of `least` and `most` it is an error."""
+        length = seconds(str(text))
+        if not seconds(least) <= length <= seconds(most):
+            self.findings.error(
+                "wrong-value",
+                f"cannot use {text} as `{'.'.join(map(str, path))}`: expected {least} to {most}",
+                block.where(*path, value=True),
+            )
+        return length
 
     def file(self, path: str, place: Place) -> bool:
         """Check that a path names a file of the config repository."""

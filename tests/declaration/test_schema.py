@@ -102,7 +102,9 @@ def test_keys_are_described_at_any_depth() -> None:
         describe("task", "steps.any.retries"), name="task.steps.retries"
     )
     assert "run" in describe("task", "steps").keys
-    assert not describe("target", "rollout").supported
+    assert describe("target", "windows.allow").title == "Allow"
+    assert describe("target", "rollout.batch").supported
+    assert not describe("target", "schedule").supported
 
 
 def test_an_unknown_kind_or_key_is_named_with_the_nearest() -> None:

@@ -1,0 +1,124 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from controller.declaration.loader import load
+from controller.model.declaration import OnRemove
+from controller.model.diagnostic import Severity
+from controller.model.rollout import ApprovalRule, Suspended, WhenOffline
+from tests.declaration.trees import declared, findings, loaded
+from tests.fakes.trees import MemoryTree
+
+BASE = "tasks: {t: {run: x}, undo: {run: y}}\nservers: {s: {}}\n"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def target(keys: str) -> str:
+    return BASE + f"targets: {{x: {{servers: all, task: t, {keys}}}}}\n"
+
+
+def test_what_is_not_said_leaves_a_target_free() -> None:
+    plain = declared(BASE + "targets: {x: {servers: all, task: t}}\n").targets["x"]
+    assert (plain.on_remove, plain.undo, plain.protect) == (OnRemove.FORGET, None, False)
+    assert (plain.approval, plain.suspended, plain.after, plain.windows) == (None, None, (), ())
+    assert (plain.when_offline, plain.priority) == (WhenOffline.QUEUE, 0)
+
+
+def test_gates_of_a_target_are_read_completely() -> None:
+    found = declared(
+        target(
+            "approval: {required: 2, not_author: true}, when_offline: fail, priority: -3, protect: true, "
+            "suspended: {reason: audit, until: 2026-12-01}"
+        )
+    ).targets["x"]
+    assert found.approval == ApprovalRule(required=2, not_author=True)
+    assert (found.when_offline, found.priority, found.protect) == (WhenOffline.FAIL, -3, True)
+    assert found.suspended == Suspended(reason="audit", until=datetime(2026, 12, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "undo"),
+    [
+        ("forget", OnRemove.FORGET, None),
+        ("block", OnRemove.BLOCK, None),
+        ("{run: undo}", OnRemove.RUN, "undo"),
+    ],
+)
+def test_removal_forgets_blocks_or_runs_a_task(
+    written: str, kind: OnRemove, undo: str | None
+) -> None:
+    found = declared(target(f"on_remove: {written}")).targets["x"]
+    assert (found.on_remove, found.undo) == (kind, undo)
+
+
+def test_keys_inside_of_keys_have_places() -> None:
+    places = (
+        declared(
+            target(
+                "rollout: {health: h}, on_remove: {run: undo}, suspended: {reason: r}, "
+                "windows: [{allow: 0 9 * * *, for: 1h}], approval: {required: 1}, after: []"
+            )
+        )
+        .targets["x"]
+        .places
+    )
+    columns = {name: place.column for name, place in places.items() if "." in name}
+    assert columns == {
+        "rollout.health": 48,
+        "on_remove.run": 72,
+        "suspended.reason": 96,
+        "windows.0": 118,
+        "approval.required": 159,
+    }
+    assert places["after"].column == 173
+
+
+WRONG = [
+    ("on_remove: bloc", "3:49 wrong-value", "did you mean block?"),
+    ("on_remove: {run: und}", "3:55 unknown-task", "did you mean undo?"),
+    ("on_remove: {runs: undo}", "3:50 unknown-key", "did you mean run?"),
+    ("on_remove: {}", "3:38 missing-key", ""),
+    ("approval: {required: 0}", "3:59 wrong-value", ""),
+    ("approval: {requierd: 1}", "3:49 unknown-key", "did you mean required?"),
+    ("when_offline: skipp", "3:52 wrong-value", "did you mean skip?"),
+    ("priority: high", "3:48 wrong-type", ""),
+    ("protect: 1", "3:47 wrong-type", ""),
+    ("after: [b, b]", "3:45 wrong-value", ""),
+    ("suspended: {until: 2026-12-01}", "3:38 missing-key", ""),
+    ("suspended: {reason: r, until: tomorrow}", "3:68 wrong-value", ""),
+    ("suspended: {reason: r, until: 2026-02-30}", "3:68 wrong-value", ""),
+    ("suspended: {reason: r, until: '2026-12-01T09:00:00'}", "3:68 wrong-value", ""),
+    ("schedule: {every: 6h}", "3:38 not-supported-yet", ""),
+    ("overlap: skip", "3:38 not-supported-yet", ""),
+    ("notify: [ops]", "3:38 not-supported-yet", ""),
+]
+
+
+@pytest.mark.parametrize(("keys", "expected", "hint"), WRONG, ids=[keys for keys, _, _ in WRONG])
+def test_what_is_wrong_is_told_at_its_key(keys: str, expected: str, hint: str) -> None:
+    result = loaded(target(keys))
+    assert f"inventory/all.yaml:{expected}" in findings(result)
+    assert hint in [item.hint or "" for item in result.diagnostics] or not hint
+
+
+def test_more_approvals_than_approvers_can_never_be_given() -> None:
+    files = {
+        "ctl.yaml": "settings: {approvers: [ops, lead]}\n",
+        "inventory/a.yaml": target("approval: {required: 2}"),
+    }
+    assert loaded(files).diagnostics == ()
+    files["inventory/a.yaml"] = target("approval: {required: 3}")
+    assert findings(loaded(files)) == ["inventory/a.yaml:3:49 too-few-approvers"]
+    assert loaded(files["inventory/a.yaml"]).diagnostics == ()
+
+
+def test_a_suspension_that_is_over_is_a_warning_where_the_time_is_known() -> None:
+    text = target("suspended: {reason: r, until: 2026-11-22}")
+    tree = MemoryTree({"inventory/all.yaml": text})
+    assert load(tree).diagnostics == ()
+    (only,) = load(tree, now=NOW).diagnostics
+    assert (only.code, only.severity, only.place.column) == (
+        "suspension-over", Severity.WARNING, 61
+    )  # fmt: skip
+    later = MemoryTree({"inventory/all.yaml": text.replace("22}", "23}")})
+    assert load(later, now=NOW).diagnostics == ()
