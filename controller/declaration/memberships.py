@@ -6,7 +6,7 @@ from typing import cast
 
 from controller.declaration.adopted import Adopted, joined
 from controller.declaration.block import Block
-from controller.declaration.groups import ALL, UNGROUPED, Groups
+from controller.declaration.groups import UNGROUPED, Groups
 from controller.declaration.quantities import amount
 from controller.declaration.wishes import Wishes
 from controller.model.amount import Amount
@@ -46,12 +46,12 @@ def _limit(wishes: Wishes, block: Block) -> Amount | None:
         return None
     limit = amount(block.data["max_unavailable"])
     place = block.where("max_unavailable", value=True)
-    if block.name in {ALL, UNGROUPED}:
+    if block.name == UNGROUPED:
         wishes.findings.error(
-            "limit-of-all",
-            f"cannot limit the group {block.name}: it has no servers of its own",
+            "limit-of-ungrouped",
+            "cannot limit the servers that are in no group",
             place,
-            "put the servers in a group that is named by them, and limit that",
+            "put them in a group and limit that, or limit `all`",
         )
     elif not limit.number:
         wishes.findings.warn(

@@ -31,7 +31,7 @@ def check_overlaps(
         task = tasks.get(target.task)
         for path, place in _paths(task) if task is not None else ():
             claims.setdefault(path, []).append(Claim(target=target.name, place=place))
-    meetings: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
+    meetings: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = {}
     for path, those in sorted(claims.items()):
         names = tuple(claim.target for claim in those)
         if len(set(names)) > 1:
@@ -50,36 +50,40 @@ def _paths(task: Task) -> Iterator[tuple[str, Place]]:
             yield "/" + posixpath.normpath(path).lstrip("/"), place
 
 
-def _meetings(names: Sequence[str], targets: Mapping[str, Target]) -> list[tuple[str, str, str]]:
-    """List (target, a later target, a server that both have), each two targets once."""
-    found: dict[tuple[str, str], str] = {}
+def _meetings(
+    names: Sequence[str], targets: Mapping[str, Target]
+) -> dict[tuple[str, str], list[str]]:
+    """Give the servers that two targets share, by (target, later target)."""
+    found: dict[tuple[str, str], list[str]] = {}
     first: dict[str, str] = {}
     for name in dict.fromkeys(names):
         for server in targets[name].members:
             other = first.setdefault(server, name)
             if other != name:
-                found.setdefault((other, name), server)
-    return [(one, other, server) for (one, other), server in found.items()]
+                found.setdefault((other, name), []).append(server)
+    return found
 
 
 def _report(
     wishes: Wishes,
     path: str,
     claims: Sequence[Claim],
-    meetings: Sequence[tuple[str, str, str]],
+    meetings: Mapping[tuple[str, str], Sequence[str]],
     targets: Mapping[str, Target],
 ) -> None:
     places = {claim.target: claim.place for claim in reversed(claims)}
-    for one, other, server in meetings:
+    for (one, other), servers in meetings.items():
         shared = places[one] == places[other]
         first, second = (
             (targets[one].places.get("", NOWHERE), targets[other].places.get("", NOWHERE))
             if shared
             else (places[one], places[other])
         )
+        more = f" and {len(servers) - 1} more" if len(servers) > 1 else ""
         wishes.findings.error(
             "same-path",
-            f"cannot deliver {path[:200]} to {server} twice: {other} does, and {one} at {first}",
+            f"cannot deliver {path[:200]} to {servers[0]}{more} twice: "
+            f"{other} does, and {one} at {first}",
             second,
             "give them paths or servers of their own",
         )

@@ -9,7 +9,7 @@ from controller.declaration.params import given
 from controller.declaration.quantities import instant
 from controller.declaration.rollouts import build_rollout
 from controller.declaration.suggest import among
-from controller.declaration.windows import build_windows
+from controller.declaration.windows import Windows
 from controller.declaration.wishes import Wishes
 from controller.model.declaration import OnCommit, OnDrift, OnRemove, Settings, Target
 from controller.model.diagnostic import Place
@@ -24,15 +24,20 @@ def build_targets(
 ) -> dict[str, Target]:
     """Build every target in order of name."""
     blocks = wishes.of("targets")
+    windows = Windows(wishes)
     targets: dict[str, Target] = {}
     for name in sorted(blocks):
         if wishes.complete(blocks[name]):
-            targets[name] = _target(wishes, blocks[name], inventory, tasks)
+            targets[name] = _target(wishes, blocks[name], inventory, tasks, windows)
     return targets
 
 
 def _target(
-    wishes: Wishes, block: Block, inventory: Inventory, tasks: Mapping[str, Task]
+    wishes: Wishes,
+    block: Block,
+    inventory: Inventory,
+    tasks: Mapping[str, Task],
+    windows: Windows,
 ) -> Target:
     data = block.data
     task = cast("str", data["task"])
@@ -65,7 +70,7 @@ def _target(
         protect=data.get("protect") is True,
         rollout=build_rollout(wishes, block),
         approval=_approval(block),
-        windows=build_windows(wishes, block),
+        windows=windows.build(block),
         when_offline=WhenOffline(cast("str", data.get("when_offline", WhenOffline.QUEUE))),
         after=tuple(cast("list[str]", data.get("after", []))),
         priority=cast("int", data.get("priority", 0)),

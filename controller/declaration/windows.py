@@ -4,7 +4,7 @@ Cron lines are read by Debian's rules; zones are those of the time zone database
 """
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -18,32 +18,59 @@ from controller.model.rollout import Window
 FIELDS: Final = 5
 SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a cron line falls due in any zone or in none
 UTC_NAME: Final = "UTC"
+MOST_WORDS: Final = 1_000
+"""Different cron lines and zones of one declaration."""
 
 
-def build_windows(wishes: Wishes, block: Block) -> tuple[Window, ...]:
-    """Build the windows of a target; what is wrong with one is reported at its key."""
-    windows: list[Window] = []
-    for index, data in enumerate(cast("list[dict[str, str]]", block.data.get("windows", []))):
-        at = ("windows", index)
-        wrong = wrong_cron(data["allow"])
+class Windows:
+    """Builds the windows of all targets; looking into a cron line takes milliseconds, so their number has a bound."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._judged: set[str] = set()
+
+    def build(self, block: Block) -> tuple[Window, ...]:
+        """Build the windows of a target; what is wrong with one is reported at its key."""
+        windows: list[Window] = []
+        for index, data in enumerate(cast("list[dict[str, str]]", block.data.get("windows", []))):
+            at = ("windows", index)
+            zone = data.get("timezone", UTC_NAME)
+            if self._within_bounds(block, data["allow"], zone):
+                self._judge(block, index, data["allow"], zone)
+            length = self._wishes.duration(
+                block, (*at, "for"), data["for"], least="1m", most="366d"
+            )
+            windows.append(Window(allow=data["allow"], seconds=length, timezone=zone))
+        return tuple(windows)
+
+    def _within_bounds(self, block: Block, *words: str) -> bool:
+        before = len(self._judged)
+        self._judged.update(words)
+        if before <= MOST_WORDS < len(self._judged):
+            self._wishes.findings.error(
+                "too-many-windows",
+                f"cannot read more than {MOST_WORDS} different cron lines and zones",
+                block.where("windows"),
+                "let targets share their windows",
+            )
+        return len(self._judged) <= MOST_WORDS
+
+    def _judge(self, block: Block, index: int, line: str, zone: str) -> None:
+        wrong = wrong_cron(line)
         if wrong:
-            wishes.findings.error(
+            self._wishes.findings.error(
                 "bad-cron",
-                f"cannot use {data['allow'][:60]!r} as a cron line: {wrong}",
-                block.where(*at, "allow", value=True),
+                f"cannot use {line[:60]!r} as a cron line: {wrong}",
+                block.where("windows", index, "allow", value=True),
                 "the fields are minute, hour, day of month, month, day of week: 0 9 * * 1-5",
             )
-        zone = data.get("timezone", UTC_NAME)
         if not known_zone(zone):
-            wishes.findings.error(
+            self._wishes.findings.error(
                 "unknown-timezone",
                 f"cannot find the time zone {zone}",
-                block.where(*at, "timezone", value=True),
+                block.where("windows", index, "timezone", value=True),
                 _zone_hint(zone),
             )
-        length = wishes.duration(block, (*at, "for"), data["for"], least="1m", most="366d")
-        windows.append(Window(allow=data["allow"], seconds=length, timezone=zone))
-    return tuple(windows)
 
 
 @lru_cache(maxsize=1_024)
@@ -73,7 +100,12 @@ def known_zone(name: str) -> bool:
 
 
 def _zone_hint(name: str) -> str:
-    zones = available_timezones()
+    zones = _zones()
     if not zones:
         return "this machine has no time zone database: install tzdata"
-    return did_you_mean(name, sorted(zones)) or "zones are named as in Europe/Berlin"
+    return did_you_mean(name, zones) or "zones are named as in Europe/Berlin"
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones()))

@@ -8,10 +8,11 @@ from tests.declaration.trees import declared, findings, loaded
 def test_a_group_keeps_how_many_of_it_may_be_unavailable() -> None:
     groups = declared(
         "servers: {a: {groups: [web]}}\n"
-        "groups: {web: {max_unavailable: 25%}, db: {max_unavailable: 1}, app: {}}\n"
+        "groups: {web: {max_unavailable: 25%}, db: {max_unavailable: 1}, app: {}, all: {max_unavailable: 3}}\n"
     ).inventory.groups
     assert groups["web"].max_unavailable == Amount(number=25, percent=True)
     assert groups["db"].max_unavailable == Amount(number=1)
+    assert groups["all"].max_unavailable == Amount(number=3)
     assert groups["app"].max_unavailable is None
 
 
@@ -28,8 +29,7 @@ def test_a_group_of_which_none_may_be_unavailable_is_a_warning(limit: str) -> No
         ("web: {max_unavailable: 101%}", "1:33 wrong-value"),
         ("web: {max_unavailable: -1}", "1:33 wrong-value"),
         ("web: {max_unavailable: some}", "1:33 wrong-value"),
-        ("all: {max_unavailable: 1}", "1:33 limit-of-all"),
-        ("ungrouped: {max_unavailable: 1}", "1:39 limit-of-all"),
+        ("ungrouped: {max_unavailable: 1}", "1:39 limit-of-ungrouped"),
     ],
 )
 def test_a_limit_that_could_not_hold_is_an_error(group: str, expected: str) -> None:

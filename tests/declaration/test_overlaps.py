@@ -42,9 +42,11 @@ def found(tasks: list[Task], *bound: tuple[str, str, str]) -> tuple[Diagnostic, 
 
 def test_two_targets_that_deliver_to_one_path_of_one_server_are_an_error_naming_both() -> None:
     tasks = [task("t", 1, "/etc/a", "/etc/b"), task("u", 11, "/etc/b")]
-    (only,) = found(tasks, ("x", "t", "s1 s2"), ("y", "u", "s2 s3"))
+    (only,) = found(tasks, ("x", "t", "s1 s2 s3"), ("y", "u", "s2 s3"))
     assert (only.code, only.place) == ("same-path", at(11))
-    assert only.message == "cannot deliver /etc/b to s2 twice: y does, and x at a.yaml:2:1"
+    assert (
+        only.message == "cannot deliver /etc/b to s2 and 1 more twice: y does, and x at a.yaml:2:1"
+    )
 
 
 def test_one_task_of_two_targets_is_told_at_the_targets() -> None:

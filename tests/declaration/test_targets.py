@@ -1,6 +1,8 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from controller.declaration.loader import load
 from controller.model.declaration import OnRemove
@@ -122,3 +124,34 @@ def test_a_suspension_that_is_over_is_a_warning_where_the_time_is_known() -> Non
     )  # fmt: skip
     later = MemoryTree({"inventory/all.yaml": text.replace("22}", "23}")})
     assert load(later, now=NOW).diagnostics == ()
+
+
+KEYS = [
+    "servers: all",
+    "task: t",
+    "rollout: {canary: 1, batch: [1, 25%], max_failures: 1, pause: 30s}",
+    "approval: {required: 2, not_author: true}",
+    "windows: [{allow: 0 9 * * 1-5, for: 8h, timezone: Europe/Berlin}]",
+    "after: [y]",
+    "on_remove: {run: undo}",
+    "suspended: {reason: audit, until: 2026-12-01}",
+    "was: z",
+]
+OTHER = "{servers: all, task: t}"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations(KEYS), st.permutations(["x", "y"]), st.booleans())
+def test_the_order_of_keys_blocks_and_files_means_nothing(
+    keys: list[str], names: list[str], apart: bool
+) -> None:
+    bodies = {"x": f"{{{', '.join(keys)}}}", "y": OTHER}
+    lines = [f"  {name}: {bodies[name]}\n" for name in names]
+    files = {"inventory/a.yaml": f"{BASE}targets:\n{lines[0]}"}
+    files["pipelines/b.yaml"] = f"targets:\n{lines[1]}"
+    if not apart:
+        files = {"inventory/a.yaml": f"{BASE}targets:\n{''.join(lines)}"}
+    plain = {name: replace(found, places={}) for name, found in declared(files).targets.items()}
+    usual = declared(f"{BASE}targets:\n  x: {{{', '.join(KEYS)}}}\n  y: {OTHER}\n").targets
+    assert plain == {name: replace(found, places={}) for name, found in usual.items()}
+    assert list(plain) == ["x", "y"]

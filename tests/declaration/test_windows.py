@@ -92,3 +92,21 @@ def test_what_is_wrong_with_a_window_is_told_at_its_key(
     result = loaded(target(windows))
     assert findings(result) == [f"inventory/all.yaml:{expected}"]
     assert (hint or "") in (result.diagnostics[0].hint or "")
+
+
+def test_cron_lines_cost_time_so_their_number_has_a_bound() -> None:
+    lines = [f"{number % 60} {number // 60} * * *" for number in range(1_100)]
+    many = "".join(
+        f"  x{at:02}: {{servers: all, task: t, windows: ["
+        + ", ".join(f"{{allow: {line}, for: 1h}}" for line in lines[at * 100 : at * 100 + 100])
+        + "]}\n"
+        for at in range(11)
+    )
+    assert findings(loaded(f"{BASE}targets:\n{many}")) == [
+        "inventory/all.yaml:13:32 too-many-windows"
+    ]
+    same = "".join(
+        f"  x{at:04}: {{servers: all, task: t, windows: [{{allow: 0 9 * * *, for: 1h}}]}}\n"
+        for at in range(1_100)
+    )
+    assert findings(loaded(f"{BASE}targets:\n{same}")) == []
