@@ -51,8 +51,8 @@ def render(declaration: Declaration, wanted: Iterable[Wanted], renderer: Rendere
     made: list[CheckWork] = []
     for name, group in groupby(sorted(wanted, key=_target), key=_target):
         target = declaration.targets[name]
-        plan = blueprint(target, declaration.tasks[target.task])
-        if plan.check is not None:
+        plan = blueprint(target, declaration.tasks[target.task], declaration.blobs).for_check()
+        if "check" in plan.probes:
             studies.learn(list(plan.sites()))
             made += _of_target(declaration, plan, list(group), (studies, rendering, findings))
     return Checks(checks=tuple(made), diagnostics=findings.sorted())
@@ -71,7 +71,8 @@ def _of_target(
     """Render once for every distinct (values of the server, applied commit)."""
     studies, rendering, findings = tools
     servers = declaration.inventory.servers
-    paths = server_paths(plan, studies, checks=True)
+    texts = [*plan.texts.values(), plan.probes["check"]]
+    paths = server_paths([*plan.param_sites(), *texts], studies)
     groups: dict[object, list[Wanted]] = {}
     for pair, applied in wanted:
         key = (group_key(servers[pair.server], paths), applied.commit, applied.branch)
@@ -79,7 +80,7 @@ def _of_target(
     values = [_values(declaration, plan, members[0]) for members in groups.values()]
     made: list[CheckWork] = []
     for members, one in zip(
-        groups.values(), render_values(plan, values, rendering, checks=True), strict=True
+        groups.values(), render_values(plan, values, rendering, texts), strict=True
     ):
         for site, failure in one.failures:
             findings.failed(
@@ -120,7 +121,7 @@ def _check(pair: Pair, applied: Applied, one: Rendered) -> CheckWork:
     return CheckWork(
         pair=pair,
         applied=applied,
-        text=one.check or "",
+        text=one.texts["check"],
         env=task_env,
         params=one.params,
         user=one.texts.get("user"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.declaration.blueprint import Blueprint
-from controller.declaration.templates import Path, Studies
+from controller.declaration.templates import Path, Site, Studies
 from controller.declaration.values import constant_values, key_of, server_value
 from controller.model.inventory import Server
 from controller.model.revision import Revision
@@ -25,9 +25,9 @@ class Group:
         return self.servers[0]
 
 
-def server_paths(plan: Blueprint, studies: Studies, *, checks: bool) -> list[Path]:
-    """List the values of a server that the texts of a target can reach."""
-    used = {path for site in plan.sites(checks=checks) for path in studies.paths(site)}
+def server_paths(sites: Iterable[Site], studies: Studies) -> list[Path]:
+    """List the values of a server that texts can reach."""
+    used = {path for site in sites for path in studies.paths(site)}
     return sorted(path for path in used if path[0] in {"vars", "server"})
 
 

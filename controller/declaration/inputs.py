@@ -74,3 +74,10 @@ def step_facts(step: Step, scripts: Mapping[str, bytes]) -> dict[str, object]:
 def secret_facts(task: Task) -> dict[str, object]:
     """Gather which secret goes to which name; values are compared elsewhere."""
     return {f"secrets.{name}": secret for name, secret in task.secrets.items()}
+
+
+def checkout_facts(task: Task) -> dict[str, object]:
+    """Gather what counts of a checkout beside its path; what has its default is left out."""
+    if task.checkout is None or task.checkout.releases == 1:
+        return {}
+    return {"checkout.releases": task.checkout.releases}

@@ -52,9 +52,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Which values a text can reach: paths such as ("vars", "app", "port"), each with its first line."""
+    """Which values a text can reach: paths such as ("vars", "app", "port"), each with its first line.
+
+    `secrets` are the calls of secret() with their lines, name None where a value chooses it; `misplaced` is the line of
+    one that does not stand alone.
+    """
 
     paths: Mapping[tuple[str, ...], int]
+    secrets: tuple[tuple[int, str | None], ...] = ()
+    misplaced: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,14 @@ class Renderer:
         """Compile texts and say what they can reach, or what is wrong with them."""
         kind = "study-expression" if expressions else "study"
         answers = self._ask([_Item(kind, text, {}) for text in texts])
-        return [a if isinstance(a, Failure) else Study(_paths(a)) for a in answers]
+        return [a if isinstance(a, Failure) else _study(a) for a in answers]
 
-    def render(self, items: Iterable[tuple[str, Context]]) -> list[str | Failure]:
-        """Render texts, each with its context of JSON types."""
-        answers = self._ask([_Item("render", text, context) for text, context in items])
+    def render(
+        self, items: Iterable[tuple[str, Context]], *, delivered: bool = False
+    ) -> list[str | Failure]:
+        """Render texts, each with its context of JSON types; those `delivered` as files may use secret()."""
+        kind = "render-delivered" if delivered else "render"
+        answers = self._ask([_Item(kind, text, context) for text, context in items])
         return [a if isinstance(a, Failure) else str(a) for a in answers]
 
     def evaluate(self, expression: str, context: Context) -> bool:
@@ -292,6 +301,19 @@ def _decode(body: bytes) -> Mapping[str, object]:
     return answer
 
 
-def _paths(answer: object) -> dict[tuple[str, ...], int]:
-    rows: list[list[object]] = answer if isinstance(answer, list) else []
-    return {tuple(map(str, row[1:])): int(str(row[0])) for row in rows}
+def _study(answer: object) -> Study:
+    """Read what the child found out of a text; what it must not say counts as nothing found."""
+    found: Mapping[str, object] = answer if isinstance(answer, dict) else {}
+    misplaced = found.get("misplaced")
+    return Study(
+        paths={tuple(map(str, row[1:])): int(str(row[0])) for row in _rows(found.get("paths"))},
+        secrets=tuple(
+            (int(str(row[0])), row[1] if isinstance(row[1], str) else None)
+            for row in _rows(found.get("secrets"))
+        ),
+        misplaced=misplaced if isinstance(misplaced, int) else None,
+    )
+
+
+def _rows(rows: object) -> list[list[object]]:
+    return rows if isinstance(rows, list) else []

@@ -7,12 +7,14 @@ big-endian, and JSON. It answers item by item, so that the parent knows which on
 
 import codecs
 import json
+import os
+import re
 import resource
 import shlex
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import BinaryIO, Final, TypedDict
 
@@ -30,6 +32,11 @@ WALL_SECONDS: Final = 20.0
 OUTPUT_LIMIT: Final = 1 << 20
 ANSWER_LIMIT: Final = 8 << 20
 KEPT: Final = 2048
+FUNCTION: Final = "secret"
+"""The function that stands for the value of a secret, in the texts of files alone."""
+OPENING: Final = "\0secret:"
+"""What goes before a secret's name in a rendered file; NUL goes behind (`SECRET_OPEN` and `SECRET_CLOSE` of the model)."""
+SECRET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 FILTERS: Final = frozenset(
     {
@@ -191,10 +198,26 @@ class Worker:
             self._expression(text)
         else:
             self._template(text)
-        return {"ok": [[line, *path] for path, line in paths.items()]}
+        calls = sorted(_secret_calls(tree), key=lambda call: call[0]) if FUNCTION in free else []
+        said: Answer = {
+            "paths": [[line, *path] for path, line in paths.items()],
+            "secrets": [[line, name] for line, name, alone in calls if alone],
+            "misplaced": next((line for line, _, alone in calls if not alone), None),
+        }
+        return {"ok": said}
 
-    def render(self, text: str, context: dict[str, object]) -> Answer:
-        """Render a template to at most `OUTPUT_LIMIT` characters."""
+    def deliver(self, text: str, context: dict[str, object]) -> Answer:
+        """Render the text of a file, in which secret() may stand.
+
+        What stands for a secret while it is rendered cannot be guessed, so that no value can make itself one.
+        """
+        opening = f"\0{os.urandom(16).hex()}:"
+        answer = self.render(text, {**context, FUNCTION: _sealed(opening)}, opening)
+        rendered = answer.get("ok")
+        return {"ok": rendered.replace(opening, OPENING)} if isinstance(rendered, str) else answer
+
+    def render(self, text: str, context: dict[str, object], opening: str = "") -> Answer:
+        """Render a template to at most `OUTPUT_LIMIT` characters; NUL only as `opening` has it."""
         template = self._template(text)
         pieces: list[str] = []
         size = 0
@@ -204,7 +227,7 @@ class Worker:
                 return _failure("too-large", f"renders to more than {OUTPUT_LIMIT} characters")
             pieces.append(piece)
         rendered = "".join(pieces)
-        if "\0" in rendered:
+        if rendered.count("\0") != (2 * rendered.count(opening) if opening else 0):
             return _failure("value", "renders a NUL character")
         rendered.encode()
         return {"ok": rendered}
@@ -237,6 +260,8 @@ class Worker:
                 return self.study(text, expression=kind != "study")
             case "render":
                 return self.render(text, context)
+            case "render-delivered":
+                return self.deliver(text, context)
             case _:
                 return self.evaluate(text, context)
 
@@ -253,6 +278,59 @@ class Worker:
         if isinstance(error, SecurityError):
             return _failure("sandbox", message, line)
         return _failure("value", f"{type(error).__name__}: {message}", line)
+
+
+def _sealed(opening: str) -> Callable[[object], str]:
+    def secret(name: object) -> str:
+        if not isinstance(name, str) or not SECRET_NAME.fullmatch(name):
+            raise ValueError("secret() takes the name of a secret")
+        return f"{opening}{name}\0"
+
+    return secret
+
+
+CAPTURING: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
+"""What keeps the text rendered inside of it as a value, with which a template could do anything."""
+
+
+def _secret_calls(tree: nodes.Node) -> Iterator[tuple[int, str | None, bool]]:
+    """Find every use of secret(): its line, the name if it is written there, and whether it stands alone.
+
+    Alone, it is all that stands between two braces, and what it gives goes straight to the text: nothing can be made
+    of a value that is not known yet, such as quoting it, measuring it or comparing it.
+    """
+    waiting: list[tuple[nodes.Node, bool]] = [(tree, False)]
+    while waiting:
+        node, captured = waiting.pop()
+        captured |= isinstance(node, CAPTURING) or (isinstance(node, nodes.For) and node.recursive)
+        if isinstance(node, nodes.Name) and node.name == FUNCTION:
+            yield node.lineno, None, False
+        elif isinstance(node, nodes.Output):
+            for inner in node.nodes:
+                if isinstance(inner, nodes.Call) and _is_secret(inner.node):
+                    yield inner.lineno, _written_name(inner), not captured and _takes_one(inner)
+                    waiting += [(one, captured) for one in _arguments(inner)]
+                else:
+                    waiting.append((inner, captured))
+        else:
+            waiting += [(inner, captured) for inner in node.iter_child_nodes()]
+
+
+def _is_secret(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == FUNCTION
+
+
+def _arguments(call: nodes.Call) -> list[nodes.Node]:
+    return [inner for inner in call.iter_child_nodes() if inner is not call.node]
+
+
+def _takes_one(call: nodes.Call) -> bool:
+    return len(call.args) == 1 and not (call.kwargs or call.dyn_args or call.dyn_kwargs)
+
+
+def _written_name(call: nodes.Call) -> str | None:
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, nodes.Const) and isinstance(first.value, str) else None
 
 
 def _paths(tree: nodes.Node) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -11,16 +11,18 @@ from controller.declaration.values import trimmed
 from controller.model.digest import canonical
 
 Values = Mapping[str, object]
+_Key = tuple[str, bool, bytes]
+"""A text, whether it is delivered, and the values it uses."""
 
 
 class Rendering:
-    """Questions to the renderer, and its answers by (text, values used)."""
+    """Questions to the renderer, and its answers by text and values used."""
 
     def __init__(self, renderer: Renderer, studies: Studies) -> None:
         self._renderer = renderer
         self._studies = studies
-        self._answers: dict[tuple[str, bytes], str | Failure] = {}
-        self._waiting: dict[tuple[str, bytes], Values] = {}
+        self._answers: dict[_Key, str | Failure] = {}
+        self._waiting: dict[_Key, Values] = {}
 
     def sees(self, site: Site, values: Values) -> dict[str, object]:
         """Cut values down to what a text uses."""
@@ -37,9 +39,11 @@ class Rendering:
 
     def settle(self) -> None:
         """Render everything that is wanted."""
-        keys = list(self._waiting)
-        answers = self._renderer.render([(key[0], self._waiting[key]) for key in keys])
-        self._answers |= zip(keys, answers, strict=True)
+        for delivered in (False, True):
+            keys = [key for key in self._waiting if key[1] is delivered]
+            items = [(key[0], self._waiting[key]) for key in keys]
+            answers = self._renderer.render(items, delivered=delivered) if items else []
+            self._answers |= zip(keys, answers, strict=True)
         self._waiting.clear()
 
     def answer(self, site: Site, values: Values) -> str | Failure:
@@ -57,8 +61,8 @@ class Rendering:
         return self._answers[key]
 
 
-def _key(site: Site, seen: Values) -> tuple[str, bytes] | None:
+def _key(site: Site, seen: Values) -> _Key | None:
     try:
-        return site.text, canonical(seen)
+        return site.text, site.delivered, canonical(seen)
     except (TypeError, ValueError):
         return None

@@ -32,11 +32,13 @@ class Steps:
         """Give the steps in declared order."""
         data = self._block.data
         ways = [key for key in ("run", "script", "steps") if key in data]
+        if not ways and ("files" in data or "checkout" in data):
+            return ()
         if len(ways) != 1:
             self._wishes.findings.error(
                 "one-of",
                 f"cannot tell what `tasks.{self._block.name}` runs: expected one of run, script, steps"
-                + (f", got {' and '.join(ways)}" if ways else ""),
+                + (f", got {' and '.join(ways)}" if ways else "; or files or checkout"),
                 self._block.where(ways[1]) if ways else self._block.place,
             )
             return ()
@@ -153,6 +155,7 @@ class Steps:
             when=cast("str | None", body.get("when")),
             needs=needs,
             continue_on_error=body.get("continue_on_error") is True,
+            idempotent=body.get("idempotent") is True,
             user=cast("str | None", body.get("user")),
             result=result or _from_headers(headers),
             places=self._places(path, body),

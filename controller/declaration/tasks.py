@@ -1,9 +1,10 @@
-"""Tasks with their parameters and steps; called by `loader`."""
+"""Tasks with their parameters, steps and deliveries; called by `loader`."""
 
 from collections.abc import Mapping
 from typing import Final, cast
 
 from controller.declaration.block import Block
+from controller.declaration.deliveries import build_checkout, build_files
 from controller.declaration.params import declared
 from controller.declaration.quantities import seconds
 from controller.declaration.steps import Steps, build_result, environment, reserved
@@ -12,7 +13,7 @@ from controller.model.diagnostic import Place
 from controller.model.task import Result, Task
 
 LARGEST_SCRIPT: Final = 1 << 20
-NAMED: Final = ("params", "env", "secrets")
+NAMED: Final = ("params", "env", "secrets", "revert", "checkout")
 
 
 def read_scripts(wishes: Wishes) -> dict[str, bytes]:
@@ -36,13 +37,23 @@ def read_scripts(wishes: Wishes) -> dict[str, bytes]:
     return dict(wishes.tree.read(sorted(wanted)))
 
 
-def build_tasks(wishes: Wishes, scripts: Mapping[str, bytes]) -> dict[str, Task]:
-    """Build every task in order of name."""
+def build_tasks(
+    wishes: Wishes, scripts: Mapping[str, bytes], blobs: Mapping[str, bytes]
+) -> dict[str, Task]:
+    """Build every task in order of name.
+
+    Args:
+        wishes: what all files ask for.
+        scripts: the bytes of every script that a task names.
+        blobs: the bytes of every template and source that a task names.
+    """
     blocks = wishes.of("tasks")
-    return {name: _task(wishes, blocks[name], scripts) for name in sorted(blocks)}
+    return {name: _task(wishes, blocks[name], scripts, blobs) for name in sorted(blocks)}
 
 
-def _task(wishes: Wishes, block: Block, scripts: Mapping[str, bytes]) -> Task:
+def _task(
+    wishes: Wishes, block: Block, scripts: Mapping[str, bytes], blobs: Mapping[str, bytes]
+) -> Task:
     wishes.complete(block)
     data = block.data
     builder = Steps(wishes, block, scripts)
@@ -69,8 +80,12 @@ def _task(wishes: Wishes, block: Block, scripts: Mapping[str, bytes]) -> Task:
         workdir=cast("str | None", data.get("workdir")),
         timeout=seconds(cast("str", data.get("timeout", "24h"))),
         check=cast("str | None", data.get("check")),
+        checkout=build_checkout(wishes, block),
+        files=build_files(wishes, block, blobs),
         steps=steps,
+        revert=cast("dict[str, str]", data.get("revert", {})).get("run"),
         result=result or (steps[-1].result if steps else None) or Result(),
+        was=cast("str | None", data.get("was")),
         places=_places(block),
     )
 

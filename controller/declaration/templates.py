@@ -3,12 +3,12 @@
 Called by `pairs` and `checks`. Calls `renderer` to compile; Jinja itself is never in this process.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from controller.declaration.renderer import Failure, Renderer, Study
-from controller.declaration.suggest import did_you_mean
+from controller.declaration.suggest import among, did_you_mean
 from controller.model.declaration import Target
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.task import Task
@@ -32,6 +32,10 @@ _STUDY_KINDS: Final[Mapping[str, str]] = {
     "limits": "template-limits",
     "value": "template-value",
     "opaque": "template-opaque",
+    "path": "bad-path",
+    "secret": "unknown-secret",
+    "size": "file-too-large",
+    "twice": "same-path",
 }
 
 
@@ -40,13 +44,16 @@ class Site:
     """One text that may be a template, and where it is written.
 
     `name` says it in words ("steps.fetch.run"). An `expression` is a `when:`. The value of a parameter cannot see
-    `params`.
+    `params`. What is `delivered` is the text of a file on a server: it alone may use secret(). `file` is the template of
+    the config repository that holds the text; None: it stands at `place`.
     """
 
     name: str
     text: str
     place: Place
     expression: bool = False
+    delivered: bool = False
+    file: str | None = None
 
     @property
     def templated(self) -> bool:
@@ -84,6 +91,8 @@ def diagnose(
 
 def line_of(site: Site, line: int) -> Place:
     """Find line `line` (from 1) of a text: a text of several lines is a block that begins under its key."""
+    if site.file is not None:
+        return Place(file=site.file, line=line)
     if "\n" not in site.text:
         return site.place
     return Place(file=site.place.file, line=site.place.line + line)
@@ -114,11 +123,21 @@ class Studies:
         known = self._known.get((site.text, site.expression))
         return known.paths if isinstance(known, Study) else {}
 
-    def findings(self, site: Site, target: Target, task: Task) -> Iterator[Diagnostic]:
-        """Say what is wrong with a text for a target, whatever the server."""
+    def chosen_secret(self, site: Site) -> int:
+        """Give the line on which a text first chooses a secret by a value, or else its first line."""
+        known = self._known.get((site.text, site.expression))
+        calls = known.secrets if isinstance(known, Study) else ()
+        return next((line for line, name in calls if name is None), 1)
+
+    def findings(
+        self, site: Site, target: Target, task: Task, secrets: Collection[str] = ()
+    ) -> Iterator[Diagnostic]:
+        """Say what is wrong with a text for a target, whatever the server; `secrets` are those declared."""
         known = self._known.get((site.text, site.expression))
         if isinstance(known, Failure):
             yield diagnose(site, known, hint=_syntax_hint(known))
+        if isinstance(known, Study) and site.delivered:
+            yield from _of_secrets(site, known, secrets)
         for path, line in self.paths(site).items():
             problem = _problem(path, site, target, task)
             if problem is not None:
@@ -129,6 +148,25 @@ class Studies:
                     place=line_of(site, line),
                     hint=hint,
                 )
+
+
+def _of_secrets(site: Site, study: Study, secrets: Collection[str]) -> Iterator[Diagnostic]:
+    if study.misplaced is not None:
+        yield Diagnostic(
+            code="secret-in-template",
+            message=f"{site.name}: secret() must stand alone, outside of macros, blocks and filters: "
+            "its value is put in after the text is rendered",
+            place=line_of(site, study.misplaced),
+            hint="write {{ secret('NAME') }} where the value goes",
+        )
+    for line, name in study.secrets:
+        if name is not None and name not in secrets:
+            yield Diagnostic(
+                code="unknown-secret",
+                message=f"{site.name}: no secret is called {name[:60]!r}",
+                place=line_of(site, line),
+                hint=among(name, secrets, what="secret"),
+            )
 
 
 def _syntax_hint(failure: Failure) -> str | None:
@@ -142,6 +180,8 @@ _Problem = tuple[str, str, str | None]
 
 def _problem(path: Path, site: Site, target: Target, task: Task) -> _Problem | None:
     root = path[0]
+    if root == "secret" and site.delivered:
+        return None
     if root == "secret":
         return (
             "secret-in-template",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from controller.declaration.blueprint import Blueprint
+from controller.declaration.blueprint import Blueprint, FilePlan
 from controller.declaration.templates import Path, Studies
 from controller.model.diagnostic import Place, Span
 
@@ -33,14 +33,26 @@ def trace(plan: Blueprint, studies: Studies, scripts: Mapping[str, bytes]) -> di
         if step.script is not None:
             last = scripts[step.script].count(b"\n") + 1
             texts[f"steps.{step.name}.script"] = Span(file=step.script, first=1, last=last)
+    for file in plan.files:
+        texts[f"{file.name}.content"] = _file_lines(file)
     uses: dict[str, set[str]] = {}
-    for site in plan.sites(checks=False):
+    for site in (*plan.param_sites(), *plan.counted()):
         uses.setdefault(site.name, set()).update(_used(studies.paths(site)))
     traces = {
         name: Trace(text=texts.get(name), uses=tuple(sorted(uses.get(name, ()))))
         for name in texts.keys() | uses.keys()
     }
     return {name: found for name, found in traces.items() if found != UNTRACED}
+
+
+def _file_lines(file: FilePlan) -> Span | None:
+    """Say which lines hold what a file delivers: all of its template or source, or those under `content`."""
+    spec = file.spec
+    named = spec.template or spec.source
+    if named is None:
+        return _lines(spec.content, file.origin)
+    data = file.blob if file.text is None else file.text.text.encode()
+    return Span(file=named, first=1, last=data.count(b"\n") + 1)
 
 
 def _used(paths: Iterable[Path]) -> set[str]:

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.declaration.blueprint import Blueprint, filled, step_place
-from controller.declaration.inputs import Inputs, Sourced, secret_facts, step_facts
+from controller.declaration.contents import Contents, facts
+from controller.declaration.implicit import with_implicit
+from controller.declaration.inputs import Inputs, Sourced, checkout_facts, secret_facts, step_facts
 from controller.declaration.params import complaints
 from controller.declaration.renderer import Failure
 from controller.declaration.rendering import Rendering, Values
@@ -17,6 +19,7 @@ from controller.declaration.templates import Site
 from controller.declaration.traces import UNTRACED, Trace
 from controller.model.diagnostic import Place
 from controller.model.digest import input_digest
+from controller.model.files import CheckoutWork
 from controller.model.task import Param, Step
 from controller.model.work import Input, StepWork, Work
 
@@ -32,23 +35,23 @@ class Rendered:
     params: dict[str, object] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     sees: dict[str, Mapping[str, object]] = field(default_factory=dict)
-    check: str | None = None
     failures: list[tuple[Site, Failure]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """What the works of one target share: inputs made so far, traces of its inputs by name, bytes of scripts."""
+    """What the works of one target share: inputs and contents made so far, traces of its inputs, bytes of scripts."""
 
     inputs: Inputs
+    contents: Contents
     traces: Mapping[str, Trace]
     scripts: Mapping[str, bytes]
 
 
 def render_values(
-    plan: Blueprint, groups: Sequence[Values], rendering: Rendering, *, checks: bool
+    plan: Blueprint, groups: Sequence[Values], rendering: Rendering, texts: Sequence[Site]
 ) -> list[Rendered]:
-    """Render a blueprint for many groups at once: first the parameters, then what sees them."""
+    """Render a blueprint for many groups at once: first the parameters, then the `texts`, which see them."""
     found = [Rendered(values=dict(values)) for values in groups]
     sites = list(plan.param_sites())
     for one in found:
@@ -57,7 +60,6 @@ def render_values(
     for one in found:
         _fill_params(plan, one, rendering)
         one.values["params"] = one.params
-    texts = [*plan.texts.values(), *([plan.check] if checks and plan.check else [])]
     for one in found:
         rendering.ask(texts, one.values)
     rendering.settle()
@@ -93,8 +95,6 @@ def _fill_texts(sites: Sequence[Site], one: Rendered, rendering: Rendering) -> N
         answer = rendering.answer(site, one.values)
         if isinstance(answer, Failure):
             one.failures.append((site, answer))
-        elif site.name == "check":
-            one.check = answer
         else:
             one.texts[site.name] = answer
         if site.expression:
@@ -130,11 +130,20 @@ def work(
         task=task.name,
         digest=input_digest({name: one.digest for name, one in made.items()}),
         inputs=made,
-        steps=tuple(_step(step, real, maker.scripts) for step in task.steps),
+        steps=with_implicit(
+            [_step(step, real, maker.scripts) for step in task.steps],
+            task,
+            plan.target.rollout,
+            {name: real.texts[name] for name in plan.commands},
+        ),
         env={name: real.texts[f"env.{name}"] for name in task.env},
         secrets=task.secrets,
         params=real.params,
         masked=tuple(sorted(name for name, param in task.params.items() if param.secret)),
+        checkout=None
+        if task.checkout is None
+        else CheckoutWork(path=real.texts["checkout.path"], releases=task.checkout.releases),
+        files=tuple(maker.contents.file(file, real.texts) for file in plan.files),
         user=real.texts.get("user"),
         workdir=real.texts.get("workdir"),
         timeout=task.timeout,
@@ -146,22 +155,28 @@ def _inputs(plan: Blueprint, seen: Rendered, maker: Maker) -> dict[str, Input]:
     task = plan.task
     made: dict[str, Input] = {}
 
-    def add(name: str, value: object, place: Place | None) -> None:
-        made[name] = maker.inputs.make(value, place, maker.traces.get(name, UNTRACED))
+    def add(name: str, value: object, place: Place | None, trace: str = "") -> None:
+        made[name] = maker.inputs.make(value, place, maker.traces.get(trace or name, UNTRACED))
 
     for step in task.steps:
         for key, fact in step_facts(step, maker.scripts).items():
             add(f"steps.{step.name}.{key}", fact, step_place(step, key))
     for name, site in plan.texts.items():
-        value: object = seen.texts[name]
-        if site.expression:
-            value = {"expression": site.text, "sees": seen.sees[name]}
-        add(name, value, site.place)
+        add(name, _counted(site, seen), site.place)
+    for one in facts(plan, seen.texts, maker.contents):
+        add(one.name, one.value, one.place, one.trace)
     for name, param in seen.params.items():
         add(f"params.{name}", param, plan.place_of(name))
-    for name, secret in secret_facts(task).items():
-        add(name, secret, task.places.get(name) or task.places.get(""))
+    for name, stated in {**checkout_facts(task), **secret_facts(task)}.items():
+        add(name, stated, task.places.get(name) or task.places.get(""))
     return made
+
+
+def _counted(site: Site, seen: Rendered) -> object:
+    """Give what the digest sees of a text: a condition is not rendered, what it uses counts."""
+    if site.expression:
+        return {"expression": site.text, "sees": seen.sees[site.name]}
+    return seen.texts[site.name]
 
 
 def _step(step: Step, real: Rendered, scripts: Mapping[str, bytes]) -> StepWork:
@@ -183,5 +198,6 @@ def _step(step: Step, real: Rendered, scripts: Mapping[str, bytes]) -> StepWork:
         sees=real.sees.get(f"{prefix}when", {}),
         needs=step.needs,
         continue_on_error=step.continue_on_error,
+        idempotent=step.idempotent,
         result=step.result,
     )

@@ -115,3 +115,8 @@ class Pair:
     server: str
     work: Work
     undo: Work | None = None
+
+
+def secret_names(work: Work) -> frozenset[str]:
+    """Name every secret whose value a work uses: in the environment of its steps, and in its files."""
+    return frozenset(work.secrets.values()).union(*(file.secrets for file in work.files))
