@@ -6,6 +6,7 @@ tens of milliseconds; call it in a thread where others wait.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,23 @@ class ConfigRepo:
                 return Sha(found)
         raise NotFoundError(
             f"cannot find commit {escaped(rev)!r}", hint="git log --oneline shows what there is"
+        )
+
+    def as_of(self, moment: datetime) -> Sha:
+        """Find the newest commit that was there at a moment: on the first parents of the head, by the committer's time.
+
+        Raises:
+            NotFoundError: there was none yet.
+        """
+        if self._sha() is not None:
+            arguments = ["rev-list", "-1", "--first-parent", f"--min-age={int(moment.timestamp())}"]
+            found = self._git([*arguments, "--end-of-options", "HEAD"])
+            sha = found.output.decode(errors="replace").strip()
+            if SHA.fullmatch(sha):
+                return Sha(sha)
+        raise NotFoundError(
+            f"cannot find a commit of {self.root} from before {moment:%Y-%m-%d %H:%M:%S} UTC",
+            hint="git log --format='%h %ci %s' shows what there is",
         )
 
     def dirty(self) -> tuple[str, ...]:

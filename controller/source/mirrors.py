@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from controller.errors import NotFoundError, SourceError
+from controller.errors import NotFoundError, RefusedError, SourceError
 from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
 from controller.model.revision import Revision
 from controller.model.tree import Entry
+from controller.source import lineage
 from controller.source.access import Credentials, access_to
 from controller.source.archive import Archives, read_archive
 from controller.source.commits import read_revision
 from controller.source.git import Access
 from controller.source.mirror import Mirror
-from controller.source.objects import CommitTree, read_tree, read_watched
+from controller.source.objects import CommitTree, escaped, read_tree, read_watched
 from controller.source.remote import Choice, Offer, ask, choose
 from controller.source.signatures import verify
 from controller.source.url import parse
@@ -139,6 +140,58 @@ class Mirrors:
         path = self._path(repo)
         return await _in_thread(
             lambda halt: read_revision(sha, branch=repo.ref, folder=self._folder, bare=path)
+        )
+
+    async def resolve(self, repo: Repo, rev: str, credentials: Credentials) -> Sha:
+        """Find the commit a person's word means: an id, HEAD~1, or a branch or tag of the remote.
+
+        Raises:
+            NotFoundError: it means none.
+            RefusedError: the remote has it, but it was never part of what is watched.
+            SourceError: the remote is out of reach.
+        """
+        path, url = self._path(repo), parse(repo.url)
+
+        def work(halt: threading.Event) -> Sha:
+            found = lineage.find_commit(rev, ref=repo.ref, bare=path, folder=self._folder)
+            if found is not None:
+                return found
+            with access_to(url, credentials, path) as access:
+                offer = ask(url, tags=True, folder=path, access=access, halt=halt)
+            named = offer.tags.get(rev) or offer.branches.get(rev)
+            if named is None:
+                raise NotFoundError(
+                    f"cannot find commit {escaped(rev)!r} in repo {repo.name}",
+                    hint="name a commit, a tag or a branch of it",
+                )
+            if not lineage.holds(named, bare=path, folder=self._folder):
+                raise RefusedError(
+                    f"cannot take {escaped(rev)!r} of repo {repo.name}: "
+                    f"commit {named[:7]} was never part of {repo.ref}"
+                )
+            return named
+
+        return await _in_thread(work)
+
+    async def descends(self, repo: Repo, old: Sha, new: Sha) -> bool:
+        """Say whether `new` is `old` or a descendant of it; a commit that is gone has none."""
+        path = self._path(repo)
+        return await _in_thread(
+            lambda halt: lineage.does_descend(old, new, bare=path, folder=self._folder)
+        )
+
+    async def changed(
+        self, repo: Repo, old: Sha, new: Sha, paths: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Name, escaped, the files in which two commits differ, of those that `paths` picks (none: of all).
+
+        Raises:
+            NotFoundError: the mirror has not both commits.
+            SourceError: a pattern is refused, or too many files differ.
+        """
+        path, patterns = self._path(repo), tuple(paths)
+        return await _in_thread(
+            lambda halt: lineage.changed_files(old, new, patterns, bare=path, folder=self._folder)
         )
 
     async def status(
