@@ -1,36 +1,40 @@
-"""The engine: records runs, drives their jobs, and takes up what was left behind.
+"""The engine: records runs, carries them out, and takes up what was left behind.
 
-Called by `reconcile`; calls `job` for each job, the store and the activity log. What has started on a server goes on
-whatever happens here; `settle` finds it again.
+Called by `reconcile`; calls `conductor` for what is to be done together, `crew` for single jobs, the store and the
+activity log. What has started on a server goes on whatever happens here; `settle` finds it again.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from controller.errors import ControllerError, NotFoundError, RefusedError, SecretError, StateError
+from controller.errors import NotFoundError, RefusedError
 from controller.jobs.accept import accept, read_secrets
-from controller.jobs.assignment import Assignment
-from controller.jobs.job import JobDriver
-from controller.jobs.known import Known, recall
-from controller.jobs.lanes import drive_lanes
-from controller.jobs.ledger import Ledger, Note
-from controller.jobs.link import Link, Links
+from controller.jobs.board import Board
+from controller.jobs.conductor import Conductor
+from controller.jobs.crew import Crew
+from controller.jobs.known import recall
 from controller.jobs.machine import Signal
 from controller.jobs.patience import wait_until
 from controller.jobs.ports import Equipment
-from controller.jobs.record import Recorder
+from controller.jobs.reasons import HALTED
 from controller.jobs.recovery import Move, recover
 from controller.jobs.report import RunReport, SettleReport, count
 from controller.jobs.resolve import resolve
+from controller.jobs.shift import Shift, record_halts
 from controller.jobs.stop import stop_on_server
+from controller.jobs.tally import halted
+from controller.jobs.traffic import Traffic
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 
-ALL = 1_000_000
+ALL: Final = 1_000_000
 """More jobs than a run can have."""
-PARALLEL = 50
+PARALLEL: Final = 50
 """Jobs driven at once, if nothing else is said."""
+LEFT_BEHIND: Final = RunId("")
+"""Stands for no run: jobs of several are taken up together."""
 
 
 class Engine:
@@ -38,10 +42,8 @@ class Engine:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._links = Links(equipment)
-        self._halt = asyncio.Event()
-        self._troubles: dict[JobId, str] = {}
-        self._fatal: StateError | None = None
+        self._crew = Crew(equipment)
+        self._traffic = Traffic(equipment.store, equipment.clock)
 
     async def submit(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
         """Record a run and its jobs; nothing leaves the controller by this.
@@ -72,14 +74,22 @@ class Engine:
             NotFoundError: there is no such run.
             StateError: the store cannot be written any more.
         """
-        if await self._equipment.store.runs.get(run) is None:
+        store = self._equipment.store
+        recorded = await store.runs.get(run)
+        if recorded is None:
             raise NotFoundError(f"cannot drive run {run}: it was never recorded")
-        jobs = await self._equipment.store.jobs.list(run=run, limit=ALL)
-        waiting = await self._drive([j for j in jobs if not j.state.ended], parallel, within, stdin)
-        await self._finish_if_over(run)
-        jobs = tuple(reversed(await self._equipment.store.jobs.list(run=run, limit=ALL)))
-        troubles = {job.id: self._troubles[job.id] for job in jobs if job.id in self._troubles}
-        return RunReport(run=run, jobs=jobs, counts=count(jobs), waiting=waiting, troubles=troubles)
+        jobs = await store.jobs.list(run=run, limit=ALL)
+        waiting = await self._drive(jobs, parallel, within, run=recorded, stdin=stdin)
+        over = await self._finish_if_over(recorded.id)
+        jobs = tuple(reversed(await store.jobs.list(run=run, limit=ALL)))
+        return RunReport(
+            run=run,
+            jobs=jobs,
+            counts=count(jobs),
+            waiting=waiting,
+            halted=over.halted,
+            troubles=self._troubles(job.id for job in jobs),
+        )
 
     async def settle(
         self, *, within: float | None = None, parallel: int = PARALLEL
@@ -92,21 +102,17 @@ class Engine:
             within: seconds to wait at most for what runs.
             parallel: how many jobs at once.
         """
-        store = self._equipment.store
-        found = {job.id: job for job in await store.jobs.open()}
+        found = {job.id: job for job in await self._equipment.store.jobs.open()}
         moves = recover(found.values())
-        for each in moves:
-            if each.move is Move.DROP:
-                recorder = await self._recorder(found[each.job])
-                note = Note(signal=Signal.CANCEL, reason="it never began, and is planned anew")
-                await recorder.record(note)
         left = [found[each.job] for each in moves if each.move is Move.RESUME]
-        waiting = await self._drive(left, parallel, within, None)
-        after = [job for id_ in found if (job := await store.jobs.get(id_)) is not None]
+        waiting = await self._drive(left, parallel, within)
+        dropped = [found[each.job] for each in moves if each.move is Move.DROP]
+        if not waiting:
+            await self._drop(dropped)
+        after = await self._as_they_stand(found)
         for run in dict.fromkeys(job.run for job in after if job.state.ended):
             await self._finish_if_over(run)
-        troubles = {id_: self._troubles[id_] for id_ in found if id_ in self._troubles}
-        return SettleReport(jobs=tuple(after), waiting=waiting, troubles=troubles)
+        return SettleReport(jobs=after, waiting=waiting, troubles=self._troubles(found))
 
     async def stop(
         self, id_: JobId, *, step: str | None = None, grace: float = 10.0, alone: bool
@@ -125,11 +131,11 @@ class Engine:
             TransportError: the server is not reached; the wish is recorded all the same.
         """
         body = await self._equipment.store.jobs.body(id_)
-        async with self._links.to(body.server) as link:
+        async with self._crew.links.to(body.server) as link:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
         job = await self._equipment.store.jobs.get(id_)
         if alone and job is not None:
-            await self._drive_one(job, body, await recall(self._equipment.store), None)
+            await self._crew.drive(job, body, await recall(self._equipment.store), None)
             job = await self._equipment.store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
@@ -155,116 +161,118 @@ class Engine:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
         body, known = await store.jobs.body(id_), await recall(store)
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
-        recorder, values = await self._recorder(job), read_secrets(self._equipment, body)
-        async with self._links.to(body.server) as link:
-            assignment = self._assignment(recorder, link, body, known, values=values)
+        recorder, values = await self._crew.recorder(job), read_secrets(self._equipment, body)
+        async with self._crew.links.to(body.server) as link:
+            assignment = self._crew.assignment(recorder, link, body, known, values=values)
             job = await resolve(assignment, signal=signal, reason=reason)
         await self._equipment.activity.append("job-resolved", self._equipment.actor, **told)
         return job
 
     def halt(self) -> None:
         """Stop waiting and start nothing more; what has started goes on."""
-        self._halt.set()
+        self._crew.stopping.set()
 
     async def _drive(
-        self, jobs: Sequence[Job], parallel: int, within: float | None, stdin: bytes | None
+        self,
+        jobs: Sequence[Job],
+        parallel: int,
+        within: float | None,
+        *,
+        run: Run | None = None,
+        stdin: bytes | None = None,
     ) -> bool:
-        """Drive jobs; say whether work went on when the waiting ended."""
-        if not jobs:
+        """Drive jobs by the orders of their run; say whether work went on when the waiting ended."""
+        open_ = {job.id: job for job in jobs if run is None or not job.state.ended}
+        if not open_:
             return False
-        known = await recall(self._equipment.store)
-        pairs = [(job, await self._equipment.store.jobs.body(job.id)) for job in jobs]
-
-        async def drive_one(job: Job, body: JobBody) -> None:
-            await self._drive_one(job, body, known, stdin)
-
-        pairs.sort(key=lambda each: (each[0].target or "", each[0].server))
-        places = asyncio.Semaphore(parallel)
-        work = asyncio.create_task(drive_lanes(pairs, drive_one, places, self._links))
-        done = await wait_until(work, self._halt, self._equipment.clock, within)
-        if self._fatal is not None:
-            raise self._fatal
+        crew, store = self._crew, self._equipment.store
+        bodies = await self._bodies(open_)
+        shift = Shift(
+            crew=crew,
+            jobs=open_,
+            bodies=bodies,
+            known=await recall(store),
+            run=run,
+            stdin=stdin,
+        )
+        board = Board(
+            jobs,
+            orders={} if run is None else run.orders,
+            budgets=() if run is None else run.budgets,
+            parallel=parallel,
+            widths=_widths(bodies.values()),
+            to_do=open_.keys(),
+        )
+        conductor = Conductor(
+            LEFT_BEHIND if run is None else run.id,
+            board,
+            shift,
+            clock=self._equipment.clock,
+            links=crew.links,
+            traffic=self._traffic,
+            stopping=crew.stopping.is_set,
+        )
+        work = asyncio.create_task(conductor.lead())
+        done = await wait_until(work, crew.stopping, self._equipment.clock, within)
+        if crew.fatal is not None:
+            raise crew.fatal
         if not done:
             await self._equipment.activity.append(
-                "waiting-ended", self._equipment.actor, jobs=len(jobs), within=within
+                "waiting-ended", self._equipment.actor, jobs=len(open_), within=within
             )
         return not done
 
-    async def _drive_one(self, job: Job, body: JobBody, known: Known, stdin: bytes | None) -> None:
-        """Drive one job; whatever is wrong with it touches no other, unless the state itself fails."""
-        if self._halt.is_set():
-            return
-        try:
-            recorder = await self._recorder(job)
-            values = await self._values_now(recorder, body)
-            if values is None:
-                return
-            async with self._links.to(body.server) as link:
-                assignment = self._assignment(
-                    recorder, link, body, known, values=values, stdin=stdin
-                )
-                await JobDriver(assignment).run()
-        except StateError as error:
-            self._fatal = error
-            self._halt.set()
-        except ControllerError as error:
-            await self._tell_of_trouble(job, error)
+    async def _bodies(self, jobs: Iterable[JobId]) -> dict[JobId, JobBody]:
+        """Read what jobs were recorded with."""
+        return {id_: await self._equipment.store.jobs.body(id_) for id_ in jobs}
 
-    def _assignment(
-        self,
-        recorder: Recorder,
-        link: Link,
-        body: JobBody,
-        known: Known,
-        *,
-        values: Mapping[str, str],
-        stdin: bytes | None = None,
-    ) -> Assignment:
-        """Put together what the drivers of one job share."""
-        return Assignment(
-            equipment=self._equipment,
-            recorder=recorder,
-            link=link,
-            body=body,
-            previous=known.before(recorder.job, body),
-            values=values,
-            stdin=stdin,
-        )
+    async def _as_they_stand(self, jobs: Iterable[JobId]) -> tuple[Job, ...]:
+        """Read jobs again."""
+        found = [await self._equipment.store.jobs.get(id_) for id_ in jobs]
+        return tuple(job for job in found if job is not None)
 
-    async def _values_now(self, recorder: Recorder, body: JobBody) -> dict[str, str] | None:
-        """Read the secrets of a job; without them it does not begin, or is left as it is.
+    async def _drop(self, jobs: Sequence[Job]) -> None:
+        """End jobs of which nothing ever left: those of a rollout that is halted as such, the others to be planned anew."""
+        halts = {run: await self._halts_of(run) for run in dict.fromkeys(job.run for job in jobs)}
+        for job in jobs:
+            if job.target in halts[job.run]:
+                await self._crew.end(job, Signal.SKIP, HALTED)
+            else:
+                await self._crew.end(job, Signal.CANCEL, "it never began, and is planned anew")
+            if self._crew.fatal is not None:
+                raise self._crew.fatal
 
-        What runs already is not even followed: its output could not be masked.
-        """
-        try:
-            return read_secrets(self._equipment, body)
-        except SecretError as error:
-            if recorder.job.state is not State.PENDING:
-                raise
-            await recorder.record(Note(signal=Signal.FAIL, reason=error.message))
-            return None
-
-    async def _tell_of_trouble(self, job: Job, error: ControllerError) -> None:
-        """Remember why a job is left as it is."""
-        message = self._equipment.masker.text(error.message)
-        self._troubles[job.id] = message
-        await self._equipment.activity.append(
-            "job-trouble",
-            self._equipment.actor,
-            job=job.id,
-            error=error.reference,
-            message=message,
-        )
-
-    async def _recorder(self, job: Job) -> Recorder:
-        """Open a job's ledger after its last line."""
-        events = await self._equipment.store.jobs.events(job.id)
-        return Recorder(self._equipment, Ledger(job=job, seq=events[-1].seq if events else 0))
-
-    async def _finish_if_over(self, id_: RunId) -> None:
-        """Record that a run is over when none of its jobs is open."""
+    async def _halts_of(self, id_: RunId) -> Mapping[str, str]:
+        """Say which targets of a run are halted; what its controller had no time to write down is written down now."""
         run = await self._equipment.store.runs.get(id_)
-        jobs = await self._equipment.store.jobs.list(run=id_, limit=ALL)
-        if run is not None and run.finished_at is None and all(job.state.ended for job in jobs):
-            over = replace(run, finished_at=self._equipment.clock.now())
-            await self._equipment.store.runs.finish(over)
+        if run is None or not run.orders:
+            return {}
+        found = halted(run.orders, await self._equipment.store.jobs.list(run=id_, limit=ALL))
+        await record_halts(self._crew, id_, found)
+        return {**run.halted, **found}
+
+    async def _finish_if_over(self, id_: RunId) -> Run:
+        """Record that a run is over when none of its jobs is open; give the run as it stands."""
+        store = self._equipment.store
+        await self._halts_of(id_)
+        run = await store.runs.get(id_)
+        if run is None:
+            raise NotFoundError(f"cannot finish run {id_}: it was never recorded")
+        jobs = await store.jobs.list(run=id_, limit=ALL)
+        if run.finished_at is None and all(job.state.ended for job in jobs):
+            run = replace(run, finished_at=self._equipment.clock.now())
+            await store.runs.finish(run)
+        return run
+
+    def _troubles(self, jobs: Iterable[JobId]) -> dict[JobId, str]:
+        """Say of which of these jobs the controller could not go on, and why."""
+        return {id_: self._crew.troubles[id_] for id_ in jobs if id_ in self._crew.troubles}
+
+
+def _widths(bodies: Iterable[JobBody]) -> dict[str, int]:
+    """Say how many jobs may be on each server at once."""
+    widths: dict[str, int] = {}
+    for body in bodies:
+        name = body.server.name
+        widths[name] = max(widths.get(name, 1), body.server.concurrency)
+    return widths

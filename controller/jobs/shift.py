@@ -1,0 +1,94 @@
+"""One carrying-out of some jobs: how `conductor` has them driven, skipped, and halts written down.
+
+Made by `engine`, for a run or for what was left behind; calls `crew`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from controller.errors import StateError
+from controller.jobs.crew import Crew
+from controller.jobs.job import UNREACHABLE
+from controller.jobs.known import Known
+from controller.jobs.machine import Signal
+from controller.model.ids import JobId, RunId
+from controller.model.inventory import Server
+from controller.model.job import Job, JobBody, Run, State
+from controller.model.rollout import Order, WhenOffline
+
+AT_ONCE: Final = 200
+"""Jobs that are skipped in one go: the store commits them together."""
+_OFFLINE: Final = {WhenOffline.SKIP: Signal.SKIP, WhenOffline.FAIL: Signal.FAIL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Some jobs, all of one run or of several that were left behind (`run` None: nothing new is begun or halted)."""
+
+    crew: Crew
+    jobs: Mapping[JobId, Job]
+    bodies: Mapping[JobId, JobBody]
+    known: Known
+    run: Run | None = None
+    stdin: bytes | None = None
+
+    def server(self, job: JobId) -> Server:
+        """Give the server of a job."""
+        return self.bodies[job].server
+
+    async def drive(self, job: Job) -> Job:
+        """Drive a job as far as that goes now; one that is not begun because its server is not reached ends as its order says."""
+        after = await self.crew.drive(job, self.bodies[job.id], self.known, self.stdin)
+        orders = {} if self.run is None else self.run.orders
+        signal = _OFFLINE.get(orders.get(job.target or "", Order()).when_offline)
+        if signal is None or after.state is not State.PENDING or after.reason != UNREACHABLE:
+            return after
+        return await self.crew.end(after, signal, UNREACHABLE)
+
+    async def halt(self, halted: Mapping[str, str]) -> None:
+        """Write down why nothing more of targets starts; return when that is durable."""
+        if self.run is not None:
+            try:
+                await record_halts(self.crew, self.run.id, halted)
+            except StateError as error:
+                self.crew.break_off(error)
+
+    async def skip(self, jobs: Mapping[JobId, str]) -> list[Job]:
+        """Write down that jobs will not begin, with the reason of each; give them as they stand then."""
+        await tell_of_skips(self.crew, [(self.jobs[id_], why) for id_, why in jobs.items()])
+        skipped: list[Job] = []
+        ids = list(jobs)
+        for begin in range(0, len(ids), AT_ONCE):
+            if self.crew.stopping.is_set():
+                break
+            some = ids[begin : begin + AT_ONCE]
+            ends = (self.crew.end(self.jobs[id_], Signal.SKIP, jobs[id_]) for id_ in some)
+            skipped += await asyncio.gather(*ends)
+        return skipped
+
+
+async def record_halts(crew: Crew, id_: RunId, halted: Mapping[str, str]) -> None:
+    """Add to a run why nothing more of targets starts; what is new is told.
+
+    Raises:
+        StateError: the store cannot be written any more.
+    """
+    equipment = crew.equipment
+    run = await equipment.store.runs.get(id_)
+    if run is None or halted.items() <= run.halted.items():
+        return
+    await equipment.store.runs.finish(replace(run, halted={**run.halted, **halted}))
+    for target in halted.keys() - run.halted.keys():
+        told = {"run": id_, "target": target, "reason": halted[target]}
+        await equipment.activity.append("rollout-halted", equipment.actor, **told)
+
+
+async def tell_of_skips(crew: Crew, skipped: list[tuple[Job, str]]) -> None:
+    """Write a line of the activity log for each target and reason: there may be thousands of jobs."""
+    counts = Counter((job.run, job.target, why) for job, why in skipped)
+    for (run, target, why), number in counts.items():
+        told = {"run": run, "target": target, "reason": why, "jobs": number}
+        await crew.equipment.activity.append("jobs-skipping", crew.equipment.actor, **told)
