@@ -3,21 +3,36 @@
 Called by `planner`.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
-from controller.model.work import StepWork, Work
+from controller.model.ids import Sha
+from controller.model.work import StepKind, StepWork, Work
 
 MASK: Final = "********"
 
 
-def commands(work: Work) -> tuple[str, ...]:
-    """List what the steps would run."""
+def commands(work: Work, commit: Sha | None = None) -> tuple[str, ...]:
+    """List what the steps would do, a checkout at a commit, each file by its path."""
     hidden = [str(work.params[name]) for name in work.masked if work.params.get(name)]
-    return tuple(_masked(_command(step), hidden) for step in work.steps)
+    told = (line for step in work.steps for line in _told(step, work, commit))
+    return tuple(_masked(line, hidden) for line in told)
 
 
-def _command(step: StepWork) -> str:
-    return step.text if step.script is None else f"script {step.script}"
+def _told(step: StepWork, work: Work, commit: Sha | None) -> Iterator[str]:
+    match step.kind:
+        case StepKind.COMMAND:
+            yield step.text if step.script is None else f"script {step.script}"
+        case StepKind.CHECKOUT:
+            if work.checkout is not None:
+                at = "" if commit is None else f" at {commit[:7]}"
+                yield f"checkout {work.checkout.path}{at}"
+        case StepKind.FILES:
+            yield from (f"write {file.path}" for file in work.files)
+        case StepKind.HEALTH:
+            yield f"health: {step.text}"
+        case StepKind.CONFIRM:
+            return
 
 
 def _masked(text: str, hidden: list[str]) -> str:

@@ -34,6 +34,8 @@ def origins(work: Work, names: Iterable[str], server: Server | None) -> tuple[Sp
 def gone_name(name: str, work: Work) -> str:
     """Say which key an input stood under that is no longer there; empty where its name tells nothing by itself."""
     head, _, rest = name.partition(".")
+    if head == "files":
+        return rest.rpartition(".")[0]
     if head != "steps":
         return rest
     step, _, variable = rest.partition(".env.")

@@ -20,9 +20,9 @@ from controller.planning.inputs import Observed, PairKey
 class Subject:
     """One pair. `target`, `server` and `work` are None where the declaration no longer, or not yet, has them.
 
-    `record` is what is known to be in force, by the marker or by the state, whichever is right. `refused` is why
-    the newest commit of the repo is not taken. `named` says that the person named the target,
-    `surely_new` that a missing record means a first run even where nobody looked.
+    `record` is what is known to be in force, by the marker or by the state, whichever is right; `stored` is what the
+    state says, right or not. `refused` is why the newest commit of the repo is not taken. `named` says that the person
+    named the target, `surely_new` that a missing record means a first run even where nobody looked.
     """
 
     key: PairKey
@@ -31,6 +31,7 @@ class Subject:
     repo: Repo | None = None
     work: Work | None = None
     record: Applied | None = None
+    stored: Applied | None = None
     seen: ServerSeen | None = None
     refused: Blocker | None = None
     named: bool = False

@@ -4,7 +4,8 @@ Called by `planner`. Gates are asked afterwards: a verdict says what should happ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from controller.model.applied import Applied
 from controller.model.compared import Compared, Comparison
@@ -12,19 +13,29 @@ from controller.model.declaration import OnDrift
 from controller.model.digest import input_digest
 from controller.model.ids import Digest
 from controller.model.job import Trigger
-from controller.model.plan import Action, Cause
+from controller.model.observation import ServerSeen
+from controller.model.plan import Action, Cause, FileChange
 from controller.model.revision import Revision
+from controller.model.standing import Pin
 from controller.model.work import DIGEST_FORMAT, Work
-from controller.planning.difference import compare
+from controller.planning.causes import input_cause, target_cause
+from controller.planning.deliveries import Told, affected, delivers, drifted, look_at, written
+from controller.planning.difference import Difference, compare
+from controller.planning.drift import drift_of
 from controller.planning.inputs import Policy
-from controller.planning.origins import origins
 from controller.planning.subject import Subject
-from controller.planning.words import change_words, tried_words
+from controller.planning.words import (
+    change_words,
+    elsewhere_words,
+    first_words,
+    rollback_words,
+    tried_words,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a pair needs; `Change` has the same fields and tells them."""
+    """What a pair needs; `Change` has the same fields and tells them. Texts in `files` are not masked."""
 
     action: Action
     trigger: Trigger = Trigger.INPUTS
@@ -34,6 +45,17 @@ class Verdict:
     before: Digest | None = None
     drift: str | None = None
     unknown: bool = False
+    files: tuple[FileChange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def settled(work: Work, record: Applied | None, seen: ServerSeen | None, target: str) -> bool:
+    """Say quickly that a pair is in sync and nothing can be said of it: the answer for nearly all of them."""
+    if record is None or record.tried is not None or record.applied != work.digest:
+        return False
+    if work.secrets or any(file.secrets for file in work.files):
+        return False
+    return seen is None or (target not in seen.checks and target not in seen.deliveries)
 
 
 def judge(
@@ -42,30 +64,73 @@ def judge(
     secrets: Mapping[str, Compared],
     revision: Revision | None,
     policy: Policy,
+    *,
+    now: datetime | None = None,
 ) -> Verdict | None:
-    """Say what a pair needs; None when it needs nothing and nothing has to be said."""
+    """Say what a pair needs; None when it needs nothing and nothing has to be said.
+
+    Args:
+        subject: the pair, and what is known of it.
+        work: what is wanted.
+        secrets: how its secrets compare, by name.
+        revision: the repo's commit that is wanted.
+        policy: what people want; its ignores of drift count only with `now`.
+        now: the time of the plan.
+    """
     record = subject.record
+    if record is not None and record.format > DIGEST_FORMAT:
+        return _too_new(subject, record)
+    pin = _pin(subject, revision, policy, now)
     if record is None or (record.applied is None and record.tried is None):
-        return _first(subject, work)
-    if record.format > DIGEST_FORMAT:
-        return Verdict(
-            action=Action.NONE,
-            unknown=True,
-            reason=f"its record has format {record.format}, newer than this ctl understands",
-            cause=_target_cause(subject),
-        )
+        return _first(subject, work, revision)
     if record.tried is not None:
-        return _after_try(subject, work, record)
+        return _after_try(subject, work, record, revision, pin)
     if not _equal(record, work):
-        return _changed(subject, work, record, revision)
+        return _changed(subject, work, record, revision, pin)
     return (
         _secret_changed(subject, work, record, secrets)
-        or _asked_again(subject, record, policy)
-        or _drifted(subject, record, policy)
+        or _asked_again(subject, work, record, policy)
+        or _drifted(subject, work, record, policy, now)
     )
 
 
-def _first(subject: Subject, work: Work) -> Verdict:
+def _too_new(subject: Subject, record: Applied) -> Verdict:
+    return Verdict(
+        action=Action.NONE,
+        unknown=True,
+        reason=f"its record has format {record.format}, newer than this ctl understands",
+        cause=target_cause(subject),
+    )
+
+
+def _pin(
+    subject: Subject, revision: Revision | None, policy: Policy, now: datetime | None
+) -> Pin | None:
+    """Give the pin that holds the target at the wanted commit."""
+    pin = policy.standing.pins.get(subject.key[0])
+    if pin is None or revision is None or revision.sha != pin.commit:
+        return None
+    over = now is not None and pin.until is not None and pin.until <= now
+    return None if over else pin
+
+
+def _writes(
+    subject: Subject,
+    work: Work,
+    difference: Difference,
+    revision: Revision | None,
+    *,
+    hand: bool = False,
+) -> Told:
+    """Say what a run will write, where it writes anything."""
+    if not delivers(work) and not difference.gone:
+        return Told()
+    look = look_at(subject.key[0], work, subject.record, subject.seen)
+    commit = None if revision is None else revision.sha
+    return written(work, look, difference, commit, hand=hand)
+
+
+def _first(subject: Subject, work: Work, revision: Revision | None) -> Verdict:
     known = subject.surely_new if subject.seen is None else subject.seen.reached
     if not known:
         active = subject.server is None or subject.server.active
@@ -74,24 +139,35 @@ def _first(subject: Subject, work: Work) -> Verdict:
             action=Action.NONE if active else Action.ADD,
             unknown=active,
             reason=f"nothing is known: {why if active else 'the server is inactive'}",
-            cause=_target_cause(subject),
+            cause=target_cause(subject),
         )
+    applied = None if subject.stored is None else subject.stored.applied
+    told = _writes(subject, work, Difference(), revision)
     return Verdict(
         action=Action.ADD,
-        reason="first time: no record and no marker",
-        cause=_target_cause(subject),
+        reason=first_words(applied=applied is not None, marked=subject.marker is not None),
+        cause=target_cause(subject),
+        files=told.files,
+        notes=told.notes,
     )
 
 
-def _after_try(subject: Subject, work: Work, record: Applied) -> Verdict | None:
+def _after_try(
+    subject: Subject, work: Work, record: Applied, revision: Revision | None, pin: Pin | None
+) -> Verdict | None:
     tried = record.tried
     if tried is None:
         return None
+    words = tried_words(tried, same=tried.digest == work.digest)
+    told = _writes(subject, work, Difference(), revision)
     return Verdict(
         action=Action.ADD if record.applied is None else Action.CHANGE,
-        reason=tried_words(tried, same=tried.digest == work.digest),
-        cause=_target_cause(subject),
+        trigger=Trigger.INPUTS if pin is None else Trigger.ROLLBACK,
+        reason=words if pin is None else f"{rollback_words(pin)}; {words}",
+        cause=target_cause(subject),
         before=tried.digest,
+        files=told.files,
+        notes=told.notes,
     )
 
 
@@ -105,15 +181,26 @@ def _equal(record: Applied, work: Work) -> bool:
     return record.applied == input_digest(digests, version=record.format)
 
 
-def _changed(subject: Subject, work: Work, record: Applied, revision: Revision | None) -> Verdict:
+def _changed(
+    subject: Subject, work: Work, record: Applied, revision: Revision | None, pin: Pin | None
+) -> Verdict:
     difference = compare(record.manifest, work)
+    names = difference.names
     paths = subject.target is not None and bool(subject.target.paths)
+    back = pin is not None and record.commit != pin.commit and (not names or "source" in names)
+    words = change_words(difference, record, revision, paths=paths)
+    reasons = [rollback_words(pin) if back and pin is not None else words]
+    reasons.append(elsewhere_words(subject.stored, record))
+    told = _writes(subject, work, difference, revision, hand=True)
     return Verdict(
         action=Action.CHANGE,
-        reason=change_words(difference, record, revision, paths=paths),
-        cause=_input_cause(subject, work, difference.names, revision),
-        inputs=difference.names,
+        trigger=Trigger.ROLLBACK if back else Trigger.INPUTS,
+        reason="; ".join(reason for reason in reasons if reason),
+        cause=input_cause(subject, work, names, revision),
+        inputs=names,
         before=record.applied,
+        files=told.files,
+        notes=told.notes,
     )
 
 
@@ -127,68 +214,60 @@ def _secret_changed(
     )
     if not names:
         return None
-    inputs = tuple(
-        f"secrets.{env}" for env, secret in sorted(work.secrets.items()) if secret in names
+    inputs = (
+        *(f"secrets.{env}" for env, secret in sorted(work.secrets.items()) if secret in names),
+        *affected(work, names),
     )
     fresh = all(secrets[name].comparison is Comparison.NEW for name in names)
     how = "was never compared here" if fresh else "has another value"
+    told = _writes(subject, work, Difference(changed=inputs), None, hand=True)
     return Verdict(
         action=Action.CHANGE,
         reason=f"secret {', '.join(names)} {how}",
-        cause=_input_cause(subject, work, inputs, None),
+        cause=input_cause(subject, work, inputs, None),
         inputs=inputs,
         before=record.applied,
+        files=told.files,
+        notes=told.notes,
     )
 
 
-def _asked_again(subject: Subject, record: Applied, policy: Policy) -> Verdict | None:
+def _asked_again(subject: Subject, work: Work, record: Applied, policy: Policy) -> Verdict | None:
     if subject.key not in policy.retry:
         return None
+    told = drifted(work, look_at(subject.key[0], work, record, subject.seen))
     return Verdict(
         action=Action.RUN,
         trigger=Trigger.RETRY,
         reason="asked to run again",
-        cause=_target_cause(subject),
+        cause=target_cause(subject),
         before=record.applied,
+        files=told.files,
+        notes=told.notes,
     )
 
 
-def _drifted(subject: Subject, record: Applied, policy: Policy) -> Verdict | None:
+def _drifted(
+    subject: Subject, work: Work, record: Applied, policy: Policy, now: datetime | None
+) -> Verdict | None:
     target = subject.target
     if target is None or subject.seen is None or target.on_drift is OnDrift.IGNORE:
         return None
-    check = subject.seen.checks.get(target.name)
-    if check is None or check.exit_code == 0 or check.digest != record.applied:
+    drift = drift_of(subject, work, record, policy, now)
+    if not drift.said and not drift.notes:
         return None
-    if record.at is not None and check.at < record.at:
-        return None
-    first = next((line for line in check.output.splitlines() if line.strip()), "")
-    said = f"check exited {check.exit_code}" + (f": {first[:200]}" if first else "")
     heal = target.on_drift is OnDrift.HEAL or policy.heal
-    return Verdict(
+    verdict = Verdict(
         action=Action.REPAIR if heal else Action.NONE,
         trigger=Trigger.DRIFT,
         reason="drift" if heal else "drift, only reported (on_drift: report)",
-        cause=_target_cause(subject, "on_drift"),
+        cause=target_cause(subject, "on_drift"),
         before=record.applied,
-        drift=said,
+        drift=drift.said or None,
+        files=drift.files,
+        notes=drift.notes,
     )
-
-
-def _target_cause(subject: Subject, key: str = "") -> Cause:
-    target = subject.target
-    place = None if target is None else (target.places.get(key) or target.places.get(""))
-    return Cause() if place is None else Cause(file=place.file, line=place.line)
-
-
-def _input_cause(
-    subject: Subject, work: Work, names: tuple[str, ...], revision: Revision | None
-) -> Cause:
-    """Point at the commit of the source, else at the likeliest line that the inputs come from."""
-    if "source" in names and revision is not None:
-        key = _target_cause(subject, "repo")
-        return Cause(file=key.file, line=key.line, commit=revision.sha, author=revision.author)
-    found = origins(work, names, subject.server)
-    return (
-        Cause(file=found[0].file, line=found[0].first) if found else _target_cause(subject, "task")
-    )
+    if drift.said:
+        return verdict
+    reason = "in sync, as far as it is compared"
+    return replace(verdict, action=Action.NONE, reason=reason, cause=target_cause(subject))
