@@ -5,13 +5,25 @@ Built by `sqlite`; calls the writer and the reader.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, Row as Found, Select, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row as Found,
+    Select,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from controller.errors import ControllerError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, JobBody, State
+from controller.model.past import TargetRun
 from controller.store.bodies import read_bodies
+from controller.store.glance import target_runs
 from controller.store.laws import check_events, has_ended, seq_taken, unknown_job
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode, job_row, stored_job
@@ -44,6 +56,18 @@ _CHANGE = (
 _STOP = update(JOBS).where(JOBS.c.id == bindparam("job_id"), _UNSETTLED).values(stop_requested=True)
 _APPEND = insert(EVENTS)
 _EVENTS = select(EVENTS.c.data).where(EVENTS.c.job == bindparam("job")).order_by(EVENTS.c.seq)
+_ITS_RUNS = (
+    select(JOBS.c.run)
+    .where(JOBS.c.target == bindparam("target"))
+    .group_by(JOBS.c.run)
+    .order_by(func.max(JOBS.c.position).desc())
+    .limit(bindparam("limit"))
+)
+_PAST = (
+    select(JOBS.c.data)
+    .where(JOBS.c.target == bindparam("target"), JOBS.c.run.in_(_ITS_RUNS))
+    .order_by(JOBS.c.position)
+)
 
 
 class SqliteJobs:
@@ -124,6 +148,12 @@ class SqliteJobs:
         query = _JOB.where(*(JOBS.c[name] == bindparam(name) for name in chosen))
         query = query.order_by(JOBS.c.position.desc()).limit(bindparam("limit"))
         return await self._select(query, {**chosen, "limit": limit})
+
+    async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
+        """Sum up by run what ran of a target, newest first."""
+        values = {"target": target, "limit": limit}
+        rows = await self._reader.read(lambda c: c.execute(_PAST, values).scalars().all())
+        return target_runs(rows)
 
     async def request_stop(self, job: JobId) -> bool:
         """Record the wish that a job stops; false when it has ended."""

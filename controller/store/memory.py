@@ -14,7 +14,9 @@ from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.past import TargetRun
 from controller.model.work import Work
+from controller.store.glance import target_runs
 from controller.store.laws import (
     already_recorded,
     check_events,
@@ -126,6 +128,11 @@ class MemoryJobs:
             if server in {None, job.server}
         ]
         return tuple(found[:limit])
+
+    async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
+        """Sum up by run what ran of a target, newest first."""
+        rows = [data for job, (data, _) in self._jobs.items() if self._one(job).target == target]
+        return target_runs(rows)[:limit]
 
     async def request_stop(self, job: JobId) -> bool:
         """Record the wish that a job stops; false when it has ended."""

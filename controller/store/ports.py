@@ -12,6 +12,7 @@ from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
 from controller.model.job import Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.past import TargetRun
 from controller.model.standing import Fact, Standing
 
 
@@ -87,6 +88,10 @@ class Jobs(Protocol):
         limit: int = 50,
     ) -> tuple[Job, ...]:
         """List jobs, newest first."""
+        ...
+
+    async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
+        """Sum up by run what ran of a target, newest first."""
         ...
 
     async def request_stop(self, job: JobId) -> bool:

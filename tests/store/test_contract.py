@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from controller.errors import IllegalTransitionError, NotFoundError, StateError, Unreachable
 from controller.model.applied import Tried
 from controller.model.declaration import OnRemove, RefKind, Repo
-from controller.model.ids import JobId, RunId, attempt_id
-from controller.model.job import Attempt, Run, State, StepRun
+from controller.model.ids import JobId, RunId, Sha, attempt_id
+from controller.model.job import Attempt, Run, State, StepRun, Trigger
 from controller.model.observation import CheckSeen, Holder, MarkerSeen, RepoSeen, ServerSeen
 from controller.store.memory import MemoryStore
 from controller.store.ports import Store
@@ -231,6 +232,42 @@ async def test_lists_are_newest_first_filtered_and_bounded(store: Store) -> None
     assert await store.runs.list(limit=1) == (a_run(2),)
     assert await store.runs.list() == (a_run(2), a_run(1))
     assert [job.id for job in await store.jobs.open()] == ids
+
+
+async def test_what_ran_of_a_target_is_summed_up_by_run(store: Store) -> None:
+    one, two = Sha("1" * 40), Sha("2" * 40)
+    first = [a_job(1, commit=one, cause="first"), a_job(2, commit=one), a_job(3, target="blog")]
+    second = [
+        a_job(4, run=2, commit=two, trigger=Trigger.ROLLBACK),
+        a_job(5, run=2, commit=one),
+        a_job(6, run=2, commit=two),
+    ]
+    await store.runs.add(a_run(1), with_bodies(*first))
+    await store.runs.add(a_run(2), with_bodies(*second))
+    for number, job in enumerate(first, start=1):
+        ended = replace(
+            job,
+            state=State.SUCCEEDED,
+            started_at=NOW + timedelta(minutes=number),
+            finished_at=NOW + timedelta(hours=number),
+        )
+        await store.jobs.append(ended, [an_event(job, 1, State.SUCCEEDED)])
+    failed = replace(second[0], state=State.FAILED, started_at=NOW, finished_at=NOW)
+    await store.jobs.append(failed, [an_event(failed, 1, State.FAILED)])
+    newest, oldest = await store.jobs.past("shop")
+    assert (newest.run, newest.commits, newest.trigger) == (
+        a_run(2).id,
+        (two, one),
+        Trigger.ROLLBACK,
+    )
+    assert newest.states == {State.FAILED: 1, State.PENDING: 2}
+    assert (newest.ended, newest.succeeded, newest.finished_at) == (False, False, None)
+    assert (oldest.commits, oldest.cause, oldest.servers) == ((one,), "first", ("web-01", "web-02"))
+    assert oldest.started_at == NOW + timedelta(minutes=1)
+    assert oldest.finished_at == NOW + timedelta(hours=2)
+    assert (oldest.ended, oldest.succeeded) == (True, True)
+    assert await store.jobs.past("shop", limit=1) == (newest,)
+    assert await store.jobs.past("nowhere") == ()
 
 
 async def test_jobs_are_found_by_the_beginning_of_their_id(store: Store) -> None:
