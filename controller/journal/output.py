@@ -87,18 +87,17 @@ class OutputFiles:
     def _append(self, attempt: AttemptId, offset: int, data: bytes, gap: int) -> None:
         path = self._path(attempt)
         try:
-            fresh = not path.exists()
-            if fresh:
-                self._make_folder(path.parent)
+            for folder in (self._folder, path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_size == 0:
+                    self._keep_names(path)
                 self._grow(descriptor, path, offset, data, gap)
             finally:
                 os.close(descriptor)
-            if fresh:
-                sync_folder(path.parent)
         except OSError as error:
             raise StateError(
                 f"cannot store output of {attempt}: {error.strerror or error}",
@@ -157,12 +156,10 @@ class OutputFiles:
             raise StateError(f"cannot keep output of {attempt!r}: it is not the id of an attempt")
         return self._folder / found["job"] / f"{found['step']}.{found['number']}"
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make the folder of a job, durably; the state folder itself must be there."""
-        for one in (self._folder, folder):
-            if not one.exists():
-                one.mkdir(mode=0o700, exist_ok=True)
-                sync_folder(one.parent)
+    def _keep_names(self, path: Path) -> None:
+        """Make the name of a file durable before its first byte, whoever made it: that one may have been killed since."""
+        for folder in (path.parent, self._folder, self._folder.parent):
+            sync_folder(folder)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -3,17 +3,21 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from controller.errors import NotFoundError, StateError
+from controller.jobs.ledger import in_order
 from controller.journal.artifacts import harmless_path
 from controller.model.ids import AttemptId
-from controller.model.job import Job, State
+from controller.model.job import Event, Job, State
 from controller.model.task import Result, ResultType
+from controller.model.work import STEP_NAMES
 from controller.reconcile.requests import JobResult
 from controller.reconcile.rooms import Rooms
 
+OWN_STEPS = frozenset(STEP_NAMES.values())
+"""Steps that the controller put in: what they say is no result of the task."""
 SHOWN = 1 << 20
 """Bytes of output that are shown as a result; the rest stays in ctl jobs logs."""
 
@@ -78,14 +82,19 @@ def put(source: Path, goal: Path, *, fresh: bool = False) -> Path:
 
 
 async def last_output(rooms: Rooms, job: Job) -> bytes:
-    """Read the stored output of the last attempt that ran."""
-    made = [attempt for step in job.steps for attempt in step.attempts]
-    if not made:
+    """Read the stored output of the last attempt of the task's own steps."""
+    last = last_attempt(job, await rooms.store.jobs.events(job.id))
+    if last is None:
         return b""
-    last: AttemptId = max(made, key=lambda attempt: attempt.started_at or job.created_at).id
     output = b""
     async for piece in rooms.output.pieces(last):
         output += piece.data
         if len(output) >= SHOWN:
             break
     return output[:SHOWN]
+
+
+def last_attempt(job: Job, events: Iterable[Event]) -> AttemptId | None:
+    """Find the last attempt of a declared step, as the ledger has them; clocks jump."""
+    made = [attempt.id for step, attempt in in_order(job, events) if step not in OWN_STEPS]
+    return made[-1] if made else None

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from controller.errors import StateError
 from controller.journal import output
+from controller.journal.files import sync_folder
 from controller.journal.gaps import MOST, Gaps
 from controller.journal.output import OutputFiles
 from controller.model.ids import AttemptId
@@ -33,6 +34,26 @@ async def test_output_grows_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "output" / "job000000001" / "fetch.v2.1"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_the_name_of_a_file_is_durable_before_its_first_byte_whoever_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "output" / "job000000001" / "fetch.v2.1"
+    path.parent.mkdir(parents=True)
+    path.touch()  # by a process that was killed before it could make the name durable
+    synced: list[tuple[Path, int]] = []
+
+    def sync(folder: Path) -> None:
+        synced.append((folder, path.stat().st_size))
+        sync_folder(folder)
+
+    monkeypatch.setattr(output, "sync_folder", sync)
+    files = OutputFiles(tmp_path)
+    await files.append(ATTEMPT, 0, b"one")
+    assert synced == [(path.parent, 0), (tmp_path / "output", 0), (tmp_path, 0)]
+    await files.append(ATTEMPT, 3, b"two")
+    assert len(synced) == 3, "once is enough"
 
 
 async def test_a_gap_is_kept_and_shown(tmp_path: Path) -> None:
