@@ -23,7 +23,8 @@ def document(plan: Plan) -> dict[str, object]:
     built: dict[str, object] = {"format_version": FORMAT_VERSION}
     for one in fields(plan):
         if one.name not in {"changes", "diagnostics"}:
-            built[one.name] = msgspec.to_builtins(getattr(plan, one.name))
+            # Sets are written in order, so that equal plans are equal texts.
+            built[one.name] = msgspec.to_builtins(getattr(plan, one.name), order="deterministic")
     built["changes"] = [_change(change) for change in plan.changes]
     built["diagnostics"] = [diagnostic_document(one) for one in plan.diagnostics]
     return built
@@ -35,7 +36,9 @@ def _change(change: Change) -> dict[str, object]:
         "name": f"{change.target}/{change.server}",
         **msgspec.to_builtins(change),
     }
-    built["diff"] = "\n".join(f"~ {input_words(name)}" for name in change.inputs) or None
+    diffs = [file.diff for file in change.files if file.diff]
+    told = diffs or [f"~ {input_words(name)}" for name in change.inputs]
+    built["diff"] = "\n".join(told) or None
     return built
 
 

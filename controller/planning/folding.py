@@ -54,6 +54,7 @@ def _likeness(change: Change) -> Change:
         before=None,
         after=None,
         expect=None,
+        was=None if change.was is None else (change.was[0], ""),
         blocked_by=None if blocker is None else replace(blocker, clear=None),
     )
 

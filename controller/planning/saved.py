@@ -1,7 +1,7 @@
 """Saved plans: the file that `plan --out` writes and `apply PLANFILE` carries out or refuses.
 
 Pure: bytes in, bytes out; the faces read and write the file. It holds no secret: commands are left out, and what
-counts are digests.
+counts are digests; of files only their names and what becomes of them.
 """
 
 import json
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.errors import DeclarationError, RefusedError, StalePlanError
-from controller.model.plan import Plan
+from controller.model.plan import Change, Plan
 from controller.planning.document import document, read_document
 from controller.planning.planner import plan_digest
 
@@ -25,8 +25,14 @@ def dump(plan: Plan) -> bytes:
     """
     if plan.dirty:
         raise RefusedError("cannot save a plan of uncommitted declarations", hint="commit first")
-    bare = replace(plan, changes=tuple(replace(c, commands=()) for c in plan.changes))
+    bare = replace(plan, changes=tuple(_bare(change) for change in plan.changes))
     return json.dumps(document(bare), indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _bare(change: Change) -> Change:
+    """Leave out what is only for people's eyes and could hold what a parameter or a variable gave it."""
+    files = tuple(replace(file, diff="") for file in change.files)
+    return replace(change, commands=(), files=files)
 
 
 def load(data: bytes, now: datetime) -> Plan:
@@ -43,7 +49,7 @@ def load(data: bytes, now: datetime) -> Plan:
     except (ValueError, RecursionError) as error:
         raise DeclarationError("cannot read the plan: it is not JSON") from error
     plan = read_document(built)
-    if plan.digest != plan_digest(plan.changes):
+    if plan.digest != plan_digest(plan.changes, plan.orders):
         raise DeclarationError(
             "cannot use the plan: it was changed since it was saved", hint="make it again"
         )

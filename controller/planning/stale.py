@@ -5,13 +5,14 @@ them only what was applied and what is wanted: other pairs, other commits and ot
 """
 
 from controller.model.plan import Change, Plan
+from controller.planning.applying import applies
 
 
 def first_difference(saved: Plan, fresh: Plan) -> str | None:
     """Name the first pair that is not as the saved plan saw it; None when there is none."""
     now = {(change.target, change.server): change for change in fresh.changes}
     for change in saved.changes:
-        if change.runs:
+        if applies(change, saved.orders):
             said = _difference(change, now.get((change.target, change.server)))
             if said is not None:
                 return f"target {change.target} on {change.server}: {said}"

@@ -446,12 +446,14 @@ def test_changes_come_in_order_of_target_and_number(renderer: Renderer) -> None:
 def test_why_lists_all_gates_and_stops_asking_at_the_first_no(renderer: Renderer) -> None:
     world = World(declaration=declaration(target("web", "web-1", on_commit=OnCommit.IGNORE)))
     inputs = Inputs(pairs=world.pairs(renderer))
-    found = planner.why(world.declaration, inputs, world.observed(), Policy(), ("web", "web-1"))
+    found = planner.why(world.declaration, inputs, world.observed(), Policy(), ("web", "web-1"), NOW)
     assert [one.gate for one in found] == [gate for gate, _, _ in ORDER]
-    assert [one.passed for one in found] == [True, True, False, None, None, None, None]
+    stop = [gate for gate, _, _ in ORDER].index(Gate.ON_COMMIT)
+    asked = [one.passed for one in found]
+    assert asked == [True] * stop + [False] + [None] * (len(ORDER) - stop - 1)
     for pair in (("nope", "web-1"), ("web", "nope")):
         with pytest.raises(NotFoundError):
-            planner.why(world.declaration, inputs, world.observed(), Policy(), pair)
+            planner.why(world.declaration, inputs, world.observed(), Policy(), pair, NOW)
 
 
 def test_a_record_that_only_says_who_it_is_for_is_no_record(renderer: Renderer) -> None:
