@@ -76,9 +76,8 @@ def commit_of(seen: Seen, target: str) -> Sha | None:
 async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     """Ask the planner, then say who wrote the lines that the changes come from."""
     seen = replace(seen, serial=await rooms.store.runs.serial(), timezone=rooms.timezone)
-    plan = planner.plan(
-        seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), rooms.clock.now()
-    )
+    now = seen.request.as_of or rooms.clock.now()
+    plan = planner.plan(seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), now)
     plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
     if seen.revision is not None:
         found = attribution.candidates(plan, seen.declaration, seen.pairs)

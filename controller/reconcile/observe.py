@@ -30,9 +30,9 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
 
     Without contact the last observations are used as they are. A server that does not answer never fails a plan.
     """
-    records = await rooms.store.records.all()
+    records = await rooms.store.records.all(as_of=seen.request.as_of)
     seen = replace(seen, records=records)
-    known = await rooms.store.observations.servers()
+    known = await rooms.store.observations.servers(as_of=seen.request.as_of)
     if not seen.contacts:
         return replace(seen, servers=known)
     servers = [s for s in servers_to_see(seen) if s.active]

@@ -1,6 +1,7 @@
-"""The step that sees revisions: what every repo in scope stands at, and which are refused."""
+"""The step that sees revisions: what every repo in scope stands at, which are refused, and where a pin holds a target."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from controller.declaration.inputs import Sourced, source_digest
@@ -16,6 +17,7 @@ from controller.model.ids import Sha
 from controller.model.observation import RepoSeen
 from controller.model.plan import Blocker, Gate
 from controller.model.revision import Revision
+from controller.reconcile import pins
 from controller.reconcile.requests import Progress, Stage
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.seen import Seen
@@ -37,22 +39,41 @@ async def see_repos(rooms: Rooms, seen: Seen) -> Seen:
     """
     targets = [t for t in seen.declaration.targets.values() if in_scope(seen, t) and t.repo]
     names = sorted({t.repo for t in targets if t.repo is not None})
-    known = await rooms.store.observations.repos()
+    known = await rooms.store.observations.repos(as_of=seen.request.as_of)
     room = asyncio.Semaphore(AT_ONCE)
 
     async def ask(name: str) -> tuple[str, Revision | None, Blocker | None]:
         async with room:
             repo = seen.declaration.repos[name]
-            return name, *await see_repo(rooms, seen, repo, known.get(name))
+            return name, *await see_repo(rooms, seen, repo, accepted_of(repo, known))
 
     answers = await asyncio.gather(*(ask(name) for name in names))
     heads = {name: head for name, head, _ in answers if head is not None}
     blocked = {name: blocker for name, _, blocker in answers if blocker is not None}
-    sources = {}
+    return await take_sources(rooms, replace(seen, heads=heads, blocked=blocked), targets)
+
+
+async def take_sources(rooms: Rooms, seen: Seen, targets: Iterable[Target]) -> Seen:
+    """Say which commit counts for each target: the head of its repo, or the one a pin holds it at."""
+    now = seen.request.as_of or rooms.clock.now()
+    answers: list[pins.Held] = []
+    sources, blocked = {}, dict(seen.blocked)
     for target in targets:
-        if target.repo in heads:
-            sources[target.name] = await source_of(rooms, seen, target, heads[target.repo])
-    return replace(seen, heads=heads, blocked=blocked, sources=sources)
+        head = seen.heads.get(target.repo or "")
+        if head is None:
+            continue
+        repo = seen.declaration.repos[target.repo or ""]
+        held = await pins.hold(rooms, pins.pin_of(seen.standing, target, repo), repo, head, now)
+        answers.append(held)
+        if held.blocker is not None:
+            blocked.setdefault(repo.name, held.blocker)
+        if held.revision is not None:
+            sources[target.name] = await source_of(rooms, seen, target, held.revision)
+    found = pins.over(answers)
+    if seen.contacts:
+        await pins.lift(rooms, found)
+    standing = found.left_of(seen.standing)
+    return replace(seen, sources=sources, blocked=blocked, standing=standing)
 
 
 def in_scope(seen: Seen, target: Target) -> bool:
@@ -60,12 +81,26 @@ def in_scope(seen: Seen, target: Target) -> bool:
     return any(seen.scope.holds(target.name, member) for member in target.members)
 
 
+def accepted_of(repo: Repo, known: Mapping[str, RepoSeen]) -> Sha | None:
+    """Say which commit of a repo was accepted last.
+
+    Another address is another repo. An earlier name is not: `was` says so, and what was accepted under it still must not be
+    rewound, whatever the address.
+    """
+    seen = known.get(repo.name)
+    if seen is not None:
+        return seen.accepted if seen.url == repo.url else None
+    before = None if repo.was is None else known.get(repo.was)
+    return None if before is None else before.accepted
+
+
 async def see_repo(
-    rooms: Rooms, seen: Seen, repo: Repo, known: RepoSeen | None
+    rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None
 ) -> tuple[Revision | None, Blocker | None]:
     """Look at one repo; give its revision in force, and why a newer one is not taken."""
-    accepted = known.accepted if known is not None and known.url == repo.url else None
     held = await recall(rooms, repo, accepted)
+    if seen.request.as_of is not None:
+        return await see_past(rooms, seen, repo, accepted, held)
     if held is not None and (not repo.active or not seen.contacts):
         return held, None
     rooms.listener(Progress(stage=Stage.FETCH, subject=repo.name))
@@ -82,6 +117,22 @@ async def see_repo(
         return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=clear)
     await note(rooms, repo, accepted, None, head)
     return head, None
+
+
+async def see_past(
+    rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None, held: Revision | None
+) -> tuple[Revision | None, Blocker | None]:
+    """Give the commit that was in force at a moment; it is fetched anew where the mirror was cleaned since."""
+    if accepted is None:
+        message = f"repo {repo.name} had not been seen then"
+        return None, Blocker(gate=Gate.SOURCE, message=message)
+    if held is None:
+        await look(rooms, seen, repo, None)
+        held = await recall(rooms, repo, accepted)
+    if held is None:
+        message = f"commit {accepted[:7]} of repo {repo.name} is gone"
+        return None, Blocker(gate=Gate.SOURCE, message=message)
+    return held, None
 
 
 async def recall(rooms: Rooms, repo: Repo, accepted: Sha | None) -> Revision | None:

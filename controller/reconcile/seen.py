@@ -13,6 +13,7 @@ from controller.model.observation import ServerSeen
 from controller.model.plan import Blocker, Plan
 from controller.model.revision import Revision
 from controller.model.scope import Scope
+from controller.model.standing import Standing
 from controller.model.tree import Tree
 from controller.model.work import Pair
 from controller.planning.inputs import PairKey
@@ -36,6 +37,7 @@ class Seen:
     diagnostics: tuple[Diagnostic, ...] = ()
     reach: Reach | None = None
     scope: Scope = field(default_factory=Scope)
+    standing: Standing = field(default_factory=Standing)
     heads: Mapping[str, Revision] = field(default_factory=dict)
     blocked: Mapping[str, Blocker] = field(default_factory=dict)
     sources: Mapping[str, Sourced] = field(default_factory=dict)
@@ -50,4 +52,5 @@ class Seen:
     @property
     def contacts(self) -> bool:
         """Whether servers are opened: only for a plan of the present."""
-        return self.request.refresh and self.request.at is None and self.request.between is None
+        asked = self.request
+        return asked.refresh and asked.at is None and asked.between is None and asked.as_of is None

@@ -8,7 +8,9 @@ saw lies in its marker.
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from controller.reconcile.as_of import take_as_of
 from controller.reconcile.comparing import compare_secrets
+from controller.reconcile.decided import see_standing
 from controller.reconcile.deciding import make_plan, resolve_pairs, take_before
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.observe import observe
@@ -18,8 +20,9 @@ from controller.reconcile.seen import Seen
 
 Step = Callable[[Rooms, Seen], Awaitable[Seen]]
 
-LOOK: Final[tuple[Step, ...]] = (see_config, load)
+LOOK: Final[tuple[Step, ...]] = (take_as_of, see_config, load)
 DECIDE: Final[tuple[Step, ...]] = (
+    see_standing,
     see_repos,
     resolve_pairs,
     observe,
