@@ -73,7 +73,7 @@ def _target(
         windows=windows.build(block),
         when_offline=WhenOffline(cast("str", data.get("when_offline", WhenOffline.QUEUE))),
         after=tuple(cast("list[str]", data.get("after", []))),
-        priority=cast("int", data.get("priority", 0)),
+        priority=int(cast("int", data.get("priority", 0))),
         suspended=_suspended(wishes, block),
         was=cast("str | None", block.own.get("was")),
         places=_places(block),
@@ -94,7 +94,8 @@ def _approval(block: Block) -> ApprovalRule | None:
         return None
     data = cast("dict[str, object]", block.data["approval"])
     return ApprovalRule(
-        required=cast("int", data.get("required", 1)), not_author=data.get("not_author") is True
+        required=int(cast("int", data.get("required", 1))),  # 2.0 is a whole number to a schema
+        not_author=data.get("not_author") is True,
     )
 
 

@@ -105,3 +105,15 @@ def test_a_way_back_that_nothing_asks_for_is_a_warning() -> None:
     assert (code, severity, place) == ("revert-without-confirm", Severity.WARNING, at(10))
     assert confirmed(task, None, ASKED) == []
     assert confirmed(task) == []
+
+
+def test_a_task_that_can_be_reverted_can_be_confirmed() -> None:
+    text = "servers: {s: {}}\ntasks: {t: {run: x, revert: {run: y}}}\n" + (
+        "targets: {x: {servers: all, task: t, rollout: {confirm: 60s}}}\n"
+    )
+    rollout = declared(text).targets["x"].rollout
+    assert rollout is not None
+    assert rollout.confirm == 60.0
+    assert loaded(text).diagnostics == ()
+    without = text.replace(", rollout: {confirm: 60s}", "")
+    assert findings(loaded(without)) == ["inventory/all.yaml:2:21 revert-without-confirm"]

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -51,6 +52,12 @@ def test_removal_forgets_blocks_or_runs_a_task(
 ) -> None:
     found = declared(target(f"on_remove: {written}")).targets["x"]
     assert (found.on_remove, found.undo) == (kind, undo)
+
+
+def test_whole_numbers_with_a_point_are_whole_numbers() -> None:
+    found = declared(target("approval: {required: 2.0}, priority: 3.0")).targets["x"]
+    assert found.approval is not None
+    assert [type(n) for n in (found.approval.required, found.priority)] == [int, int]
 
 
 def test_keys_inside_of_keys_have_places() -> None:
@@ -155,3 +162,81 @@ def test_the_order_of_keys_blocks_and_files_means_nothing(
     usual = declared(f"{BASE}targets:\n  x: {{{', '.join(KEYS)}}}\n  y: {OTHER}\n").targets
     assert plain == {name: replace(found, places={}) for name, found in usual.items()}
     assert list(plain) == ["x", "y"]
+
+
+WORDS = st.sampled_from(
+    [
+        "",
+        "0",
+        "1s",
+        "7d",
+        "999999999d",
+        "0%",
+        "1%",
+        "100%",
+        "٣%",
+        "2026-12-01",
+        "0000-00-00",
+        "9999-12-31T23:59:59-12:00",
+        "* * * * *",
+        "0 0 31 2 *",
+        "0 0 */31 2 1#5",
+        "1,2/0 * * * *",
+        "L L L L L",
+        "UTC",
+        "Europe",
+        "s",
+        "t",
+        "x",
+        "block",
+        "{{ x }}",
+        "\x00",
+        "../x",
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["run", "for"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+def mapping(keys: str) -> st.SearchStrategy[object]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(keys.split(), VALUES))
+
+
+SHAPES: dict[str, st.SearchStrategy[object]] = {
+    "rollout": mapping("canary batch max_failures pause health confirm"),
+    "approval": mapping("required not_author"),
+    "windows": st.lists(st.fixed_dictionaries({"allow": WORDS, "for": WORDS, "timezone": WORDS})),
+    "on_remove": st.fixed_dictionaries({"run": VALUES}),
+    "suspended": st.fixed_dictionaries({"reason": VALUES}, optional={"until": WORDS}),
+    **dict.fromkeys(["when_offline", "after", "priority", "protect", "was"], VALUES),
+}
+BODIES = st.fixed_dictionaries({}, optional={key: shape | VALUES for key, shape in SHAPES.items()})
+
+
+@settings(deadline=None, max_examples=60)
+@given(BODIES, st.booleans())
+def test_whatever_is_written_is_understood_or_told_at_a_place(
+    keys: dict[str, object], as_defaults: bool
+) -> None:
+    body = {} if as_defaults else keys
+    targets = {"targets": {"x": {"servers": "all", "task": "t", **body}}}
+    defaults = {"settings": {"defaults": {"targets": keys if as_defaults else {}}}}
+    result = load(
+        MemoryTree(
+            {
+                "ctl.yaml": json.dumps(defaults),
+                "inventory/a.yaml": BASE,
+                "inventory/b.yaml": json.dumps(targets),
+            }
+        ),
+        now=NOW,
+    )
+    errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
+    assert (result.declaration is None) == bool(errors)
+    assert all(item.place.file in {"ctl.yaml", "inventory/b.yaml"} for item in result.diagnostics)
