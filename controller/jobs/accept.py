@@ -1,14 +1,17 @@
 """Accepting a run: all that can be wrong with it is found first, then it is recorded, then nothing can refuse it.
 
-Called by `engine`; calls the secrets, the store and the activity log.
+Called by `engine`; calls the secrets, the store and the activity log, and looks for the trees of checkouts.
 """
 
 import asyncio
 from collections.abc import Sequence
 
+from controller.jobs.delivery import pack_files
 from controller.jobs.environment import environment
 from controller.jobs.ports import Equipment
+from controller.jobs.sending import tree_of
 from controller.model.job import Job, JobBody, Run
+from controller.model.work import Work
 
 
 async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
@@ -16,9 +19,9 @@ async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBo
 
     Raises:
         SecretError: a secret of one of the jobs cannot be read.
-        DeclarationError: a step would get an environment that no process can be given.
+        DeclarationError: a step would get an environment that no process can be given, or what it delivers cannot be.
     """
-    check(equipment, jobs)
+    await check(equipment, jobs)
     told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
     await equipment.activity.append("run-submitting", run.actor, **told)
     dropped = await equipment.store.runs.add(run, jobs)
@@ -29,19 +32,31 @@ async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBo
         await asyncio.to_thread(equipment.artifacts.sweep, keep)
 
 
-def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> None:
-    """Read every secret and put every environment together, as it will be done when a step begins."""
+async def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> None:
+    """Read every secret and put everything together, as it will be done when a step begins."""
+    packed: dict[int, Work] = {}
     for job, body in jobs:
         values = read_secrets(equipment, body)
         named = {name: values[secret] for name, secret in body.work.secrets.items()}
         for step in body.work.steps:
             environment(job, body, step, named)
+        if body.work.checkout is not None:
+            await tree_of(equipment.archive, job, body)
+        if id(body.work) not in packed:  # many servers share one work
+            packed[id(body.work)] = body.work
+            pack_files(body.work, values, user=None, at=job.created_at)
 
 
 def read_secrets(equipment: Equipment, body: JobBody) -> dict[str, str]:
-    """Read the secrets of a job, by secret name.
+    """Read the secrets of a job, those of its files included, by secret name.
 
     Raises:
         SecretError: one of them cannot be read here.
     """
-    return {name: equipment.secrets(name) for name in sorted(set(body.work.secrets.values()))}
+    return {name: equipment.secrets(name) for name in secret_names(body.work)}
+
+
+def secret_names(work: Work) -> tuple[str, ...]:
+    """Name the secrets that a work uses, in its environment and in its files."""
+    in_files = (name for file in work.files for name in file.secrets)
+    return tuple(sorted({*work.secrets.values(), *in_files}))

@@ -10,12 +10,11 @@ from controller.errors import DeclarationError
 from controller.jobs.assignment import Assignment
 from controller.jobs.attempt import AttemptDriver
 from controller.jobs.dag import WHEN_FALSE
-from controller.jobs.environment import environment
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
 from controller.jobs.outcome import Outcome, remembered
 from controller.jobs.retry import due
-from controller.model.ids import attempt_id
+from controller.jobs.sending import spec_of
 from controller.model.job import State, StepRun
 from controller.model.work import StepWork
 from controller.transport.port import AttemptSpec
@@ -81,7 +80,7 @@ class StepDriver:
         if last.state.ended and last.state is not State.LOST:
             return remembered(last)
         try:
-            spec = None if self._barred else self._spec(number)
+            spec = None if self._barred else await self._spec(number)
         except DeclarationError:
             spec = None  # it ran once with this environment; it can be followed, not sent
         return await AttemptDriver(self._assignment, self._step.name, number, spec).attach()
@@ -89,7 +88,7 @@ class StepDriver:
     async def _send(self, number: int) -> Outcome:
         """Send the next attempt."""
         try:
-            spec = self._spec(number)
+            spec = await self._spec(number)
         except DeclarationError as error:
             reason = self._assignment.equipment.masker.text(error.message)
             return Outcome(signal=Signal.FAIL, reason=reason)
@@ -127,35 +126,13 @@ class StepDriver:
             notes.insert(0, outcome.of_attempt(self._step.name, number))
         await self._recorder.record(*notes)
 
-    def _spec(self, number: int) -> AttemptSpec:
+    async def _spec(self, number: int) -> AttemptSpec:
         """Put together what is sent.
 
         Raises:
-            DeclarationError: the environment cannot be given to a process, or its standard input is gone.
+            DeclarationError: it cannot be sent.
         """
-        work, job, step = self._assignment.body.work, self._assignment.job, self._step
-        return AttemptSpec(
-            id=attempt_id(job.id, step.name, number),
-            job=job.id,
-            text=step.text.encode(),
-            shell=step.shell,
-            stdin=self._stdin(),
-            env=environment(job, self._assignment.body, step, self._assignment.secrets),
-            workdir=step.workdir or work.workdir,
-            user=step.user or work.user,
-            timeout=max(1.0, min(step.timeout or work.timeout, self._time_left())),
-        )
-
-    def _stdin(self) -> bytes:
-        """Give the first step what it is fed with; a process that took the job over does not have it."""
-        body = self._assignment.body
-        if not body.fed or body.work.steps[0].name != self._step.name:
-            return b""
-        if self._assignment.stdin is None:
-            raise DeclarationError(
-                f"cannot send step {self._step.name}: its standard input went with the command that gave it"
-            )
-        return self._assignment.stdin
+        return await spec_of(self._assignment, self._step, number, seconds=self._time_left())
 
     def _time_left(self) -> float:
         """Seconds until the task's own time is over."""
