@@ -47,9 +47,13 @@ def put(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, readable by its owner only."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
-    part.touch(mode=0o600, exist_ok=False)
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.touch(mode=0o600, exist_ok=False)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def signature_of(path: Path) -> Path:
@@ -78,7 +82,7 @@ async def checked(data: bytes, path: Path, signers: bytes) -> str:
         RefusedError: nobody of the signers did.
     """
     try:
-        signature = signature_of(path).read_bytes()
+        signature = bounded(signature_of(path), seals.LARGEST)
     except OSError as error:
         raise RefusedError(
             f"the plan {path} is not signed: there is no {signature_of(path).name}",
@@ -93,6 +97,12 @@ async def checked(data: bytes, path: Path, signers: bytes) -> str:
 def content(path: Path, noun: str) -> bytes:
     """Read a file that a person named."""
     try:
-        return path.read_bytes()
+        return bounded(path, saved.SIZE_LIMIT)
     except OSError as error:
         raise StateError(f"cannot read the {noun} {path}: {error.strerror}") from error
+
+
+def bounded(path: Path, most: int) -> bytes:
+    """Read a file, but no more of it than one byte too many: whoever gets that refuses it."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
