@@ -108,7 +108,8 @@ def test_a_way_back_that_nothing_asks_for_is_a_warning() -> None:
 
 
 def test_a_task_that_can_be_reverted_can_be_confirmed() -> None:
-    text = "servers: {s: {}}\ntasks: {t: {run: x, revert: {run: y}}}\n" + (
+    text = (
+        "servers: {s: {}}\ntasks: {t: {run: x, revert: {run: y}}}\n"
         "targets: {x: {servers: all, task: t, rollout: {confirm: 60s}}}\n"
     )
     rollout = declared(text).targets["x"].rollout
