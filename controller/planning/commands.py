@@ -1,6 +1,6 @@
 """The commands of a change as people see them: rendered, in order, secret parameters masked.
 
-Called by `planner`.
+Called by `drafts` and `removal`.
 """
 
 from collections.abc import Iterator

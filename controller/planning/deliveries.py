@@ -19,6 +19,7 @@ from controller.model.plan import FileChange
 from controller.model.work import Work
 from controller.planning.difference import DIGITS, Difference
 from controller.planning.diffs import Allowance, text_of, unified
+from controller.planning.subject import moment
 
 SHARED: Final = 32
 """Files whose digest is kept, because the pairs of one target deliver the same."""
@@ -54,7 +55,8 @@ def look_at(target: str, work: Work, record: Applied | None, server: ServerSeen 
     if server is None:
         return Look(record=record)
     seen = server.deliveries.get(target)
-    if seen is not None and record is not None and record.at is not None and seen.at < record.at:
+    last = None if record is None else moment(record)
+    if seen is not None and last is not None and seen.at < last:
         seen = None
     user = work.user or ("root" if server.root else server.login)
     return Look(seen=seen, record=record, user=user)

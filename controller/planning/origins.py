@@ -36,6 +36,8 @@ def gone_name(name: str, work: Work) -> str:
     head, _, rest = name.partition(".")
     if head == "files":
         return rest.rpartition(".")[0]
+    if head == "checkout":
+        return head
     if head != "steps":
         return rest
     step, _, variable = rest.partition(".env.")

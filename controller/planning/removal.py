@@ -1,11 +1,11 @@
 """Pairs that are known but no longer declared: forgotten, undone, or kept, as their record says.
 
-Called by `planner`. Nothing outside the scope ever goes, and nothing because a server, a repo or a commit is inactive,
+Called by `drafts`. Nothing outside the scope ever goes, and nothing because a server, a repo or a commit is inactive,
 invalid or out of reach: only a declaration that is valid and lacks the pair counts. What a record says is that of the
 last applied declaration, so that a block that is gone takes neither its undo nor its protection with it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,7 +16,6 @@ from controller.model.observation import ServerSeen
 from controller.model.plan import Action, Cause, Change, Gate
 from controller.planning.causes import target_cause
 from controller.planning.commands import commands
-from controller.planning.gates import Question, first_blocker
 from controller.planning.inputs import Observed, PairKey, Policy
 from controller.planning.renames import carried, earlier
 from controller.planning.subject import Subject, record_of
@@ -33,33 +32,18 @@ class Removal:
     change: Change
 
 
-def removals(
-    declaration: Declaration,
-    observed: Observed,
-    policy: Policy,
-    was: Mapping[PairKey, PairKey] | None = None,
-) -> Iterator[Removal]:
+def removals(declaration: Declaration, observed: Observed, policy: Policy) -> Iterator[Removal]:
     """Give a change for every pair in scope that has a record or a marker but no declaration.
 
     Args:
         declaration: what is declared.
-        observed: what is known, under the names of today (`renames.carried`): what was renamed is not removed.
+        observed: what is known, under the names it is stored under; what was only renamed is not removed.
         policy: the scope, and what people override.
-        was: the earlier names of pairs (`renames.earlier`), under which their records and markers lie.
     """
-    names = was or {}
-    for key in _undeclared(declaration, observed, policy):
-        one = _removal(declaration, observed, policy, key)
+    names, known = earlier(declaration, observed), carried(declaration, observed)
+    for key in _undeclared(declaration, known, policy):
+        one = _removal(declaration, known, policy, key)
         yield replace(one, change=replace(one.change, was=names.get(key)))
-
-
-def forgotten(declaration: Declaration, observed: Observed, policy: Policy) -> Iterator[Change]:
-    """Give the changes of `removals` with the first gate that says no."""
-    was, known = earlier(declaration, observed), carried(declaration, observed)
-    for one in removals(declaration, known, policy, was):
-        question = Question(subject=one.subject, trigger=one.change.trigger, policy=policy)
-        blocker = None if one.change.unknown else first_blocker(question)
-        yield replace(one.change, blocked_by=blocker)
 
 
 def _undeclared(declaration: Declaration, observed: Observed, policy: Policy) -> list[PairKey]:

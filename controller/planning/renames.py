@@ -1,6 +1,6 @@
 """`was`: what is known of a pair under an earlier name of its target or server is known of the pair.
 
-Called by `planner` and `removal`, which then see everything under the names of today, and by `reconcile`, which moves
+Called by `drafts` and `removal`, which then see everything under the names of today, and by `reconcile`, which moves
 records and markers. A name that is declared again, or that two blocks claim, is nobody's earlier name.
 """
 

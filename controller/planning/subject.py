@@ -1,6 +1,6 @@
 """One pair as the planner sees it: what is declared of it, and which of what is known of it counts.
 
-Made by `planner` and `removal`, read by `verdict` and `gates`.
+Made by `drafts` and `removal`, read by `verdict` and `gates`.
 """
 
 from dataclasses import dataclass

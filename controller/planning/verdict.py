@@ -1,6 +1,6 @@
 """What one declared pair needs: nothing, a first run, a run for changed inputs, a repair — and why.
 
-Called by `planner`. Gates are asked afterwards: a verdict says what should happen, a gate whether it may.
+Called by `drafts`. Gates are asked afterwards: a verdict says what should happen, a gate whether it may.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,16 @@
 """Work for another user needs root, and the plan says so before anything runs."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from controller.declaration.renderer import Renderer
-from controller.model.diagnostic import Severity
+from controller.model.diagnostic import Diagnostic, Place, Severity
+from controller.model.plan import Action, Change
+from controller.model.work import Pair
+from controller.planning.rights import needs_root
+from tests.planning.delivered import KEY, file, looked, work
 from tests.planning.world import World, declaration, place, step, target, task
 
 
@@ -39,3 +44,25 @@ def test_what_does_not_run_needs_no_root(renderer: Renderer) -> None:
     servers = {n: replace(s, login="deploy") for n, s in observed.servers.items()}
     plan = world.plan(renderer, observed=replace(observed, servers=servers))
     assert plan.diagnostics == ()
+
+
+def asked(root: bool, **keys: Any) -> tuple[Diagnostic, ...]:
+    made = work(file(place=place(50), **keys))
+    pair = Pair(target=KEY[0], server=KEY[1], work=made)
+    change = Change(target=KEY[0], server=KEY[1], task="deploy", action=Action.ADD)
+    return needs_root([pair], [change], {KEY[1]: replace(looked(made), root=root)})
+
+
+@pytest.mark.parametrize(("key", "name"), [("owner", "root"), ("group", "www-data")])
+def test_a_file_of_another_owner_without_root_is_an_error(key: str, name: str) -> None:
+    (one,) = asked(root=False, **{key: name})
+    assert (one.code, one.place) == ("needs-root", Place(file="pipelines/shop.yaml", line=50))
+    assert one.message == (
+        f"cannot give /etc/shop.conf to {key} {name} on web-1: the login deploy is not root there"
+    )
+    assert asked(root=True, **{key: name}) == ()
+
+
+def test_a_file_of_the_login_needs_no_root() -> None:
+    assert asked(root=False, owner="deploy", group="deploy") == ()
+    assert asked(root=False) == ()
