@@ -8,11 +8,12 @@ from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.diagnostic import Severity
 from controller.model.plan import Action, Change, Plan
-from controller.planning import applying, stale
+from controller.planning import applying, renames, stale
 from controller.reconcile import planfiles, resuming
-from controller.reconcile.deciding import plan_of, refuse
+from controller.reconcile.deciding import observed_of, plan_of, refuse
 from controller.reconcile.forgetting import forget
 from controller.reconcile.loading import load
+from controller.reconcile.moving import move
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -182,6 +183,8 @@ async def carry_out(
     forgettable = [change for change in changes if change.action is Action.FORGET]
     orders = orders_of(seen, changes)
     await note_overrides(rooms, request)
+    running = {(change.target, change.server) for change in plan_of(seen).changes if change.runs}
+    await move(rooms, seen, renames.moved(seen.declaration, observed_of(seen), running))
     if not orders:
         return RunReport(forgotten=await forget(rooms, seen, forgettable))
     commit = None if seen.revision is None else seen.revision.sha

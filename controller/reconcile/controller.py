@@ -6,7 +6,7 @@ Made by `service.open`. Every method is one walk, or one question to the store; 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from controller.declaration import loader, pairs
@@ -14,6 +14,7 @@ from controller.errors import NotFoundError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
+from controller.model.standing import Pin
 from controller.model.tree import Tree
 from controller.planning import planner
 from controller.planning.gates import GateResult
@@ -21,17 +22,22 @@ from controller.reconcile import (
     applying,
     checking,
     health,
+    history,
     planfiles,
+    rollback,
     running,
+    standing,
     status,
     trusting,
 )
 from controller.reconcile.deciding import inputs_of, observed_of, plan_of, policy_of
+from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
     ApplyOutcome,
     ApplyRequest,
+    Confirm,
     Finding,
     KeyOffer,
     PlanRequest,
@@ -73,7 +79,7 @@ class LocalController:
         """
         tree = self._rooms.config.work_tree()
         inside = [path_inside(path, self._rooms.config.root, tree) for path in paths]
-        loaded = loader.load(tree, forms=self._rooms.forms)
+        loaded = loader.load(tree, forms=self._rooms.forms, now=self._rooms.clock.now())
         findings = loaded.diagnostics
         if loaded.declaration is not None:
             placeholders = pairs.placeholders(loaded.declaration)
@@ -126,7 +132,12 @@ class LocalController:
         request = PlanRequest(targets=(target,))
         seen = await walk(self._rooms, Seen(request=request), PLAN)
         return planner.why(
-            seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), (target, server)
+            seen.declaration,
+            inputs_of(seen),
+            observed_of(seen),
+            policy_of(seen),
+            (target, server),
+            self._rooms.clock.now(),
         )
 
     async def run(self, request: RunRequest) -> RunReport:
@@ -156,6 +167,34 @@ class LocalController:
     async def doctor(self) -> tuple[Finding, ...]:
         """Check what a controller needs."""
         return await health.doctor(self._rooms)
+
+    async def suspend(
+        self, target: str, *, reason: str, until: datetime | None = None
+    ) -> Suspended:
+        """Switch a target off."""
+        return await standing.suspend(self._rooms, target, reason=reason, until=until)
+
+    async def resume(self, target: str, *, reason: str = "") -> Resumed:
+        """Switch a target on again."""
+        return await standing.resume(self._rooms, target, reason=reason)
+
+    async def approve(self, target: str, *, confirm: Confirm, reason: str = "") -> Approved:
+        """Plan now, and after a yes approve exactly what would happen to a target."""
+        return await standing.approve(self._rooms, target, confirm=confirm, reason=reason)
+
+    async def rollback(
+        self, target: str, *, to: str, reason: str, until: datetime | None = None
+    ) -> RolledBack:
+        """Hold a target at an earlier commit of its repo."""
+        return await rollback.rollback(self._rooms, target, to=to, reason=reason, until=until)
+
+    async def lift_pin(self, target: str, *, reason: str) -> Pin | None:
+        """Let go of a target that is held at a commit; None when it is not."""
+        return await rollback.lift(self._rooms, target, reason=reason)
+
+    async def history(self, target: str, *, limit: int = 20) -> tuple[PastRun, ...]:
+        """List the runs of a target, newest first."""
+        return await history.history(self._rooms, target, limit=limit)
 
 
 def path_inside(path: str, root: Path, tree: Tree) -> str:

@@ -33,7 +33,7 @@ async def load(rooms: Rooms, seen: Seen) -> Seen:
     """
     rooms.listener(Progress(stage=Stage.LOAD, subject=str(rooms.config.root)))
     tree = tree_of(rooms, seen)
-    loaded = loader.load(tree, forms=rooms.forms)
+    loaded = loader.load(tree, forms=rooms.forms, now=rooms.clock.now())
     if loaded.declaration is None:
         raise InvalidDeclarationError(loaded.diagnostics, named_files(tree, loaded.diagnostics))
     declaration = loaded.declaration
