@@ -21,16 +21,22 @@ MOST_BYTES: Final = 2_000_000
 """Both keep the reading of names below 150 ms."""
 FOLDERS: Final = ("inventory", "pipelines")
 
-_KIND: Final = re.compile(r"^(repos|servers|groups|tasks|targets):[ \t]*$")
+_KIND: Final = re.compile(r"^(repos|servers|groups|inventories|tasks|targets):[ \t]*$")
 _NAME: Final = re.compile(r"^  ([A-Za-z0-9_][A-Za-z0-9._:\[\]-]*):")
 
 POSITIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("why",): ("targets", "servers"),
     ("run",): ("tasks",),
+    ("suspend",): ("targets",),
+    ("resume",): ("targets",),
+    ("approve",): ("targets",),
+    ("rollback",): ("targets",),
+    ("history",): ("targets",),
     ("check", "server"): ("servers",),
     ("check", "repo"): ("repos",),
     ("get", "servers"): ("servers",),
     ("get", "groups"): ("groups",),
+    ("get", "inventories"): ("inventories",),
     ("get", "repos"): ("repos",),
     ("get", "tasks"): ("tasks",),
     ("get", "targets"): ("targets",),
@@ -46,7 +52,7 @@ AFTER_FLAG: Final = {
     "--server": ("servers",),
 }
 WORDS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
-    ("get",): ("servers", "groups", "repos", "tasks", "targets", "secrets"),
+    ("get",): ("servers", "groups", "inventories", "repos", "tasks", "targets", "secrets"),
     ("explain",): ("repo", "server", "group", "inventory", "task", "target", "secret", "settings"),
     ("schema",): ("repo", "server", "group", "inventory", "task", "target", "secret", "settings"),
     ("completion",): ("bash", "zsh", "fish"),

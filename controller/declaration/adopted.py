@@ -10,7 +10,7 @@ from typing import cast
 from controller.declaration.ansible.inventory import AnsibleInventory, read
 from controller.declaration.groups import ALL, UNGROUPED
 from controller.declaration.wishes import Wishes
-from controller.model.declaration import Secret
+from controller.model.declaration import AdoptedInventory, Secret
 from controller.model.diagnostic import NOWHERE
 from controller.model.inventory import Carrier, Group, Server, Ssh
 
@@ -22,6 +22,7 @@ class Adopted:
     servers: dict[str, Server] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
+    inventories: dict[str, AdoptedInventory] = field(default_factory=dict)
 
 
 def adopt(wishes: Wishes) -> Adopted:
@@ -30,12 +31,16 @@ def adopt(wishes: Wishes) -> Adopted:
     blocks = wishes.of("inventories")
     for name in sorted(blocks):
         block = blocks[name]
-        inventory = read(
-            wishes.tree,
-            cast("str", block.data["ansible"]),
-            place=block.where("ansible", value=True),
-        )
+        path = cast("str", block.data["ansible"])
+        inventory = read(wishes.tree, path, place=block.where("ansible", value=True))
         wishes.findings.extend(inventory.diagnostics)
+        adopted.inventories[name] = AdoptedInventory(
+            name=name,
+            tool="ansible",
+            path=path,
+            servers=tuple(sorted(inventory.hosts)),
+            place=block.place,
+        )
         _take(wishes, adopted, inventory)
     return adopted
 

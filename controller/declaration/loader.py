@@ -110,6 +110,7 @@ def _load(tree: Tree, forms: Forms | None, now: datetime | None) -> Loaded:
         secrets={**adopted.secrets, **secrets},
         scripts=scripts,
         blobs=blobs,
+        inventories=adopted.inventories,
     )
     _check_together(wishes, declaration, now)
     if not findings.valid:

@@ -56,6 +56,17 @@ class Secret:
     place: Place = NOWHERE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedInventory:
+    """An inventory of another tool that is read as it is: which tool, its path from the root, the servers it gave."""
+
+    name: str
+    tool: str
+    path: str
+    servers: tuple[str, ...] = ()
+    place: Place = NOWHERE
+
+
 class OnCommit(StrEnum):
     """What a change of inputs does by itself."""
 
@@ -153,3 +164,4 @@ class Declaration:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     scripts: Mapping[str, bytes] = field(default_factory=dict)
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+    inventories: Mapping[str, AdoptedInventory] = field(default_factory=dict)

@@ -11,7 +11,14 @@ import yaml
 
 from controller.errors import Unreachable
 from controller.model.condition import Health, Sync
-from controller.model.declaration import Declaration, Repo, Secret, SecretKind, Target
+from controller.model.declaration import (
+    AdoptedInventory,
+    Declaration,
+    Repo,
+    Secret,
+    SecretKind,
+    Target,
+)
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Group, Inventory, Server
 from controller.model.observation import RepoSeen, ServerSeen
@@ -54,6 +61,15 @@ DECLARED = Declaration(
     targets={
         "shop-prod": Target(
             name="shop-prod", task="deploy", servers="web", members=("web-1",), repo="shop"
+        )
+    },
+    inventories={
+        "legacy": AdoptedInventory(
+            name="legacy",
+            tool="ansible",
+            path=f"inventory/{EVIL}",
+            servers=("web-1",),
+            place=Place(file="inventory/web.yaml", line=9),
         )
     },
     secrets={"token": Secret(name="token", kind=SecretKind.ENV, source="FORGE_TOKEN")},
@@ -165,6 +181,7 @@ COMMANDS = (
     ("get", "servers", "web-1", "-o", "yaml"),
     ("get", "servers", "web-1", "-o", "json"),
     ("get", "groups"),
+    ("get", "inventories", "-o", "wide"),
     ("get", "repos"),
     ("get", "tasks"),
     ("get", "tasks", "-o", "jsonl"),
@@ -220,6 +237,19 @@ def test_the_table_of_servers_says_when_each_was_reached() -> None:
         "NAME   ADDRESS   CARRIER  GROUPS  SEEN",
         "web-1  10.0.0.1  ssh      web     not reached 2 h ago (dns)",
     ]
+
+
+def test_an_inventory_says_what_was_read_from_where() -> None:
+    stage = Stage(controller=Office())
+    assert json.loads(stage("get", "inventories", "legacy", "-o", "json").out) == {
+        "kind": "inventory",
+        "name": "legacy",
+        "tool": "ansible",
+        "path": f"inventory/{EVIL}",
+        "servers": ["web-1"],
+        "place": "inventory/web.yaml:9",
+    }
+    assert stage("get", "inventory", "-o", "name").out == "inventory/legacy\n"
 
 
 @pytest.mark.parametrize("argv", [("get", "servers", "web-9"), ("get", "nonsense")])

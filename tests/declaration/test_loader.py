@@ -430,6 +430,9 @@ def test_what_an_inventory_names_is_not_read_as_declarations() -> None:
     assert server.vars["x"] is True
     assert declaration.targets["t"].members == ("w1",)
     assert list(declaration.inventory.servers) == ["mine", "w1"]
+    old = declaration.inventories["old"]
+    assert (old.tool, old.path, old.servers) == ("ansible", "inventory/legacy/hosts.ini", ("w1",))
+    assert (old.place.file, old.place.line) == ("inventory/own.yaml", 2)
 
 
 def test_the_cache_changes_nothing_but_what_is_read() -> None:

@@ -6,6 +6,7 @@ from controller.cli.views.words import where
 from controller.cli.views.world import World
 from controller.model.inventory import Server
 from controller.model.observation import ServerSeen
+from controller.model.rollout import Rollout
 
 
 def server_document(world: World, name: str) -> dict[str, object]:
@@ -70,7 +71,8 @@ def group_document(world: World, name: str) -> dict[str, object]:
     group = world.declared.inventory.groups[name]
     fields = plain(group)
     body = fields if isinstance(fields, dict) else {}
-    return {"kind": "group", **body, "place": where(group.place)}
+    limit = None if group.max_unavailable is None else str(group.max_unavailable)
+    return {"kind": "group", **body, "max_unavailable": limit, "place": where(group.place)}
 
 
 def task_document(world: World, name: str) -> dict[str, object]:
@@ -90,6 +92,7 @@ def task_document(world: World, name: str) -> dict[str, object]:
             "timeout": step.timeout,
             "retries": plain(step.retry),
             "continue_on_error": step.continue_on_error,
+            "idempotent": step.idempotent,
             "result": plain(step.result),
             "place": where(step.places.get("")),
         }
@@ -115,7 +118,24 @@ def task_document(world: World, name: str) -> dict[str, object]:
         "workdir": task.workdir,
         "timeout": task.timeout,
         "check": task.check,
+        "checkout": None
+        if task.checkout is None
+        else {"path": task.checkout.path, "releases": task.checkout.releases},
+        "files": [
+            {
+                "path": one.path,
+                "from": one.template or one.source or "content",
+                "owner": one.owner,
+                "group": one.group,
+                "mode": one.mode,
+                "validate": one.validate,
+                "backup": one.backup,
+                "place": where(one.places.get("")),
+            }
+            for one in task.files
+        ],
         "steps": steps,
+        "revert": task.revert,
         "result": plain(task.result),
         "place": where(task.places.get("")),
     }
@@ -147,9 +167,33 @@ def target_document(world: World, name: str) -> dict[str, object]:
         "params": plain(target.params),
         "on_commit": target.on_commit.value,
         "on_drift": target.on_drift.value,
-        "on_remove": target.on_remove.value,
+        "on_remove": target.on_remove.value if target.undo is None else {"run": target.undo},
+        "protect": target.protect,
+        "rollout": None if target.rollout is None else rollout_document(target.rollout),
+        "approval": plain(target.approval),
+        "windows": [
+            {"allow": one.allow, "for": one.seconds, "timezone": one.timezone}
+            for one in target.windows
+        ],
+        "when_offline": target.when_offline.value,
+        "after": list(target.after),
+        "priority": target.priority,
+        "suspended": plain(target.suspended),
+        "was": target.was,
         "place": where(target.places.get("")),
         "observed": records,
+    }
+
+
+def rollout_document(rollout: Rollout) -> dict[str, object]:
+    """Give a rollout; amounts as they are written, times in seconds."""
+    return {
+        "canary": rollout.canary,
+        "batch": [str(amount) for amount in rollout.batches],
+        "max_failures": str(rollout.max_failures),
+        "pause": rollout.pause,
+        "health": rollout.health,
+        "confirm": rollout.confirm,
     }
 
 
@@ -162,4 +206,17 @@ def secret_document(world: World, name: str) -> dict[str, object]:
         "source": {secret.kind.value: secret.source},
         "expires": secret.expires,
         "place": where(secret.place),
+    }
+
+
+def inventory_document(world: World, name: str) -> dict[str, object]:
+    """Give an inventory of another tool, and the servers it gave."""
+    inventory = world.declared.inventories[name]
+    return {
+        "kind": "inventory",
+        "name": name,
+        "tool": inventory.tool,
+        "path": inventory.path,
+        "servers": list(inventory.servers),
+        "place": where(inventory.place),
     }

@@ -11,6 +11,7 @@ from typing import Final
 from controller.cli.dates import age, span
 from controller.cli.views.declared import (
     group_document,
+    inventory_document,
     repo_document,
     secret_document,
     server_document,
@@ -87,6 +88,12 @@ def _group_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
     return (*row, ",".join(sorted(group.vars)) or "-", where(group.place)) if wide else row
 
 
+def _inventory_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
+    inventory = world.declared.inventories[name]
+    row = (name, inventory.tool, inventory.path, str(len(inventory.servers)))
+    return (*row, where(inventory.place)) if wide else row
+
+
 def _task_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
     task: Task = world.declared.tasks[name]
     row = (
@@ -148,6 +155,15 @@ KINDS: Final = {
             pick=lambda declared: declared.inventory.groups,
             row=_group_row,
             document=group_document,
+        ),
+        Kind(
+            plural="inventories",
+            singular="inventory",
+            heads=("NAME", "TOOL", "PATH", "SERVERS"),
+            more=("PLACE",),
+            pick=lambda declared: declared.inventories,
+            row=_inventory_row,
+            document=inventory_document,
         ),
         Kind(
             plural="repos",
