@@ -33,6 +33,8 @@ ALL: Final = 1_000_000
 """More jobs than a run can have."""
 PARALLEL: Final = 50
 """Jobs driven at once, if nothing else is said."""
+LATELY: Final = 50
+"""So many of the newest runs are looked at for one whose end was not written down."""
 LEFT_BEHIND: Final = RunId("")
 """Stands for no run: jobs of several are taken up together."""
 
@@ -42,6 +44,7 @@ class Engine:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
+        self._store = equipment.store
         self._crew = Crew(equipment)
         self._traffic = Traffic(equipment.store, equipment.clock)
 
@@ -74,20 +77,19 @@ class Engine:
             NotFoundError: there is no such run.
             StateError: the store cannot be written any more.
         """
-        store = self._equipment.store
-        recorded = await store.runs.get(run)
+        recorded = await self._store.runs.get(run)
         if recorded is None:
             raise NotFoundError(f"cannot drive run {run}: it was never recorded")
-        jobs = await store.jobs.list(run=run, limit=ALL)
+        jobs = await self._store.jobs.list(run=run, limit=ALL)
         waiting = await self._drive(jobs, parallel, within, run=recorded, stdin=stdin)
-        over = await self._finish_if_over(recorded.id)
-        jobs = tuple(reversed(await store.jobs.list(run=run, limit=ALL)))
+        halts = await self._finish_if_over(recorded.id)
+        jobs = tuple(reversed(await self._store.jobs.list(run=run, limit=ALL)))
         return RunReport(
             run=run,
             jobs=jobs,
             counts=count(jobs),
             waiting=waiting,
-            halted=over.halted,
+            halted=halts,
             troubles=self._troubles(job.id for job in jobs),
         )
 
@@ -102,7 +104,7 @@ class Engine:
             within: seconds to wait at most for what runs.
             parallel: how many jobs at once.
         """
-        found = {job.id: job for job in await self._equipment.store.jobs.open()}
+        found = {job.id: job for job in await self._store.jobs.open()}
         moves = recover(found.values())
         left = [found[each.job] for each in moves if each.move is Move.RESUME]
         waiting = await self._drive(left, parallel, within)
@@ -110,8 +112,9 @@ class Engine:
         if not waiting:
             await self._drop(dropped)
         after = await self._as_they_stand(found)
-        for run in dict.fromkeys(job.run for job in after if job.state.ended):
-            await self._finish_if_over(run)
+        for run in await self._store.runs.list(limit=LATELY):
+            if run.finished_at is None:
+                await self._finish_if_over(run.id)
         return SettleReport(jobs=after, waiting=waiting, troubles=self._troubles(found))
 
     async def stop(
@@ -130,13 +133,13 @@ class Engine:
             RefusedError: it has ended.
             TransportError: the server is not reached; the wish is recorded all the same.
         """
-        body = await self._equipment.store.jobs.body(id_)
+        body = await self._store.jobs.body(id_)
         async with self._crew.links.to(body.server) as link:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
-        job = await self._equipment.store.jobs.get(id_)
+        job = await self._store.jobs.get(id_)
         if alone and job is not None:
-            await self._crew.drive(job, body, await recall(self._equipment.store), None)
-            job = await self._equipment.store.jobs.get(id_)
+            await self._crew.drive(job, body, await recall(self._store), None)
+            job = await self._store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
         return job
@@ -153,13 +156,13 @@ class Engine:
             NotFoundError: there is no such job.
             RefusedError: it is not lost.
         """
-        store, told = self._equipment.store, {"job": id_, "as": signal, "reason": reason}
-        job = await store.jobs.get(id_)
+        told = {"job": id_, "as": signal, "reason": reason}
+        job = await self._store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot resolve job {id_}: it was never recorded")
         if job.state is not State.LOST:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
-        body, known = await store.jobs.body(id_), await recall(store)
+        body, known = await self._store.jobs.body(id_), await recall(self._store)
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
         recorder, values = await self._crew.recorder(job), read_secrets(self._equipment, body)
         async with self._crew.links.to(body.server) as link:
@@ -185,13 +188,13 @@ class Engine:
         open_ = {job.id: job for job in jobs if run is None or not job.state.ended}
         if not open_:
             return False
-        crew, store = self._crew, self._equipment.store
+        crew = self._crew
         bodies = await self._bodies(open_)
         shift = Shift(
             crew=crew,
             jobs=open_,
             bodies=bodies,
-            known=await recall(store),
+            known=await recall(self._store),
             run=run,
             stdin=stdin,
         )
@@ -224,11 +227,11 @@ class Engine:
 
     async def _bodies(self, jobs: Iterable[JobId]) -> dict[JobId, JobBody]:
         """Read what jobs were recorded with."""
-        return {id_: await self._equipment.store.jobs.body(id_) for id_ in jobs}
+        return {id_: await self._store.jobs.body(id_) for id_ in jobs}
 
     async def _as_they_stand(self, jobs: Iterable[JobId]) -> tuple[Job, ...]:
         """Read jobs again."""
-        found = [await self._equipment.store.jobs.get(id_) for id_ in jobs]
+        found = [await self._store.jobs.get(id_) for id_ in jobs]
         return tuple(job for job in found if job is not None)
 
     async def _drop(self, jobs: Sequence[Job]) -> None:
@@ -244,25 +247,23 @@ class Engine:
 
     async def _halts_of(self, id_: RunId) -> Mapping[str, str]:
         """Say which targets of a run are halted; what its controller had no time to write down is written down now."""
-        run = await self._equipment.store.runs.get(id_)
+        run = await self._store.runs.get(id_)
         if run is None or not run.orders:
             return {}
-        found = halted(run.orders, await self._equipment.store.jobs.list(run=id_, limit=ALL))
+        found = halted(run.orders, await self._store.jobs.list(run=id_, limit=ALL))
         await record_halts(self._crew, id_, found)
         return {**run.halted, **found}
 
-    async def _finish_if_over(self, id_: RunId) -> Run:
-        """Record that a run is over when none of its jobs is open; give the run as it stands."""
-        store = self._equipment.store
+    async def _finish_if_over(self, id_: RunId) -> Mapping[str, str]:
+        """Record that a run is over when none of its jobs is open; say which targets of it are halted, and why."""
         await self._halts_of(id_)
-        run = await store.runs.get(id_)
+        run = await self._store.runs.get(id_)
         if run is None:
-            raise NotFoundError(f"cannot finish run {id_}: it was never recorded")
-        jobs = await store.jobs.list(run=id_, limit=ALL)
+            return {}
+        jobs = await self._store.jobs.list(run=id_, limit=ALL)
         if run.finished_at is None and all(job.state.ended for job in jobs):
-            run = replace(run, finished_at=self._equipment.clock.now())
-            await store.runs.finish(run)
-        return run
+            await self._store.runs.finish(replace(run, finished_at=self._equipment.clock.now()))
+        return run.halted
 
     def _troubles(self, jobs: Iterable[JobId]) -> dict[JobId, str]:
         """Say of which of these jobs the controller could not go on, and why."""
