@@ -5,7 +5,7 @@ Commands call it; the facade in `reconcile` satisfies it. Every method may raise
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +13,13 @@ from controller.model.declaration import Declaration
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, State
 from controller.model.plan import Plan
+from controller.model.standing import Pin
 from controller.planning.gates import GateResult
+from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.requests import (
     ApplyOutcome,
     ApplyRequest,
+    Confirm,
     Finding,
     KeyOffer,
     LogChunk,
@@ -127,6 +130,34 @@ class Controller(Protocol):
 
     async def why(self, target: str, server: str) -> tuple[GateResult, ...]:
         """Ask every gate of a pair, in order."""
+        ...
+
+    async def suspend(
+        self, target: str, *, reason: str, until: datetime | None = None
+    ) -> Suspended:
+        """Switch a target off."""
+        ...
+
+    async def resume(self, target: str, *, reason: str = "") -> Resumed:
+        """Switch a target on again."""
+        ...
+
+    async def approve(self, target: str, *, confirm: Confirm, reason: str = "") -> Approved:
+        """Plan now, and after a yes approve exactly what would happen to a target."""
+        ...
+
+    async def rollback(
+        self, target: str, *, to: str, reason: str, until: datetime | None = None
+    ) -> RolledBack:
+        """Hold a target at an earlier commit of its repo."""
+        ...
+
+    async def lift_pin(self, target: str, *, reason: str) -> Pin | None:
+        """Let go of a target that is held at a commit; None when it is not."""
+        ...
+
+    async def history(self, target: str, *, limit: int = 20) -> tuple[PastRun, ...]:
+        """List the runs of a target, newest first."""
         ...
 
     async def run(self, request: RunRequest) -> RunReport:

@@ -14,6 +14,7 @@ from controller.model.plan import Blocker, Gate
 from controller.model.revision import Revision
 from controller.model.standing import Pin, Standing
 from controller.reconcile.rooms import Rooms
+from controller.source.mirrors import Mirrors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +63,17 @@ def pin_of(standing: Standing, target: Target, repo: Repo) -> Pin | None:
     return pin if pin is not None and pin.repo in {repo.name, repo.was} else None
 
 
-async def hold(rooms: Rooms, pin: Pin | None, repo: Repo, head: Revision, now: datetime) -> Held:
+async def hold(
+    mirrors: Mirrors, pin: Pin | None, repo: Repo, head: Revision, now: datetime
+) -> Held:
     """Say which commit counts for a target."""
     if pin is None:
         return Held(revision=head)
-    reason = await why_over(rooms, pin, repo, head, now)
+    reason = await why_over(mirrors, pin, repo, head, now)
     if reason is not None:
         return Held(revision=head, pin=pin, over=reason)
     try:
-        pinned = await rooms.mirrors.revision(repo, pin.commit)
+        pinned = await mirrors.revision(repo, pin.commit)
     except NotFoundError:
         message = f"target {pin.target} is pinned at {pin.commit[:7]}, which {repo.name} has lost"
         clear = f"ctl rollback {pin.target} --lift --reason TEXT"
@@ -79,15 +82,17 @@ async def hold(rooms: Rooms, pin: Pin | None, repo: Repo, head: Revision, now: d
     return Held(revision=pinned, pin=pin)
 
 
-async def why_over(rooms: Rooms, pin: Pin, repo: Repo, head: Revision, now: datetime) -> str | None:
+async def why_over(
+    mirrors: Mirrors, pin: Pin, repo: Repo, head: Revision, now: datetime
+) -> str | None:
     """Say why a pin no longer holds, None while it does."""
     if pin.until is not None and pin.until <= now:
         return f"it was to stand until {pin.until:%Y-%m-%d %H:%M} UTC"
-    if head.sha == pin.bad or not await rooms.mirrors.descends(repo, pin.bad, head.sha):
+    if head.sha == pin.bad or not await mirrors.descends(repo, pin.bad, head.sha):
         return None
     if not pin.files:
         return f"commit {head.short} follows {pin.bad[:7]}"
-    changed = set(await rooms.mirrors.changed(repo, pin.bad, head.sha, ()))
+    changed = set(await mirrors.changed(repo, pin.bad, head.sha, ()))
     again = [path for path in pin.files if path in changed]
     return f"commit {head.short} changes {again[0]} since {pin.bad[:7]}" if again else None
 

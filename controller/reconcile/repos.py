@@ -63,7 +63,8 @@ async def take_sources(rooms: Rooms, seen: Seen, targets: Iterable[Target]) -> S
         if head is None:
             continue
         repo = seen.declaration.repos[target.repo or ""]
-        held = await pins.hold(rooms, pins.pin_of(seen.standing, target, repo), repo, head, now)
+        pin = pins.pin_of(seen.standing, target, repo)
+        held = await pins.hold(rooms.mirrors, pin, repo, head, now)
         answers.append(held)
         if held.blocker is not None:
             blocked.setdefault(repo.name, held.blocker)
