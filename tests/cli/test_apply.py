@@ -62,7 +62,10 @@ def held(gate: Gate) -> Change:
         (RunReport(run=RUN, held=(held(Gate.LOCK),)), 4),
         (RunReport(run=RUN, held=(held(Gate.LAST_FAILED),)), 4),
         (RunReport(run=RUN, held=(held(Gate.INACTIVE),)), 0),
-        (RunReport(run=RUN, summary=RunSummary(failed=1), halted=True), 5),
+        (
+            RunReport(run=RUN, summary=RunSummary(failed=1), halted={"t": "2 failed of at most 1"}),
+            5,
+        ),
         (RunReport(run=RUN, waiting=True), 6),
         (RunReport(run=RUN, refused=1), 4),
         (RunReport(run=RUN, troubles={job().id: "the disk is full"}), 2),
@@ -138,12 +141,33 @@ def test_failures_are_named_with_the_command_that_shows_more() -> None:
     assert seen.err == "next: ctl jobs logs 0123456789ab\n"
 
 
+def test_a_halted_run_says_why_and_how_to_go_on() -> None:
+    why = {"shop-prod": "2 failed, 1 unreachable, 0 unhealthy of at most 1"}
+    report = RunReport(run=RUN, jobs=(job(State.FAILED, exit_code=7),), halted=why)
+    seen = Stage(controller=Applier(report))("apply", "-y")
+    assert "shop-prod was halted: 2 failed, 1 unreachable, 0 unhealthy of at most 1" in seen.out
+    assert seen.err.endswith(f"next: ctl apply --resume {RUN.id}\n")
+
+
+def test_what_is_passed_over_is_asked_for_with_its_reason() -> None:
+    applier = Applier()
+    flags = ("--override", "window", "--override", "budget-removals", "--reason", "the fire")
+    Stage(controller=applier)("apply", "-y", *flags)
+    assert applier.asked[0].overrides == {"window": "the fire", "budget-removals": "the fire"}
+
+
+def test_what_is_left_of_a_run_is_asked_for() -> None:
+    applier = Applier()
+    Stage(controller=applier)("apply", "-y", "--resume", "r1", "--failed-only")
+    assert (applier.asked[0].resume, applier.asked[0].failed_only) == ("r1", True)
+
+
 def test_json_of_an_apply_has_the_promised_shape_and_nothing_else_on_stdout() -> None:
     document = json.loads(Stage(controller=Applier())("apply", "-y", "-o", "json").out)
     assert document["format_version"] == "1.0"
     assert document["run"] == RUN.id
     assert document["summary"] == {
-        "succeeded": 1, "failed": 0, "unreachable": 0, "skipped": 0, "cancelled": 0,
+        "succeeded": 1, "failed": 0, "unreachable": 0, "skipped": 0, "cancelled": 0, "unhealthy": 0,
     }  # fmt: skip
     first = document["jobs"][0]
     assert {

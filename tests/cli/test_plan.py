@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
-from controller.model.plan import Plan, Summary
+from controller.model.plan import Excess, FileChange, Limit, Plan, Summary
 from controller.reconcile.requests import PlanRequest
 from tests.cli.records import COMMIT, empty_plan, full_plan
 from tests.cli.stage import NOW, Stage
@@ -20,14 +20,16 @@ class Planner:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.asked: list[PlanRequest] = []
-        self.saved: list[tuple[Path, timedelta]] = []
+        self.saved: list[tuple[Path, timedelta, Path | None]] = []
 
     async def plan(self, request: PlanRequest) -> Plan:
         self.asked.append(request)
         return self._plan
 
-    async def save_plan(self, plan: Plan, path: Path, *, expires: timedelta) -> Plan:
-        self.saved.append((path, expires))
+    async def save_plan(
+        self, plan: Plan, path: Path, *, expires: timedelta, key: Path | None = None
+    ) -> Plan:
+        self.saved.append((path, expires, key))
         return replace(plan, expires_at=NOW + expires)
 
 
@@ -107,9 +109,38 @@ def test_flags_become_the_request() -> None:
 def test_a_saved_plan_says_until_when_and_how_to_apply_it() -> None:
     stage, planner = staged(full_plan())
     seen = stage("plan", "--out", "my plan.json", "--expires", "2h")
-    assert planner.saved == [(Path("/srv/shop/my plan.json"), timedelta(hours=2))]
+    assert planner.saved == [(Path("/srv/shop/my plan.json"), timedelta(hours=2), None)]
     assert "until 2026-03-01 14:00:00Z" in seen.err
     assert "next: ctl apply 'my plan.json'\n" in seen.err
+
+
+def test_a_plan_is_signed_with_the_key_that_is_named() -> None:
+    stage, planner = staged(full_plan())
+    stage("plan", "--out", "p", "--sign", "keys/mine")
+    assert planner.saved == [
+        (Path("/srv/shop/p"), timedelta(hours=24), Path("/srv/shop/keys/mine"))
+    ]
+
+
+def test_a_plan_of_the_past_opens_nothing() -> None:
+    stage, planner = staged(full_plan())
+    stage("plan", "--as-of", "2026-02-28T12:00:00Z")
+    assert planner.asked == [
+        PlanRequest(as_of=datetime(2026, 2, 28, 12, tzinfo=UTC), refresh=False)
+    ]
+
+
+def test_what_a_run_may_not_touch_and_what_differs_in_files_is_shown() -> None:
+    change = replace(
+        full_plan().changes[0],
+        files=(FileChange(path="/etc/shop.conf", what="content differs", diff="-a\n+b\n"),),
+    )
+    excess = Excess(limit=Limit.REMOVALS, message="12 of 20 pairs would go", clear="--override")
+    plan = replace(full_plan(), changes=(change,), excess=(excess,))
+    stage, _ = staged(plan)
+    shown = stage("plan").out
+    assert "~ /etc/shop.conf: content differs\n          -a\n          +b\n" in shown
+    assert "! budget-removals: 12 of 20 pairs would go" in shown
 
 
 def test_a_plan_of_uncommitted_declarations_is_shown_but_not_saved() -> None:
