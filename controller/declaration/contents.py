@@ -35,10 +35,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One input of a file: its name with the rendered path, what it is called before, its value, its place."""
+    """One input of a file: the last word of its name, its value and its place."""
 
-    name: str
-    trace: str
+    key: str
     value: object
     place: Place
 
@@ -97,26 +96,14 @@ def _content(data: bytes, secrets: tuple[str, ...]) -> Content:
     )
 
 
-def facts(plan: Blueprint, texts: Mapping[str, str], contents: Contents) -> Iterator[Fact]:
-    """List what counts of the files; what has its default is left out."""
-    for file in plan.files:
-        head = f"files.{texts[file.path.name]}"
-        yield Fact(
-            name=f"{head}.content",
-            trace=f"{file.name}.content",
-            value=contents.of(file, texts).fact,
-            place=file.origin,
-        )
-        spec = file.spec
-        mode = None if spec.mode == DEFAULT_MODE else spec.mode
-        for key, value in (("owner", spec.owner), ("group", spec.group), ("mode", mode)):
-            if value is not None:
-                yield Fact(
-                    name=f"{head}.{key}",
-                    trace=f"{file.name}.{key}",
-                    value=value,
-                    place=file.place(key),
-                )
+def facts(file: FilePlan, content: Content) -> Iterator[Fact]:
+    """List what counts of a file beside its path; what has its default is left out."""
+    yield Fact(key="content", value=content.fact, place=file.origin)
+    spec = file.spec
+    mode = None if spec.mode == DEFAULT_MODE else spec.mode
+    for key, value in (("owner", spec.owner), ("group", spec.group), ("mode", mode)):
+        if value is not None:
+            yield Fact(key=key, value=value, place=file.place(key))
 
 
 def problems(

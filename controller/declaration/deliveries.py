@@ -185,6 +185,6 @@ def checkout_problems(target: Target, task: Task) -> Iterator[Diagnostic]:
         code="checkout-without-repo",
         message=f"cannot check anything out: target {target.name} has no repo, "
         f"and task {task.name} has a checkout at {task.checkout.places.get('', NOWHERE)}",
-        place=target.places.get("task") or target.places.get("", NOWHERE),
+        place=target.places.get("task") or task.checkout.places.get("", NOWHERE),
         hint="name the repo",
     )

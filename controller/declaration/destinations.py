@@ -2,6 +2,7 @@
 
 import posixpath
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 LONGEST_PATH: Final = 1024
@@ -12,6 +13,7 @@ UNSHOWN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that no path may hold: control characters, halves of characters, breaks of lines."""
 
 
+@lru_cache(maxsize=4096)  # most paths are those of thousands of servers
 def complaint(path: str) -> str | None:
     """Say why a path cannot be a destination; None when it can."""
     if any(unicodedata.category(one) in UNSHOWN for one in path):

@@ -1,9 +1,10 @@
 """Rendering with sharing: a text is rendered once for every distinct set of the values it uses.
 
-Called by `pairs` and `checks`: they ask for many texts, settle once, then read the answers.
+Called by `works`, which asks for many texts, settles once, then reads the answers.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from controller.declaration.renderer import Failure, Renderer
 from controller.declaration.templates import Site, Studies
@@ -11,8 +12,10 @@ from controller.declaration.values import trimmed
 from controller.model.digest import canonical
 
 Values = Mapping[str, object]
-_Key = tuple[str, bool, bytes]
-"""A text, whether it is delivered, and the values it uses."""
+Question = tuple[str, bool, bytes] | None
+"""A text, whether it is delivered, and the values it uses; None: it uses what no template can read."""
+PLAIN: Final[Question] = ("", False, b"")
+"""What is asked about a text that is not rendered."""
 
 
 class Rendering:
@@ -21,21 +24,28 @@ class Rendering:
     def __init__(self, renderer: Renderer, studies: Studies) -> None:
         self._renderer = renderer
         self._studies = studies
-        self._answers: dict[_Key, str | Failure] = {}
-        self._waiting: dict[_Key, Values] = {}
+        self._answers: dict[tuple[str, bool, bytes], str | Failure] = {}
+        self._waiting: dict[tuple[str, bool, bytes], Values] = {}
 
     def sees(self, site: Site, values: Values) -> dict[str, object]:
         """Cut values down to what a text uses."""
         return trimmed(values, self._studies.paths(site))
 
-    def ask(self, sites: Iterable[Site], values: Values) -> None:
-        """Want texts rendered with these values; expressions are left alone."""
-        for site in sites:
-            if site.templated and not site.expression:
-                seen = self.sees(site, values)
-                key = _key(site, seen)
-                if key is not None and key not in self._answers:
-                    self._waiting[key] = seen
+    def ask(self, sites: Iterable[Site], values: Values) -> list[Question]:
+        """Want texts rendered with these values; expressions and plain texts are left alone.
+
+        The questions are in the order of the sites; each is answered once everything is settled.
+        """
+        return [self._question(site, values) for site in sites]
+
+    def _question(self, site: Site, values: Values) -> Question:
+        if site.expression or not site.templated:
+            return PLAIN
+        seen = self.sees(site, values)
+        key = _key(site, seen)
+        if key is not None and key not in self._answers:
+            self._waiting[key] = seen
+        return key
 
     def settle(self) -> None:
         """Render everything that is wanted."""
@@ -46,22 +56,18 @@ class Rendering:
             self._answers |= zip(keys, answers, strict=True)
         self._waiting.clear()
 
-    def answer(self, site: Site, values: Values) -> str | Failure:
-        """Read what a text rendered to with these values."""
-        if not site.templated or site.expression:
+    def answer(self, site: Site, question: Question) -> str | Failure:
+        """Read what a text rendered to; everything must be settled."""
+        if question is PLAIN:
             return site.text
-        key = _key(site, self.sees(site, values))
-        if key is None:
+        if question is None:
             return Failure(
                 "opaque", "uses a value that templates cannot read, such as a vaulted one"
             )
-        if key not in self._answers:
-            self.ask([site], values)
-            self.settle()
-        return self._answers[key]
+        return self._answers[question]
 
 
-def _key(site: Site, seen: Values) -> _Key | None:
+def _key(site: Site, seen: Values) -> Question:
     try:
         return site.text, site.delivered, canonical(seen)
     except (TypeError, ValueError):

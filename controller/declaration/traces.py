@@ -51,8 +51,8 @@ def _file_lines(file: FilePlan) -> Span | None:
     named = spec.template or spec.source
     if named is None:
         return _lines(spec.content, file.origin)
-    data = file.blob if file.text is None else file.text.text.encode()
-    return Span(file=named, first=1, last=data.count(b"\n") + 1)
+    breaks = file.blob.count(b"\n") if file.text is None else file.text.text.count("\n")
+    return Span(file=named, first=1, last=breaks + 1)
 
 
 def _used(paths: Iterable[Path]) -> set[str]:

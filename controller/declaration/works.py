@@ -5,16 +5,16 @@ Called by `pairs` and `checks`.
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from controller.declaration.blueprint import Blueprint, filled, step_place
+from controller.declaration.blueprint import Blueprint, FilePlan, filled, step_place
 from controller.declaration.contents import Contents, facts
 from controller.declaration.implicit import with_implicit
 from controller.declaration.inputs import Inputs, Sourced, checkout_facts, secret_facts, step_facts
 from controller.declaration.params import complaints
 from controller.declaration.renderer import Failure
-from controller.declaration.rendering import Rendering, Values
+from controller.declaration.rendering import Question, Rendering, Values
 from controller.declaration.templates import Site
 from controller.declaration.traces import UNTRACED, Trace
 from controller.model.diagnostic import Place
@@ -40,12 +40,16 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """What the works of one target share: inputs and contents made so far, traces of its inputs, bytes of scripts."""
+    """What the works of one target share: what was made so far, traces of its inputs, bytes of scripts.
+
+    `files` holds the inputs of files by name, path and content.
+    """
 
     inputs: Inputs
     contents: Contents
     traces: Mapping[str, Trace]
     scripts: Mapping[str, bytes]
+    files: dict[tuple[str, str, int], Mapping[str, Input]] = field(default_factory=dict)
 
 
 def render_values(
@@ -60,11 +64,10 @@ def render_values(
     for one in found:
         _fill_params(plan, one, rendering)
         one.values["params"] = one.params
-    for one in found:
-        rendering.ask(texts, one.values)
+    asked = [rendering.ask(texts, one.values) for one in found]
     rendering.settle()
-    for one in found:
-        _fill_texts(texts, one, rendering)
+    for one, questions in zip(found, asked, strict=True):
+        _fill_texts(zip(texts, questions, strict=True), one, rendering)
     return found
 
 
@@ -74,7 +77,8 @@ def _fill_params(plan: Blueprint, one: Rendered, rendering: Rendering) -> None:
 
         def render(text: str, name: str = name) -> object:
             site = Site(name=f"params.{name}", text=text, place=plan.place_of(name))
-            answer = rendering.answer(site, one.values)
+            (question,) = rendering.ask([site], one.values)
+            answer = rendering.answer(site, question)
             if isinstance(answer, Failure):
                 one.failures.append((site, answer))
                 return text
@@ -90,9 +94,11 @@ def _fill_params(plan: Blueprint, one: Rendered, rendering: Rendering) -> None:
         one.params[name] = value
 
 
-def _fill_texts(sites: Sequence[Site], one: Rendered, rendering: Rendering) -> None:
-    for site in sites:
-        answer = rendering.answer(site, one.values)
+def _fill_texts(
+    asked: Iterable[tuple[Site, Question]], one: Rendered, rendering: Rendering
+) -> None:
+    for site, question in asked:
+        answer = rendering.answer(site, question)
         if isinstance(answer, Failure):
             one.failures.append((site, answer))
         else:
@@ -155,21 +161,35 @@ def _inputs(plan: Blueprint, seen: Rendered, maker: Maker) -> dict[str, Input]:
     task = plan.task
     made: dict[str, Input] = {}
 
-    def add(name: str, value: object, place: Place | None, trace: str = "") -> None:
-        made[name] = maker.inputs.make(value, place, maker.traces.get(trace or name, UNTRACED))
+    def add(name: str, value: object, place: Place | None) -> None:
+        made[name] = maker.inputs.make(value, place, maker.traces.get(name, UNTRACED))
 
     for step in task.steps:
         for key, fact in step_facts(step, maker.scripts).items():
             add(f"steps.{step.name}.{key}", fact, step_place(step, key))
     for name, site in plan.texts.items():
         add(name, _counted(site, seen), site.place)
-    for one in facts(plan, seen.texts, maker.contents):
-        add(one.name, one.value, one.place, one.trace)
+    for file in plan.files:
+        made |= _file_inputs(file, seen.texts, maker)
     for name, param in seen.params.items():
         add(f"params.{name}", param, plan.place_of(name))
     for name, stated in {**checkout_facts(task), **secret_facts(task)}.items():
         add(name, stated, task.places.get(name) or task.places.get(""))
     return made
+
+
+def _file_inputs(file: FilePlan, texts: Mapping[str, str], maker: Maker) -> Mapping[str, Input]:
+    """Make the inputs of a file, once for all groups that get the same."""
+    path, content = texts[file.path.name], maker.contents.of(file, texts)
+    key = (file.name, path, id(content))
+    if key not in maker.files:
+        maker.files[key] = {
+            f"files.{path}.{one.key}": maker.inputs.make(
+                one.value, one.place, maker.traces.get(f"{file.name}.{one.key}", UNTRACED)
+            )
+            for one in facts(file, content)
+        }
+    return maker.files[key]
 
 
 def _counted(site: Site, seen: Rendered) -> object:

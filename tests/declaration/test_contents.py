@@ -1,6 +1,7 @@
 """Delivered files are rendered, judged and hashed for every pair, and equal files are one object."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from controller.declaration import contents
 from controller.declaration.pairs import Resolved, placeholders, resolve
 from controller.declaration.renderer import Renderer
-from controller.model.declaration import Declaration
+from controller.model.declaration import Declaration, Target
 from controller.model.diagnostic import Place, Span
 from controller.model.digest import digest_of
 from controller.model.files import SECRET_CLOSE, SECRET_OPEN, CheckoutWork, FileWork
@@ -353,3 +354,10 @@ def test_no_value_can_make_itself_a_secret(renderer: Renderer) -> None:
     assert fine == "x\0secret:other\0"
     (refused,) = renderer.render([("{{ secret('other') }}", {})])
     assert getattr(refused, "name", None) == "secret"
+
+
+def test_a_task_with_a_checkout_cannot_run_where_no_repo_is(renderer: Renderer) -> None:
+    made = world("checkout: {path: /srv}", CHECKOUT)
+    by_hand = Target(name="by-hand", task="t", servers="web", members=("web-1",))
+    (said,) = resolve(replace(made, targets={"by-hand": by_hand}), {}, renderer).diagnostics
+    assert (said.code, said.place.line) == ("checkout-without-repo", 3)
