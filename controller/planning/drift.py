@@ -11,8 +11,7 @@ from typing import Final
 from controller.model.applied import Applied
 from controller.model.plan import FileChange
 from controller.model.standing import Ignore
-from controller.model.work import Work
-from controller.planning.deliveries import drifted, look_at
+from controller.planning.deliveries import Told
 from controller.planning.inputs import PairKey, Policy
 from controller.planning.subject import Subject
 
@@ -30,13 +29,12 @@ class Drift:
 
 
 def drift_of(
-    subject: Subject, work: Work, record: Applied, policy: Policy, now: datetime | None
+    subject: Subject, record: Applied, told: Told, policy: Policy, now: datetime | None
 ) -> Drift:
-    """Say what is not as it was applied, as far as somebody looked since.
+    """Join what the check and the deliveries of a pair tell, and hide what a person wants to ignore.
 
     Without a time nothing is ignored, because nobody knows what has ended.
     """
-    told = drifted(work, look_at(subject.key[0], work, record, subject.seen))
     check = _check(subject, record)
     ignores = _standing(policy.standing.ignores, subject.key, now)
     whole = next((one for one in ignores if one.path is None), None)

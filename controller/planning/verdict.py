@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.model.applied import Applied
+from controller.model.applied import Applied, Tried
 from controller.model.compared import Compared, Comparison
 from controller.model.declaration import OnDrift
 from controller.model.digest import input_digest
-from controller.model.ids import Digest
+from controller.model.ids import Digest, Sha
 from controller.model.job import Trigger
 from controller.model.observation import ServerSeen
 from controller.model.plan import Action, Cause, FileChange
@@ -19,10 +19,11 @@ from controller.model.revision import Revision
 from controller.model.standing import Pin
 from controller.model.work import DIGEST_FORMAT, Work
 from controller.planning.causes import input_cause, target_cause
-from controller.planning.deliveries import Told, affected, delivers, drifted, look_at, written
+from controller.planning.deliveries import Told, affected, delivers, drifted, written
 from controller.planning.difference import Difference, compare
 from controller.planning.drift import drift_of
 from controller.planning.inputs import Policy
+from controller.planning.looks import Look, look_at
 from controller.planning.subject import Subject
 from controller.planning.words import (
     change_words,
@@ -80,18 +81,55 @@ def judge(
     record = subject.record
     if record is not None and record.format > DIGEST_FORMAT:
         return _too_new(subject, record)
-    pin = _pin(subject, revision, policy, now)
+    case = _Case(subject=subject, work=work, revision=revision, policy=policy, now=now)
     if record is None or (record.applied is None and record.tried is None):
-        return _first(subject, work, revision)
+        return _first(case)
     if record.tried is not None:
-        return _after_try(subject, work, record, revision, pin)
+        return _after_try(case, record, record.tried)
     if not _equal(record, work):
-        return _changed(subject, work, record, revision, pin)
+        return _changed(case, record)
     return (
-        _secret_changed(subject, work, record, secrets)
-        or _asked_again(subject, work, record, policy)
-        or _drifted(subject, work, record, policy, now)
+        _secret_changed(case, record, secrets)
+        or _asked_again(case, record)
+        or _drifted(case, record)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What is to be judged."""
+
+    subject: Subject
+    work: Work
+    revision: Revision | None
+    policy: Policy
+    now: datetime | None
+
+    @property
+    def commit(self) -> Sha | None:
+        """The commit that is wanted."""
+        return None if self.revision is None else self.revision.sha
+
+    @property
+    def look(self) -> Look:
+        """What was seen of the deliveries."""
+        subject = self.subject
+        return look_at(subject.key[0], self.work, subject.record, subject.seen)
+
+    @property
+    def pin(self) -> Pin | None:
+        """The pin that holds the target at the wanted commit."""
+        pin = self.policy.standing.pins.get(self.subject.key[0])
+        if pin is None or self.commit != pin.commit:
+            return None
+        over = self.now is not None and pin.until is not None and pin.until <= self.now
+        return None if over else pin
+
+    def writes(self, difference: Difference, *, hand: bool = False) -> Told:
+        """Say what a run will write, where it writes anything."""
+        if not delivers(self.work) and not difference.gone:
+            return Told()
+        return written(self.work, self.look, difference, self.commit, hand=hand)
 
 
 def _too_new(subject: Subject, record: Applied) -> Verdict:
@@ -103,34 +141,8 @@ def _too_new(subject: Subject, record: Applied) -> Verdict:
     )
 
 
-def _pin(
-    subject: Subject, revision: Revision | None, policy: Policy, now: datetime | None
-) -> Pin | None:
-    """Give the pin that holds the target at the wanted commit."""
-    pin = policy.standing.pins.get(subject.key[0])
-    if pin is None or revision is None or revision.sha != pin.commit:
-        return None
-    over = now is not None and pin.until is not None and pin.until <= now
-    return None if over else pin
-
-
-def _writes(
-    subject: Subject,
-    work: Work,
-    difference: Difference,
-    revision: Revision | None,
-    *,
-    hand: bool = False,
-) -> Told:
-    """Say what a run will write, where it writes anything."""
-    if not delivers(work) and not difference.gone:
-        return Told()
-    look = look_at(subject.key[0], work, subject.record, subject.seen)
-    commit = None if revision is None else revision.sha
-    return written(work, look, difference, commit, hand=hand)
-
-
-def _first(subject: Subject, work: Work, revision: Revision | None) -> Verdict:
+def _first(case: _Case) -> Verdict:
+    subject = case.subject
     known = subject.surely_new if subject.seen is None else subject.seen.reached
     if not known:
         active = subject.server is None or subject.server.active
@@ -142,7 +154,7 @@ def _first(subject: Subject, work: Work, revision: Revision | None) -> Verdict:
             cause=target_cause(subject),
         )
     applied = None if subject.stored is None else subject.stored.applied
-    told = _writes(subject, work, Difference(), revision)
+    told = case.writes(Difference())
     return Verdict(
         action=Action.ADD,
         reason=first_words(applied=applied is not None, marked=subject.marker is not None),
@@ -152,19 +164,14 @@ def _first(subject: Subject, work: Work, revision: Revision | None) -> Verdict:
     )
 
 
-def _after_try(
-    subject: Subject, work: Work, record: Applied, revision: Revision | None, pin: Pin | None
-) -> Verdict | None:
-    tried = record.tried
-    if tried is None:
-        return None
-    words = tried_words(tried, same=tried.digest == work.digest)
-    told = _writes(subject, work, Difference(), revision)
+def _after_try(case: _Case, record: Applied, tried: Tried) -> Verdict:
+    words, pin = tried_words(tried, same=tried.digest == case.work.digest), case.pin
+    told = case.writes(Difference())
     return Verdict(
         action=Action.ADD if record.applied is None else Action.CHANGE,
         trigger=Trigger.INPUTS if pin is None else Trigger.ROLLBACK,
         reason=words if pin is None else f"{rollback_words(pin)}; {words}",
-        cause=target_cause(subject),
+        cause=target_cause(case.subject),
         before=tried.digest,
         files=told.files,
         notes=told.notes,
@@ -181,22 +188,22 @@ def _equal(record: Applied, work: Work) -> bool:
     return record.applied == input_digest(digests, version=record.format)
 
 
-def _changed(
-    subject: Subject, work: Work, record: Applied, revision: Revision | None, pin: Pin | None
-) -> Verdict:
-    difference = compare(record.manifest, work)
+def _changed(case: _Case, record: Applied) -> Verdict:
+    subject, pin = case.subject, case.pin
+    difference = compare(record.manifest, case.work)
     names = difference.names
     paths = subject.target is not None and bool(subject.target.paths)
-    back = pin is not None and record.commit != pin.commit and (not names or "source" in names)
-    words = change_words(difference, record, revision, paths=paths)
-    reasons = [rollback_words(pin) if back and pin is not None else words]
-    reasons.append(elsewhere_words(subject.stored, record))
-    told = _writes(subject, work, difference, revision, hand=True)
+    reason = change_words(difference, record, case.revision, paths=paths)
+    trigger = Trigger.INPUTS
+    if pin is not None and record.commit != pin.commit and (not names or "source" in names):
+        reason, trigger = rollback_words(pin), Trigger.ROLLBACK
+    elsewhere = elsewhere_words(subject.stored, record)
+    told = case.writes(difference, hand=True)
     return Verdict(
         action=Action.CHANGE,
-        trigger=Trigger.ROLLBACK if back else Trigger.INPUTS,
-        reason="; ".join(reason for reason in reasons if reason),
-        cause=input_cause(subject, work, names, revision),
+        trigger=trigger,
+        reason=f"{reason}; {elsewhere}" if elsewhere else reason,
+        cause=input_cause(subject, case.work, names, case.revision),
         inputs=names,
         before=record.applied,
         files=told.files,
@@ -205,8 +212,9 @@ def _changed(
 
 
 def _secret_changed(
-    subject: Subject, work: Work, record: Applied, secrets: Mapping[str, Compared]
+    case: _Case, record: Applied, secrets: Mapping[str, Compared]
 ) -> Verdict | None:
+    work = case.work
     names = sorted(
         name
         for name, one in secrets.items()
@@ -220,11 +228,11 @@ def _secret_changed(
     )
     fresh = all(secrets[name].comparison is Comparison.NEW for name in names)
     how = "was never compared here" if fresh else "has another value"
-    told = _writes(subject, work, Difference(changed=inputs), None, hand=True)
+    told = case.writes(Difference(changed=inputs), hand=True)
     return Verdict(
         action=Action.CHANGE,
         reason=f"secret {', '.join(names)} {how}",
-        cause=input_cause(subject, work, inputs, None),
+        cause=input_cause(case.subject, work, inputs, None),
         inputs=inputs,
         before=record.applied,
         files=told.files,
@@ -232,31 +240,30 @@ def _secret_changed(
     )
 
 
-def _asked_again(subject: Subject, work: Work, record: Applied, policy: Policy) -> Verdict | None:
-    if subject.key not in policy.retry:
+def _asked_again(case: _Case, record: Applied) -> Verdict | None:
+    if case.subject.key not in case.policy.retry:
         return None
-    told = drifted(work, look_at(subject.key[0], work, record, subject.seen))
+    told = drifted(case.work, case.look, case.commit)
     return Verdict(
         action=Action.RUN,
         trigger=Trigger.RETRY,
         reason="asked to run again",
-        cause=target_cause(subject),
+        cause=target_cause(case.subject),
         before=record.applied,
         files=told.files,
         notes=told.notes,
     )
 
 
-def _drifted(
-    subject: Subject, work: Work, record: Applied, policy: Policy, now: datetime | None
-) -> Verdict | None:
-    target = subject.target
+def _drifted(case: _Case, record: Applied) -> Verdict | None:
+    subject, target = case.subject, case.subject.target
     if target is None or subject.seen is None or target.on_drift is OnDrift.IGNORE:
         return None
-    drift = drift_of(subject, work, record, policy, now)
+    told = drifted(case.work, case.look, case.commit)
+    drift = drift_of(subject, record, told, case.policy, case.now)
     if not drift.said and not drift.notes:
         return None
-    heal = target.on_drift is OnDrift.HEAL or policy.heal
+    heal = target.on_drift is OnDrift.HEAL or case.policy.heal
     verdict = Verdict(
         action=Action.REPAIR if heal else Action.NONE,
         trigger=Trigger.DRIFT,

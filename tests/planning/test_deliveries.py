@@ -9,8 +9,9 @@ from hypothesis import given, strategies as st
 
 from controller.model.files import CheckoutSeen, FileKind, FileSeen, FileWork
 from controller.model.plan import FileChange
-from controller.planning.deliveries import Told, drifted, look_at, written
+from controller.planning.deliveries import Told, drifted, written
 from controller.planning.difference import Difference, compare
+from controller.planning.looks import look_at
 from tests.planning.delivered import (
     CONF,
     KEY,
