@@ -10,6 +10,7 @@ from controller.jobs.link import Link
 from controller.jobs.ports import Equipment
 from controller.jobs.record import Recorder
 from controller.model.applied import Applied
+from controller.model.ids import Digest
 from controller.model.job import Job, JobBody
 
 
@@ -17,7 +18,7 @@ from controller.model.job import Job, JobBody
 class Assignment:
     """A job, the way to its server, and what was known of the pair before it.
 
-    `values` maps secret name to value. `stdin` goes to the first step of a job that is recorded as fed; None where this
+    `was_marker` is the SHA-256 of the marker under the target's earlier name, None where there was none. `values` maps secret name to value. `stdin` goes to the first step of a job that is recorded as fed; None where this
     process does not have it. Both live in memory only.
     """
 
@@ -26,6 +27,7 @@ class Assignment:
     link: Link
     body: JobBody
     previous: Applied | None = None
+    was_marker: Digest | None = None
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     stdin: bytes | None = field(default=None, repr=False)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from controller.errors import RefusedError
 from controller.jobs.assignment import Assignment
+from controller.jobs.delivery import digests_of
 from controller.jobs.marker import decode_marker, encode_marker, marker_digest
 from controller.model.applied import Applied, Tried
 from controller.model.ids import Digest
@@ -44,7 +45,9 @@ class TargetHold:
         previous = assignment.previous
         blank = Applied(target=target, server=assignment.job.server)
         key = previous.key if previous is not None and previous.key else self._equipment.new_key()
-        self._base = replace(previous or blank, key=key)
+        self._base = replace(
+            previous or blank, key=key, target=target, server=assignment.job.server
+        )
 
     async def take(self) -> Claimed:
         """Take the lock and write `tried` into the marker and the state.
@@ -64,7 +67,7 @@ class TargetHold:
         """Do the exchange; a marker of this very job is as good as the one that was expected."""
         claim = await self._claim(expect)
         if claim.stale is not None:
-            found = self._own(claim.stale)
+            found = self._own(claim.stale) if claim.stale else self._removed()
             if found is Hold.DONE:
                 return Claimed(hold=Hold.DONE)
             if found is Hold.OURS:
@@ -91,17 +94,35 @@ class TargetHold:
             )
 
         await self._assignment.link.through(act)
+        if state is State.SUCCEEDED:
+            await self._drop_old_marker()
         await self.remember(state)
 
     async def remember(self, state: State) -> None:
-        """Record here what is in force there."""
+        """Record here what is in force there; a pair that was renamed is forgotten under its earlier name."""
+        records, was = self._equipment.store.records, self._body.was
         record = self._result(state)
         if record is None:
-            await self._equipment.store.records.forget(
-                [(self._target, self._assignment.job.server)]
-            )
+            await records.forget([(self._target, self._assignment.job.server)])
         else:
-            await self._equipment.store.records.put([record])
+            await records.put([record])
+        if was is not None and state is State.SUCCEEDED:
+            await records.forget([was])
+
+    async def _drop_old_marker(self) -> None:
+        """Delete the marker under the target's earlier name, if it is still the one that was seen.
+
+        Raises:
+            TransportError: the server does not answer any more.
+        """
+        was, expect = self._body.was, self._assignment.was_marker
+        if was is None or expect is None or was[0] == self._target:
+            return
+
+        async def act(session: Session) -> None:
+            await session.forget_target(self._body.project, was[0], expect=expect)
+
+        await self._assignment.link.through(act)
 
     async def _claim(self, expect: Digest | None) -> TargetClaim:
         """Ask the server for the lock."""
@@ -145,24 +166,31 @@ class TargetHold:
         ours = found.run == job.run and found.applied == job.digest
         return Hold.DONE if ours else Hold.REFUSED
 
+    def _removed(self) -> Hold:
+        """Say what a marker that is not there means: an undo whose steps have all ended well has deleted it."""
+        states = {step.state for step in self._assignment.job.steps}
+        done = self._body.removes and states <= {State.SUCCEEDED, State.SKIPPED}
+        return Hold.DONE if done and State.SUCCEEDED in states else Hold.REFUSED
+
     def _result(self, state: State) -> Applied | None:
-        """Give the record for a job that ended so; None when there was none and nothing was started.
+        """Give the record for a job that ended so; None when there is nothing to be remembered.
 
         An earlier process wrote over what was tried before: where nothing was started since, the pair stays tried.
         """
         if state is State.SUCCEEDED:
-            return self._applied()
+            return None if self._body.removes else self._applied()
         job, previous = self._assignment.job, self._assignment.previous
         taken_up = previous is not None and previous.tried and previous.tried.run == job.run
         if taken_up or any(step.attempts for step in job.steps):
             return self._tried(state)
-        return previous
+        return None if self._body.expect is None else previous
 
     def _tried(self, state: State | None) -> Applied:
         """Give the record while this digest is being tried, or after it did not end well."""
         job = self._assignment.job
         at = job.started_at or job.created_at
-        return replace(self._base, tried=Tried(digest=job.digest, run=job.run, at=at, state=state))
+        tried = Tried(digest=job.digest, run=job.run, at=at, state=state)
+        return replace(self._base, tried=tried, connection=self._body.server)
 
     def _applied(self) -> Applied:
         """Give the record of a job that ended well."""
@@ -189,6 +217,14 @@ class TargetHold:
             run=job.run,
             task=job.task,
             params={n: v for n, v in body.work.params.items() if n not in body.work.masked},
+            files={
+                path: self._equipment.keyed(key, sha256)
+                for path, sha256 in digests_of(body.work, values).items()
+            },
+            on_remove=body.on_remove,
+            protect=body.protect,
+            undo=body.undo,
+            connection=body.server,
         )
 
 

@@ -109,6 +109,7 @@ class Crew:
             link=link,
             body=body,
             previous=known.before(recorder.job, body),
+            was_marker=known.old_marker(recorder.job, body),
             values=values,
             stdin=stdin,
         )

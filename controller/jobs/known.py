@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.model.applied import Applied
+from controller.model.ids import Digest
 from controller.model.job import Job, JobBody
 from controller.model.observation import MarkerSeen
 from controller.store.ports import Store
@@ -28,10 +29,22 @@ class Known:
         if record is not None and record.tried is not None and record.tried.run == job.run:
             return record  # this very job was taken up before
         if body.expect is None:
-            return None
+            return self._renamed(job, body)
         if marker is not None and marker.sha256 == body.expect:
             return marker.record
         return record
+
+    def old_marker(self, job: Job, body: JobBody) -> Digest | None:
+        """Give the SHA-256 of the marker that lies on a job's server under its target's earlier name."""
+        marker = None if body.was is None else self.markers.get((body.was[0], job.server))
+        return None if marker is None else marker.sha256
+
+    def _renamed(self, job: Job, body: JobBody) -> Applied | None:
+        """Say what was in force under the pair's earlier name."""
+        if body.was is None:
+            return None
+        marker = self.markers.get((body.was[0], job.server))
+        return self.records.get(body.was) if marker is None else marker.record
 
 
 async def recall(store: Store) -> Known:

@@ -13,7 +13,9 @@ from typing import Annotated, Final
 import msgspec
 
 from controller.errors import RefusedError
+from controller.jobs.undo import NO_UNDO, decode_undo, encode_undo
 from controller.model.applied import Applied, Tried
+from controller.model.declaration import OnRemove
 from controller.model.ids import Digest, RunId, Sha
 from controller.model.job import State
 from controller.model.work import Input
@@ -31,6 +33,7 @@ Key = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 Commit = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
 Short = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 """One line of text without control characters."""
+Path = Annotated[str, msgspec.Meta(max_length=4096)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -76,10 +79,14 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     run: Short | None = None
     task: Short = ""
     params: dict[str, object] = {}
+    files: dict[Path, Hex64] = {}
+    on_remove: OnRemove = OnRemove.FORGET
+    protect: bool = False
+    undo: msgspec.Raw = NO_UNDO
 
 
 def encode_marker(record: Applied) -> bytes:
-    """Write a record as marker bytes: one line of JSON with sorted keys.
+    """Write a record as marker bytes: one line of JSON with sorted keys, without how its server is reached.
 
     Raises:
         RefusedError: it would be larger than a marker may be.
@@ -105,13 +112,17 @@ def encode_marker(record: Applied) -> bytes:
         run=record.run,
         task=record.task,
         params=dict(record.params),
+        files=dict(record.files),
+        on_remove=record.on_remove,
+        protect=record.protect,
+        undo=encode_undo(record.undo),
     )
     content = msgspec.json.encode(document, order="sorted") + b"\n"
     if len(content) > SIZE_LIMIT:
         raise RefusedError(
             f"cannot mark {record.target} on {record.server}: "
             f"the marker would have {len(content)} bytes, the limit is {SIZE_LIMIT}",
-            hint="make the parameters of the target smaller",
+            hint="make the parameters of the target smaller, or the task that undoes it",
         )
     return content
 
@@ -169,6 +180,10 @@ def _record(document: _Document, server: str) -> Applied:
         run=None if document.run is None else RunId(document.run),
         task=document.task,
         params=document.params,
+        files=document.files,
+        on_remove=document.on_remove,
+        protect=document.protect,
+        undo=decode_undo(document.undo),
     )
 
 

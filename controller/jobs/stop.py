@@ -6,6 +6,7 @@ attempts are read after the wish was recorded, so one of both sees the other.
 """
 
 from functools import partial
+from typing import Final
 
 from controller.errors import NotFoundError, RefusedError
 from controller.jobs.link import Link
@@ -13,7 +14,10 @@ from controller.jobs.ports import Equipment
 from controller.jobs.recovery import unsettled
 from controller.model.ids import AttemptId, JobId
 from controller.model.job import Job
+from controller.model.work import STEP_NAMES, StepKind
 from controller.transport.port import Session
+
+CONFIRM: Final = STEP_NAMES[StepKind.CONFIRM]
 
 
 async def stop_on_server(
@@ -43,9 +47,10 @@ async def stop_on_server(
 
 
 def _running(job: Job, step: str | None) -> tuple[AttemptId, ...]:
-    """List what may run of a job, or of one of its steps."""
+    """List what may run of a job, or of one of its steps; what undoes the change is left to do so."""
     if step is None:
-        return tuple(attempt.id for attempt in unsettled(job))
+        guard = {each.id for run in job.steps if run.name == CONFIRM for each in run.attempts}
+        return tuple(each.id for each in unsettled(job) if each.id not in guard)
     found = next((each for each in job.steps if each.name == step), None)
     if found is None:
         names = ", ".join(each.name for each in job.steps)
