@@ -15,6 +15,14 @@ from controller.planning.folding import Fold, fold
 
 LIMIT: Final = 60_000
 """Bytes; forges refuse comments of more than 65,536 characters."""
+MOST_FINDINGS: Final = 15_000
+MOST_FACTS: Final = 6_000
+MOST_TEXTS: Final = 12_000
+"""Bytes of findings in all, and of facts and of diffs and commands of one change: no single one pushes out the rest."""
+MOST_SHOWN: Final = 500
+"""Characters of one text in a line."""
+MOST_FENCED: Final = 4000
+"""Characters of one diff or command."""
 
 
 def plan_markdown(plan: Plan, now: datetime) -> str:
@@ -25,12 +33,13 @@ def plan_markdown(plan: Plan, now: datetime) -> str:
     head = [title, "", f"**{last_line(plan, now)}**", ""]
     if plan.dirty:
         head += ["The work tree has changes that are not committed.", ""]
-    head += [f"- **refused** {code(one.message)}" for one in plan.excess]
-    head += [
-        f"- **{d.severity}** {code(str(d.place))} {code(d.message)}" for d in plan.diagnostics[:20]
+    findings = [f"- **refused** {code(one.message)}; {code(one.clear)}" for one in plan.excess]
+    findings += [
+        f"- **{d.severity}** {code(str(d.place))} {code(d.message)}" for d in plan.diagnostics
     ]
+    head += _within(findings, MOST_FINDINGS)
     groups = fold(change for change in plan.changes if not is_quiet(change))
-    return _fit("\n".join(head), groups)
+    return _fit("\n".join([*head, ""]), groups)
 
 
 def _fit(head: str, groups: Sequence[Fold]) -> str:
@@ -46,17 +55,24 @@ def _fit(head: str, groups: Sequence[Fold]) -> str:
     return "\n".join(parts)
 
 
+def _within(texts: Sequence[str], most: int) -> Iterator[str]:
+    """Give texts as long as they fit into so many bytes, and count the rest."""
+    used = 0
+    for index, text in enumerate(texts):
+        used += len(text.encode()) + 1
+        if used > most:
+            yield f"\n… and {len(texts) - index} more; `ctl plan` shows all."
+            return
+        yield text
+
+
 def _block(folded: Fold) -> Iterator[str]:
     change = folded.first
     title = f"{symbol_of(change)} {change.target} {servers_text(folded)}"
-    yield f"<details><summary><code>{_html(line(title))}</code></summary>"
+    yield f"<details><summary><code>{_html(clip(line(title)))}</code></summary>"
     yield ""
-    yield from _facts(change)
-    for file in change.files:
-        if file.diff:
-            yield from _fence(file.diff, language="diff")
-    if change.runs and change.commands:
-        yield from _fence("\n".join(change.commands))
+    yield from _within(list(_facts(change)), MOST_FACTS)
+    yield from _within(list(_texts(change)), MOST_TEXTS)
     yield ""
     yield "</details>"
 
@@ -74,25 +90,36 @@ def _facts(change: Change) -> Iterator[str]:
         yield f"- note: {code(note)}"
 
 
-def _fence(text: str, *, language: str = "sh") -> Iterator[str]:
-    shown = "\n".join(rows(text[:4000]))
+def _texts(change: Change) -> Iterator[str]:
+    for file in change.files:
+        if file.diff:
+            yield _fence(file.diff, language="diff")
+    if change.runs and change.commands:
+        yield _fence("\n".join(change.commands))
+
+
+def _fence(text: str, *, language: str = "sh") -> str:
+    """Put lines from anywhere in a block that they cannot leave."""
+    shown = "\n".join(rows(clip(text, MOST_FENCED)))
     fence = "```"
     while fence in shown:
         fence += "`"
-    yield ""
-    yield f"{fence}{language}"
-    yield shown
-    yield fence
+    return f"\n{fence}{language}\n{shown}\n{fence}"
 
 
 def code(text: str) -> str:
     """Put text from anywhere in a code span that it cannot leave."""
-    shown = line(text)
+    shown = clip(line(text)) or "-"
     ticks = "`"
     while ticks in shown:
         ticks += "`"
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def clip(text: str, most: int = MOST_SHOWN) -> str:
+    """Cut a text that is too long, and show that it was."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _html(text: str) -> str:
