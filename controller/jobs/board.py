@@ -38,6 +38,8 @@ class Lane:
         self.reached = 0
         """The highest wave of which something began."""
         self.last_end: datetime | None = None
+        self.within: tuple[int, ...] = ()
+        """The numbers of the budgets that hold every server of it."""
         self._has_waves = order is not None
 
     def wave_of(self, job: Job) -> int:
@@ -143,12 +145,25 @@ class Board:
                 self._count(job, job.finished_at or job.created_at)
         for ids in self.at.values():
             ids.sort(key=self._turn)
+        self._group(every)
 
     def _lane(self, target: str | None, order: Order | None) -> Lane:
         """Give the lane of a target."""
         if target not in self.lanes:
             self.lanes[target] = Lane(target, order)
         return self.lanes[target]
+
+    def _group(self, jobs: Iterable[Job]) -> None:
+        """Note which budgets hold all servers of a lane."""
+        servers: dict[str | None, set[str]] = defaultdict(set)
+        for job in jobs:
+            servers[job.target].add(job.server)
+        for target, lane in self.lanes.items():
+            lane.within = tuple(
+                number
+                for number, budget in enumerate(self.budgets)
+                if servers[target] <= budget.servers
+            )
 
     def _place(self, job: Job, lane: Lane) -> None:
         """Put a job where it waits for its turn."""

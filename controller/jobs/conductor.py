@@ -67,6 +67,7 @@ class Conductor:
         self._bell = asyncio.Event()
         self._ways: dict[str, AsyncExitStack] = {}
         self._halted: Mapping[str, str] = {}
+        self._latest = clock.now()
 
     async def lead(self) -> None:
         """Carry out one decision after the other until nothing is left; what a driver raises ends everything."""
@@ -86,7 +87,7 @@ class Conductor:
             await self._traffic.refresh()
         self._bell.clear()
         self._board.elsewhere = self._traffic.around(self._run)
-        return decide(self._board, self._clock.now())
+        return decide(self._board, self._now())
 
     async def _carry_out(self, decision: Decision, group: asyncio.TaskGroup) -> None:
         """Do what was decided, then wait until something has changed."""
@@ -101,7 +102,7 @@ class Conductor:
             await self._wait(decision.wake_at)
             return
         for job in await self._driver.skip(decision.skip):
-            self._board.skip(job, self._clock.now())
+            self._board.skip(job, self._now())
 
     async def _follow(self, job: Job) -> None:
         """Drive one job and note how it ended."""
@@ -113,7 +114,7 @@ class Conductor:
         finally:
             self._traffic.leave(self._run, job.server)
         if not self._stopping():
-            self._board.end(after, self._clock.now())
+            self._board.end(after, self._now())
             await self._let_go(job.server)
         self._bell.set()
 
@@ -130,18 +131,25 @@ class Conductor:
         ):
             await self._ways.pop(server).aclose()
 
+    def _now(self) -> datetime:
+        """Say what time it is; a machine whose clock is set back meanwhile does not make pauses longer."""
+        self._latest = max(self._latest, self._clock.now())
+        return self._latest
+
     async def _wait(self, until: datetime | None) -> None:
         """Wait until something ended, here or in another run, or a moment has come."""
         if until is None:
             await self._bell.wait()
             return
-        seconds = (until - self._clock.now()).total_seconds()
+        seconds = (until - self._now()).total_seconds()
         waits = [
             asyncio.ensure_future(self._bell.wait()),
             asyncio.ensure_future(self._clock.sleep(seconds)),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if waits[1].done():
+                self._latest = max(self._latest, until)
         finally:
             for each in waits:
                 each.cancel()

@@ -98,7 +98,8 @@ class Engine:
     ) -> SettleReport:
         """Take up every job that was left behind: collect what ended, follow what runs, do the steps that remain.
 
-        Jobs of which nothing ever left are ended: they will be planned anew.
+        When nothing runs any more, jobs of which nothing ever left are ended: they will be planned anew, but for those of
+        a rollout that is halted.
 
         Args:
             within: seconds to wait at most for what runs.
@@ -189,7 +190,7 @@ class Engine:
         if not open_:
             return False
         crew = self._crew
-        bodies = await self._bodies(open_)
+        bodies = await self._store.jobs.bodies(open_)
         shift = Shift(
             crew=crew,
             jobs=open_,
@@ -224,10 +225,6 @@ class Engine:
                 "waiting-ended", self._equipment.actor, jobs=len(open_), within=within
             )
         return not done
-
-    async def _bodies(self, jobs: Iterable[JobId]) -> dict[JobId, JobBody]:
-        """Read what jobs were recorded with."""
-        return {id_: await self._store.jobs.body(id_) for id_ in jobs}
 
     async def _as_they_stand(self, jobs: Iterable[JobId]) -> tuple[Job, ...]:
         """Read jobs again."""

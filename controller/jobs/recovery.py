@@ -15,7 +15,7 @@ from controller.model.job import Attempt, Job, State
 class Move(StrEnum):
     """What becomes of a job that is still open."""
 
-    DROP = "drop"  # nothing of it ever left: end it, it will be planned anew
+    DROP = "drop"  # nothing of it ever left: end it, it will be planned anew unless its rollout is halted
     RESUME = "resume"  # attach what may run, then go on with the steps that never began
 
 

@@ -158,7 +158,26 @@ class _Places:
             job.id for job in sorted(resumed, key=lambda j: (j.target or "", j.created_at, j.id))
         ]
         for lane in self._free:
-            yield from lane.front
+            yield from self._front(lane)
+
+    def _front(self, lane: Lane) -> Iterator[JobId]:
+        """Give what waits in a lane; once a group of all its servers has none to spare, only what is on those at work or down.
+
+        Without this a small budget of a large group would have everything looked through at every decision.
+        """
+        front = lane.front
+        for id_ in front:
+            spent = next((self._out[n] for n in lane.within if self._is_spent(n)), None)
+            if spent is not None:
+                self._blocked_elsewhere |= not spent.isdisjoint(self._board.elsewhere.busy)
+                here = (id_ for server in sorted(spent) for id_ in self._board.at.get(server, ()))
+                yield from [id_ for id_ in here if id_ in front]
+                return
+            yield id_
+
+    def _is_spent(self, number: int) -> bool:
+        """Whether a budget has no further server to spare."""
+        return len(self._out[number]) >= self._board.budgets[number].limit
 
     def _has_room(self, server: str) -> bool:
         """Whether a server takes one more job."""
@@ -169,8 +188,9 @@ class _Places:
 
     def _spared(self, server: str) -> bool:
         """Whether a server may be worked on without too many of a group being unavailable."""
-        for budget, out in zip(self._board.budgets, self._out, strict=True):
-            if server in budget.servers and server not in out and len(out) >= budget.limit:
+        for number, budget in enumerate(self._board.budgets):
+            out = self._out[number]
+            if server in budget.servers and server not in out and self._is_spent(number):
                 self._blocked_elsewhere |= not out.isdisjoint(self._board.elsewhere.busy)
                 return False
         return True

@@ -58,12 +58,12 @@ class Shift:
 
     async def skip(self, jobs: Mapping[JobId, str]) -> list[Job]:
         """Write down that jobs will not begin, with the reason of each; give them as they stand then."""
+        if self.crew.stopping.is_set():
+            return []
         await tell_of_skips(self.crew, [(self.jobs[id_], why) for id_, why in jobs.items()])
         skipped: list[Job] = []
         ids = list(jobs)
         for begin in range(0, len(ids), AT_ONCE):
-            if self.crew.stopping.is_set():
-                break
             some = ids[begin : begin + AT_ONCE]
             ends = (self.crew.end(self.jobs[id_], Signal.SKIP, jobs[id_]) for id_ in some)
             skipped += await asyncio.gather(*ends)
