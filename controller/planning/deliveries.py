@@ -53,7 +53,7 @@ def drifted(work: Work, look: Look, commit: Sha | None = None) -> Told:
         missing = there.kind is FileKind.MISSING
         what = "missing" if missing else differs(file, there, look, content=not why)
         if what:
-            text = "" if missing or why else diff(file, there, allowance)
+            text = "" if missing or why else diff(file, there, look, allowance)
             files.append(FileChange(path=file.path, what=what, diff=text, drift=True))
     if work.checkout is not None and seen.checkout is not None:
         what = _moved(seen.checkout, record.commit)
@@ -83,7 +83,7 @@ def written(
             what = "changed (secret)" if difference.names else "written (secret)"
         if not what:
             continue
-        text = "" if there is None else diff(file, there, allowance)
+        text = "" if there is None else diff(file, there, look, allowance)
         files.append(FileChange(path=file.path, what=what, diff=text))
         if hand and there is not None and by_hand(file, there, work, look):
             notes.append(f"overwrites a change of {file.path} made by hand")

@@ -21,11 +21,15 @@ NAMED: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """What differs on a server, less what is ignored; `said` is empty where nothing is left of it."""
+    """What differs on a server, less what is ignored; `said` is empty where nothing is left of it.
+
+    `hidden` are the paths of files that differ and are ignored.
+    """
 
     said: str = ""
     files: tuple[FileChange, ...] = ()
     notes: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 def drift_of(
@@ -43,13 +47,10 @@ def drift_of(
         return Drift(notes=(*told.notes, *notes))
     by_path = {one.path: one for one in ignores}
     files = tuple(file for file in told.files if file.path not in by_path)
-    hidden = tuple(
-        _ignored(f"drift of {file.path}", by_path[file.path])
-        for file in told.files
-        if file.path in by_path
-    )
+    hidden = tuple(file.path for file in told.files if file.path in by_path)
+    ignored = (_ignored(f"drift of {path}", by_path[path]) for path in hidden)
     parts = [*([check] if check else []), *(f"{file.path}: {file.what}" for file in files)]
-    return Drift(said=_line(parts), files=files, notes=(*told.notes, *hidden))
+    return Drift(said=_line(parts), files=files, notes=(*told.notes, *ignored), hidden=hidden)
 
 
 def _check(subject: Subject, record: Applied) -> str:

@@ -94,9 +94,10 @@ def _keyed_same(there: FileSeen, look: Look) -> bool | None:
 
 
 def _attributes(file: FileWork, there: FileSeen, look: Look) -> Iterator[str]:
-    mode = file.mode.zfill(4)
-    if there.mode and there.mode.zfill(4) != mode:
-        yield f"mode {there.mode.zfill(4)} -> {mode}"
+    """Compare what is known of mode and owners; a number and a name cannot be told apart."""
+    mode, has_mode = file.mode.zfill(4), there.mode.zfill(4)
+    if there.mode and has_mode != mode:
+        yield f"mode {has_mode} -> {mode}"
     for name, has, wanted in (
         ("owner", there.owner, file.owner or look.user),
         ("group", there.group, file.group),
@@ -105,11 +106,17 @@ def _attributes(file: FileWork, there: FileSeen, look: Look) -> Iterator[str]:
             yield f"{name} {has} -> {wanted}"
 
 
-def diff(file: FileWork, there: FileSeen, allowance: Allowance) -> str:
-    """Write the difference of the texts, of files that hold no secret and are texts."""
+def diff(file: FileWork, there: FileSeen, look: Look, allowance: Allowance) -> str:
+    """Write the difference of the texts, of files that are texts and surely hold no secret, here or there.
+
+    What lies there may hold the secret of an earlier run, which nobody could mask once it is no longer declared.
+    """
     if file.secrets or there.kind not in {FileKind.FILE, FileKind.MISSING}:
         return ""
     data = b"" if there.kind is FileKind.MISSING else there.content
+    record = look.record
+    if data and record is not None and (record.tried is not None or file.path in record.files):
+        return ""
     if data is None:
         return ""
     before, after = text_of(data), text_of(file.content)

@@ -275,6 +275,7 @@ def _drifted(case: _Case, record: Applied) -> Verdict | None:
         notes=drift.notes,
     )
     if drift.said:
-        return verdict
+        lost = [f"the repair overwrites {path}, too" for path in drift.hidden] if heal else []
+        return replace(verdict, notes=(*verdict.notes, *lost))
     reason = "in sync, as far as it is compared"
     return replace(verdict, action=Action.NONE, reason=reason, cause=target_cause(subject))

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from controller.model.applied import Tried
 from controller.model.files import CheckoutSeen, FileKind, FileSeen, FileWork
+from controller.model.ids import RunId
 from controller.model.plan import FileChange
 from controller.planning.deliveries import Told, drifted, written
 from controller.planning.difference import Difference, compare
@@ -167,6 +169,27 @@ def test_a_change_by_hand_that_will_be_lost_is_told(new: FileWork, seen: FileSee
     assert write(file(), new, seen, other=1).notes == (
         f"overwrites a change of {CONF} made by hand",
     )
+
+
+def test_what_nobody_can_tell_is_not_called_made_by_hand() -> None:
+    unread = write(file(), file(), FileSeen(path=CONF, kind=FileKind.UNREADABLE))
+    assert [one.what for one in unread.files] == ["written (what is there could not be read)"]
+    assert unread.notes == ()
+    no_more_secret = write(SECRET, file(), edited(file(), b"password = hunter22\n"))
+    assert [one.what for one in no_more_secret.files] == ["content differs"]
+    assert no_more_secret.notes == ()
+
+
+def test_a_secret_of_an_earlier_run_is_not_shown_by_the_file_that_no_longer_holds_it() -> None:
+    live = edited(file(), b"password = hunter22\n")
+    (one,) = write(SECRET, file(), live).files
+    assert one.diff == ""
+    made = work(file())
+    tried = Tried(digest=work(SECRET).digest, run=RunId("r2"), at=NOW)
+    record = applied(made, tried=tried)
+    look = look_at(KEY[0], made, record, looked(made, {CONF: live}, record=record))
+    (one,) = written(made, look, Difference(), None, hand=False).files
+    assert (one.what, one.diff) == ("content differs", "")
 
 
 def test_a_change_by_hand_of_a_file_with_a_secret_is_told() -> None:

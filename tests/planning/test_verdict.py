@@ -111,6 +111,16 @@ def test_ignored_drift_is_hidden_and_said_to_be() -> None:
         assert found.notes == (f"{what} is ignored until 2026-03-02 12:00 UTC by ops: tuned",)
 
 
+def test_a_repair_says_that_it_overwrites_what_was_ignored() -> None:
+    made = work(*FILES)
+    both = {path: edited(file(path), b"x") for path in (CONF, OTHER)}
+    binding = target(*KEY, on_drift=OnDrift.HEAL)
+    found = verdict(made, looked(made, both), applied(made), ignoring(OTHER), target=binding)
+    assert found is not None
+    assert (found.action, found.drift) == (Action.REPAIR, f"{CONF}: content differs")
+    assert found.notes[1:] == (f"the repair overwrites {OTHER}, too",)
+
+
 @pytest.mark.parametrize(
     "odd",
     [{"until": NOW}, {"target": "other"}, {"server": "web-2"}, {"path": OTHER}],
