@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from controller.model.plan import Change, Gate, Plan
+from controller.model.plan import Action, Change, Gate, Plan
 from controller.model.rollout import Order, WhenOffline
 
 QUIET: Final = frozenset({Gate.INACTIVE, Gate.SUSPENDED, Gate.OFFLINE})
@@ -23,7 +23,8 @@ def applies(change: Change, orders: Mapping[str, Order]) -> bool:
     if change.runs:
         return True
     order = orders.get(change.target)
-    if order is None or change.unknown or not _offline(change):
+    idle = change.unknown or change.action in {Action.NONE, Action.FORGET}
+    if order is None or idle or not _offline(change):
         return False
     return order.max_failures is not None or order.when_offline is not WhenOffline.QUEUE
 

@@ -1,11 +1,16 @@
 """The JSON of a plan has the promised fields."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from controller.declaration.renderer import Renderer
+from controller.model.amount import Amount
 from controller.model.diagnostic import Diagnostic, Place
+from controller.model.inventory import Group
+from controller.model.plan import FileChange
+from controller.model.rollout import Rollout, WhenOffline
 from controller.planning.document import document, read_document
 from controller.planning.inputs import Inputs
 from tests.planning.world import World, declaration, target
@@ -84,4 +89,40 @@ def test_a_document_is_read_back_and_unknown_fields_are_left_alone(
     built = json.loads(json.dumps(document(plan)))
     built["later"] = 1
     built["changes"][0]["later"] = 1
+    assert read_document(built) == plan
+
+
+def test_the_text_of_files_that_change_is_the_diff(renderer: Renderer, world: World) -> None:
+    plan = world.plan(renderer)
+    files = (
+        FileChange(path="/etc/a", what="changed", diff="--- /etc/a\n+++ /etc/a\n-x\n+y"),
+        FileChange(path="/etc/b", what="changed (secret)"),
+        FileChange(path="/etc/c", what="new", diff="+z"),
+    )
+    (change,) = plan.changes
+    built = document(replace(plan, changes=(replace(change, files=files),)))
+    (row,) = json.loads(json.dumps(built))["changes"]
+    assert row["diff"] == "--- /etc/a\n+++ /etc/a\n-x\n+y\n+z"
+    assert [one["path"] for one in row["files"]] == ["/etc/a", "/etc/b", "/etc/c"]
+
+
+def test_what_a_run_keeps_to_is_told_and_read_back(renderer: Renderer) -> None:
+    """Names come in one order, so that equal plans are equal texts in every process."""
+    members = tuple(f"web-{number}" for number in range(1, 9))
+    made = declaration(
+        target(
+            "web",
+            *members,
+            rollout=Rollout(canary=1, max_failures=Amount(number=25, percent=True)),
+            when_offline=WhenOffline.FAIL,
+        )
+    )
+    group = Group(name="all-web", servers=members, max_unavailable=Amount(number=3))
+    inventory = replace(made.inventory, groups={"all-web": group})
+    plan = World(declaration=replace(made, inventory=inventory)).plan(renderer)
+    built = json.loads(json.dumps(document(plan)))
+    assert [row["wave"] for row in built["changes"]] == [1] + [2] * 7
+    assert built["orders"]["web"]["max_failures"] == 2
+    assert built["budgets"][0]["servers"] == sorted(members)
+    assert built["approvable"].keys() == {"web"}
     assert read_document(built) == plan

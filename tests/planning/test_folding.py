@@ -1,11 +1,14 @@
 """Equal changes are told once, and names are written short without losing one."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
 
 from controller.declaration.renderer import Renderer
+from controller.model.ids import Digest
+from controller.model.plan import Blocker, FileChange, Gate
 from controller.planning.folding import fold, short_names
 from tests.planning.world import World, declaration, server, step, target, task
 
@@ -63,3 +66,23 @@ def test_changes_that_read_differently_stay_apart(renderer: Renderer) -> None:
     folds = fold(World(declaration=made).plan(renderer).changes)
     assert [one.names for one in folds] == ["web-0, web-2", "web-1, web-3"]
     assert [len(one.changes) for one in folds] == [2, 2]
+
+
+def test_what_is_only_true_of_one_server_keeps_nothing_apart(renderer: Renderer) -> None:
+    members = tuple(f"web-{n:02}" for n in range(1, 5))
+    plan = World(declaration=declaration(target("web", *members))).plan(renderer)
+    changes = [
+        replace(
+            change,
+            before=Digest(f"{number:064x}"),
+            expect=Digest(f"{number:064x}"),
+            was=("web", f"old-{number}"),
+            blocked_by=Blocker(gate=Gate.OFFLINE, message="m", clear=f"ctl check {change.server}"),
+        )
+        for number, change in enumerate(plan.changes)
+    ]
+    assert len(fold(changes)) == 1
+    other = FileChange(path="/etc/a", what="changed", diff="+x")
+    assert len(fold([*changes[1:], replace(changes[0], files=(other,))])) == 2
+    assert len(fold([*changes[1:], replace(changes[0], was=("shop", "old-1"))])) == 2
+    assert len(fold([*changes[1:], replace(changes[0], wave=2)])) == 2

@@ -9,8 +9,8 @@ import pytest
 from controller.declaration.renderer import Renderer
 from controller.errors import DeclarationError, RefusedError, StalePlanError
 from controller.model.diagnostic import Diagnostic, Place
-from controller.model.plan import Plan
-from controller.planning.inputs import Inputs
+from controller.model.plan import FileChange, Plan
+from controller.planning.inputs import Inputs, Policy
 from controller.planning.saved import dump, load
 from tests.planning.world import NOW, World, declaration, target
 
@@ -44,10 +44,36 @@ def test_a_plan_expires(renderer: Renderer) -> None:
         load(data, NOW + timedelta(hours=24))
 
 
-@pytest.mark.parametrize("key", ["target", "server", "action", "after"])
+def test_no_text_of_a_file_is_saved(renderer: Renderer) -> None:
+    made = plan(renderer)
+    file = FileChange(path="/etc/shop.conf", what="changed", diff="+password = rosebud")
+    changes = tuple(replace(change, files=(file,)) for change in made.changes)
+    data = dump(replace(made, changes=changes))
+    assert b"rosebud" not in data
+    assert load(data, NOW).changes[0].files == (replace(file, diff=""),)
+
+
+def test_a_saved_plan_says_how_many_runs_its_state_had(renderer: Renderer) -> None:
+    made = World(declaration=declaration(target("web", "web-1"))).plan(renderer, Policy(serial=41))
+    assert load(dump(made), NOW).serial == 41
+
+
+@pytest.mark.parametrize("max_failures", [None, 5])
+def test_the_order_in_which_servers_are_reached_cannot_be_changed(
+    renderer: Renderer, max_failures: int | None
+) -> None:
+    built = json.loads(dump(plan(renderer)))
+    assert load(json.dumps(built).encode(), NOW).digest == built["digest"]
+    built["orders"]["web"]["pause"] = 9.0
+    built["orders"]["web"]["max_failures"] = max_failures
+    with pytest.raises(DeclarationError, match="changed since"):
+        load(json.dumps(built).encode(), NOW)
+
+
+@pytest.mark.parametrize("key", ["target", "server", "action", "after", "wave"])
 def test_a_plan_that_was_changed_is_refused(renderer: Renderer, key: str) -> None:
     built = json.loads(dump(plan(renderer)))
-    built["changes"][0][key] = "remove" if key == "action" else "other"
+    built["changes"][0][key] = {"action": "remove", "wave": 2}.get(key, "other")
     with pytest.raises(DeclarationError, match="changed since"):
         load(json.dumps(built).encode(), NOW)
 
