@@ -42,12 +42,12 @@ def read_until(text: str | None, now: datetime, *, flag: str = "--until") -> dat
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        return _later(text, now, flag)
-    at = at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
+        at = (at if at.tzinfo else at.replace(tzinfo=now.tzinfo)).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):  # such as the last day of the year 9999, further west
+        at = _later(text, now, flag)
     if at <= now:
         raise UsageError(f"{flag} {text} is over already", hint="name a time to come, such as 2h")
-    return at.astimezone(now.tzinfo)
+    return at
 
 
 def _later(text: str, now: datetime, flag: str) -> datetime:
