@@ -26,14 +26,14 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from controller.declaration.renderer_syntax import SECRET_FUNCTION, secret_calls, value_paths
+
 MEMORY: Final = 256 << 20
 CPU_SECONDS: Final = 2.0
 WALL_SECONDS: Final = 20.0
 OUTPUT_LIMIT: Final = 1 << 20
 ANSWER_LIMIT: Final = 8 << 20
 KEPT: Final = 2048
-FUNCTION: Final = "secret"
-"""The function that stands for the value of a secret, in the texts of files alone."""
 OPENING: Final = "\0secret:"
 """What goes before a secret's name in a rendered file; NUL goes behind (`SECRET_OPEN` and `SECRET_CLOSE` of the model)."""
 SECRET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -193,12 +193,14 @@ class Worker:
             for found in tree.find_all(kind):
                 return _failure("syntax", "a template cannot load another one", found.lineno)
         free = meta.find_undeclared_variables(tree) - set(GLOBALS)
-        paths = {path: line for path, line in reversed(list(_paths(tree))) if path[0] in free}
+        paths = {path: line for path, line in reversed(list(value_paths(tree))) if path[0] in free}
         if expression:
             self._expression(text)
         else:
             self._template(text)
-        calls = sorted(_secret_calls(tree), key=lambda call: call[0]) if FUNCTION in free else []
+        calls = (
+            sorted(secret_calls(tree), key=lambda call: call[0]) if SECRET_FUNCTION in free else []
+        )
         said: Answer = {
             "paths": [[line, *path] for path, line in paths.items()],
             "secrets": [[line, name] for line, name, alone in calls if alone],
@@ -212,7 +214,7 @@ class Worker:
         What stands for a secret while it is rendered cannot be guessed, so that no value can make itself one.
         """
         opening = f"\0{os.urandom(16).hex()}:"
-        answer = self.render(text, {**context, FUNCTION: _sealed(opening)}, opening)
+        answer = self.render(text, {**context, SECRET_FUNCTION: _sealed(opening)}, opening)
         rendered = answer.get("ok")
         return {"ok": rendered.replace(opening, OPENING)} if isinstance(rendered, str) else answer
 
@@ -287,72 +289,6 @@ def _sealed(opening: str) -> Callable[[object], str]:
         return f"{opening}{name}\0"
 
     return secret
-
-
-CAPTURING: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block)
-"""What keeps the text rendered inside of it as a value, with which a template could do anything."""
-
-
-def _secret_calls(tree: nodes.Node) -> Iterator[tuple[int, str | None, bool]]:
-    """Find every use of secret(): its line, the name if it is written there, and whether it stands alone.
-
-    Alone, it is all that stands between two braces, and what it gives goes straight to the text: nothing can be made
-    of a value that is not known yet, such as quoting it, measuring it or comparing it.
-    """
-    waiting: list[tuple[nodes.Node, bool]] = [(tree, False)]
-    while waiting:
-        node, captured = waiting.pop()
-        captured |= isinstance(node, CAPTURING) or (isinstance(node, nodes.For) and node.recursive)
-        if isinstance(node, nodes.Name) and node.name == FUNCTION:
-            yield node.lineno, None, False
-        elif isinstance(node, nodes.Output):
-            for inner in node.nodes:
-                if isinstance(inner, nodes.Call) and _is_secret(inner.node):
-                    yield inner.lineno, _written_name(inner), not captured and _takes_one(inner)
-                    waiting += [(one, captured) for one in _arguments(inner)]
-                else:
-                    waiting.append((inner, captured))
-        else:
-            waiting += [(inner, captured) for inner in node.iter_child_nodes()]
-
-
-def _is_secret(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == FUNCTION
-
-
-def _arguments(call: nodes.Call) -> list[nodes.Node]:
-    return [inner for inner in call.iter_child_nodes() if inner is not call.node]
-
-
-def _takes_one(call: nodes.Call) -> bool:
-    return len(call.args) == 1 and not (call.kwargs or call.dyn_args or call.dyn_kwargs)
-
-
-def _written_name(call: nodes.Call) -> str | None:
-    first = call.args[0] if call.args else None
-    return first.value if isinstance(first, nodes.Const) and isinstance(first.value, str) else None
-
-
-def _paths(tree: nodes.Node) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Walk a syntax tree for chains such as vars.app.port; a step that is not constant ends the chain."""
-    waiting: list[nodes.Node] = [tree]
-    while waiting:
-        node = waiting.pop()
-        chain: list[str] = []
-        inner: nodes.Node = node
-        while isinstance(inner, (nodes.Getattr, nodes.Getitem)):
-            if isinstance(inner, nodes.Getattr):
-                chain.append(inner.attr)
-            elif isinstance(inner.arg, nodes.Const) and isinstance(inner.arg.value, str):
-                chain.append(inner.arg.value)
-            else:
-                chain.clear()
-                waiting.append(inner.arg)
-            inner = inner.node
-        if isinstance(inner, nodes.Name):
-            yield (inner.name, *reversed(chain)), inner.lineno
-        else:
-            waiting.extend(inner.iter_child_nodes())
 
 
 def _read(stream: BinaryIO) -> Batch | None:
