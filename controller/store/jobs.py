@@ -32,6 +32,8 @@ from controller.store.writer import Writer
 
 FOUND = 10
 """Jobs that `find` gives at most."""
+AT_ONCE = 500
+"""Rows that are held at the same time where many are summed up."""
 
 _JOB = select(JOBS.c.data, JOBS.c.stop_requested)
 _GET = _JOB.where(JOBS.c.id == bindparam("id"))
@@ -152,8 +154,9 @@ class SqliteJobs:
     async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
         """Sum up by run what ran of a target, newest first."""
         values = {"target": target, "limit": limit}
-        rows = await self._reader.read(lambda c: c.execute(_PAST, values).scalars().all())
-        return target_runs(rows)
+        return await self._reader.read(
+            lambda c: target_runs(c.execute(_PAST, values).yield_per(AT_ONCE).scalars())
+        )
 
     async def request_stop(self, job: JobId) -> bool:
         """Record the wish that a job stops; false when it has ended."""
