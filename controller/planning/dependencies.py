@@ -63,14 +63,13 @@ def unmet(target: Target, stuck: Mapping[str, Stuck]) -> Blocker | None:
 
 def first_stuck(changes: Iterable[Change]) -> Stuck | None:
     """Find the first declared pair of a target that is not in sync and does not run."""
-    for change in sorted(changes, key=lambda change: natural(change.server)):
-        unresolved = change.after is None
-        idle = change.action is Action.NONE and not unresolved
-        if change.unknown or not (idle or change.runs):
-            blocker = change.blocked_by
-            why = change.reason if blocker is None else f"held by {blocker.gate}"
-            return Stuck(server=change.server, why=why)
-    return None
+    stuck = (change for change in changes if _is_stuck(change))
+    first = min(stuck, key=lambda change: natural(change.server), default=None)
+    if first is None:
+        return None
+    blocker = first.blocked_by
+    why = first.reason if blocker is None else f"held by {blocker.gate}"
+    return Stuck(server=first.server, why=why)
 
 
 def left_out(
@@ -98,6 +97,14 @@ def left_out(
                 found[name] = Stuck(server=server, why="this plan leaves it out")
                 break
     return found
+
+
+def _is_stuck(change: Change) -> bool:
+    if change.unknown:
+        return True
+    # What does nothing is in sync, unless nobody knows what is wanted.
+    idle = change.action is Action.NONE and change.after is not None
+    return not (idle or change.runs)
 
 
 def _in_sync(record: Applied | None, wanted: Digest | None) -> bool:

@@ -69,12 +69,10 @@ class Look:
 
     def pairs(self) -> list[Pair]:
         """List the resolved pairs in scope."""
-        scope = self.policy.scope
-        return [
-            pair
-            for pair in self.inputs.pairs
-            if scope.whole or scope.holds(pair.target, pair.server)
-        ]
+        pairs, scope = self.inputs.pairs, self.policy.scope
+        if scope.whole:
+            return list(pairs)
+        return [pair for pair in pairs if scope.holds(pair.target, pair.server)]
 
     def drafts(self, pairs: Sequence[Pair]) -> list[Draft]:
         """Judge everything in scope; what is in sync and silent is left out."""
@@ -149,7 +147,9 @@ class Look:
         resolved = Counter(pair.target for pair in pairs)
         scope = self.policy.scope
         for target in self.declaration.targets.values():
-            members = [name for name in target.members if scope.holds(target.name, name)]
+            members: Sequence[str] = target.members
+            if not scope.whole:
+                members = [name for name in members if scope.holds(target.name, name)]
             if len(members) == resolved[target.name]:
                 continue
             known = {pair.server for pair in pairs if pair.target == target.name}

@@ -221,8 +221,9 @@ def first_blocker(question: Question) -> Blocker | None:
     That a server does not answer is told only where nothing else holds: such a pair may get a job all the same.
     """
     offline: Blocker | None = None
+    overrides = question.policy.overrides
     for gate, _, ask in ORDER:
-        if _reason(gate, question.policy) is not None:
+        if overrides and _reason(gate, question.policy) is not None:
             continue
         blocker = ask(question)
         if blocker is not None and gate is not Gate.OFFLINE:

@@ -44,6 +44,7 @@ class Gating:
         stuck = dependencies.left_out(
             look.declaration, look.observed, look.policy, look.inputs.pairs
         )
+        waited_for = {name for one in look.declaration.targets.values() for name in one.after}
         for name in dependencies.in_order(look.declaration, self._wanted):
             target = look.declaration.targets.get(name)
             unmet = None if target is None else dependencies.unmet(target, stuck)
@@ -51,14 +52,15 @@ class Gating:
                 self._answers[Gate.DEPENDENCY, name] = unmet
             drafts = self._drafts.get(name, ())
             self.changes[name] = [self._asked(draft) for draft in drafts]
-            declared = (
-                change
-                for draft, change in zip(drafts, self.changes[name], strict=True)
-                if not draft.leaves
-            )
-            found = dependencies.first_stuck(declared)
-            if found is not None:
-                stuck[name] = found
+            if name in waited_for:
+                declared = (
+                    change
+                    for draft, change in zip(drafts, self.changes[name], strict=True)
+                    if not draft.leaves
+                )
+                found = dependencies.first_stuck(declared)
+                if found is not None:
+                    stuck[name] = found
 
     def _asked(self, draft: Draft) -> Change:
         change = draft.change

@@ -139,11 +139,12 @@ def _out(servers: frozenset[str], observed: Observed, broken: frozenset[str]) ->
 
 
 def _broken(observed: Observed) -> frozenset[str]:
-    keys = set(observed.records)
-    keys.update(
-        (target, name) for name, seen in observed.servers.items() for target in seen.markers
-    )
     seen = observed.servers
+    # Of very many records few have a try: only of those is asked which record counts.
+    keys = {key for key, record in observed.records.items() if record.tried is not None}
+    for name, one in seen.items():
+        marked = one.markers.items()
+        keys.update((target, name) for target, marker in marked if marker.record.tried is not None)
     return frozenset(
         key[1] for key in keys if _failed(record_of(observed, key, seen.get(key[1]))) is not None
     )
