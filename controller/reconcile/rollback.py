@@ -17,7 +17,7 @@ from controller.reconcile.decided import see_standing
 from controller.reconcile.decisions import RolledBack
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.pins import pin_of
-from controller.reconcile.repos import credentials_of, see_repos
+from controller.reconcile.repos import credentials_of, see_repos, signers_of
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.standing import declared, guard_known, guard_reason, iso
@@ -48,6 +48,7 @@ async def rollback(
     Raises:
         NotFoundError: there is no such target or commit.
         RefusedError: the target has no repo, is there already, or nothing it watches differs.
+        VerificationError: the commit is not signed as the repo's commits must be.
         SourceError: the repo cannot be reached, and nothing is known of it.
     """
     guard_reason(reason)
@@ -64,6 +65,9 @@ async def rollback(
             f"cannot roll back {name}: {commit[:7]} is the newest commit there is",
             hint=f"ctl rollback {name} --lift --reason TEXT lets go of a pin",
         )
+    signers = signers_of(seen, place.repo)
+    if signers is not None:
+        await rooms.mirrors.verified(place.repo, commit, signers)
     files = await rooms.mirrors.changed(place.repo, commit, bad, place.target.paths)
     if place.target.paths and not files:
         raise RefusedError(

@@ -1,16 +1,15 @@
 """The watched repositories, as bare mirrors below one folder.
 
-`reconcile` and `ctl check repo` call it; it calls the other files of this room. An
-idle look is one `git ls-remote`. Everything that waits for git waits in a thread; a cancelled call ends its git.
+`reconcile` and `ctl check repo` call it; it calls the other files of this room. An idle look is one `git ls-remote`.
+Everything that waits for git waits in a thread; a cancelled call ends its git.
 """
 
 import asyncio
-import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from controller.errors import NotFoundError, RefusedError, SourceError
 from controller.model.declaration import RefKind, Repo
@@ -21,26 +20,14 @@ from controller.source import lineage
 from controller.source.access import Credentials, access_to
 from controller.source.archive import Archives, read_archive
 from controller.source.commits import read_revision
-from controller.source.git import Access
 from controller.source.mirror import Mirror
 from controller.source.objects import CommitTree, escaped, read_tree, read_watched
-from controller.source.remote import Choice, Offer, ask, choose
+from controller.source.remote import ask
 from controller.source.signatures import verify
 from controller.source.url import parse
+from controller.source.visit import Look, Visit
 
 T = TypeVar("T")
-VERIFIED: Final = "ctl-verified"
-ANSWERED: Final = 2
-"""Lines of that file: the question, and who signed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What one look at a remote found; `fetched` tells whether objects had to be fetched for it."""
-
-    revision: Revision
-    branches: Mapping[str, Sha] = field(default_factory=dict)
-    fetched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +76,7 @@ class Mirrors:
             with mirror.locked(), access_to(url, credentials, mirror.path) as access:
                 tags = repo.kind is RefKind.TAG
                 offer = ask(url, tags=tags, folder=mirror.path, access=access, halt=halt)
-                return _Visit(repo, mirror, accepted, signers, halt).judge(offer, access)
+                return Visit(repo, mirror, accepted, signers, halt).judge(offer, access)
 
         return await _in_thread(work)
 
@@ -173,6 +160,17 @@ class Mirrors:
 
         return await _in_thread(work)
 
+    async def verified(self, repo: Repo, sha: Sha, signers: bytes) -> str:
+        """Check the signature of one commit; give who signed it.
+
+        Raises:
+            VerificationError: it is not signed by one of `signers`.
+        """
+        path = self._path(repo)
+        return await _in_thread(
+            lambda halt: verify(sha, accepted=None, signers=signers, bare=path, halt=halt)
+        )
+
     async def descends(self, repo: Repo, old: Sha, new: Sha) -> bool:
         """Say whether `new` is `old` or a descendant of it; a commit that is gone has none."""
         path = self._path(repo)
@@ -227,62 +225,6 @@ class Mirrors:
                 f"cannot find a mirror of repo {repo.name}", hint=f"ctl check repo {repo.name}"
             )
         return path
-
-
-class _Visit:
-    """One look at one repo: fetch, judge, promote, in this order."""
-
-    def __init__(
-        self,
-        repo: Repo,
-        mirror: Mirror,
-        accepted: Sha | None,
-        signers: bytes | None,
-        halt: threading.Event,
-    ) -> None:
-        self._repo = repo
-        self._mirror = mirror
-        self._accepted = accepted
-        self._signers = signers
-        self._halt = halt
-
-    def judge(self, offer: Offer, access: Access) -> Look:
-        """Take the offered commit, or refuse it."""
-        choice = choose(self._repo, offer)
-        path = self._mirror.path
-        fetched = not self._mirror.has(choice.sha)
-        if fetched:
-            with self._mirror.fetched(choice, access) as incoming:
-                signer = self._accept(choice, incoming)
-                self._mirror.promote(incoming)
-        else:
-            signer = self._accept(choice, path)
-        self._mirror.point(choice.sha)
-        revision = read_revision(
-            choice.sha, branch=choice.name, folder=path, bare=path, signer=signer
-        )
-        return Look(revision=revision, branches=offer.branches, fetched=fetched)
-
-    def _accept(self, choice: Choice, place: Path) -> str | None:
-        accepted = self._accepted if self._repo.kind is not RefKind.REF else None
-        if accepted is not None and accepted != choice.sha:
-            self._mirror.must_descend(self._repo.name, accepted, choice.sha, place)
-        if self._signers is None:
-            return None
-        return self._signer(choice.sha, accepted, self._signers, place)
-
-    def _signer(self, sha: Sha, accepted: Sha | None, signers: bytes, place: Path) -> str:
-        """Verify, unless the very same question was answered before: an idle look stays one ls-remote."""
-        question = hashlib.sha256(b"\0".join([sha.encode(), str(accepted).encode(), signers]))
-        memory = self._mirror.path / VERIFIED
-        known = memory.read_text().splitlines() if memory.exists() else []
-        if len(known) == ANSWERED and known[0] == question.hexdigest():
-            return known[1]
-        signer = verify(sha, accepted=accepted, signers=signers, bare=place, halt=self._halt)
-        fresh = memory.with_suffix(".new")
-        fresh.write_text(f"{question.hexdigest()}\n{signer}\n")
-        fresh.replace(memory)
-        return signer
 
 
 async def _in_thread(work: Callable[[threading.Event], T]) -> T:

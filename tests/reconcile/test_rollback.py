@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.fleet import Fleet, launched
-from tests.fakes.repositories import Repository
+from tests.fakes.repositories import Repository, allowed_signers, ssh_key
 
 PIPELINE = """\
 repos: {{shop: {{url: {url}}}}}
@@ -133,6 +133,21 @@ def test_what_cannot_be_gone_back_to_is_refused(shop: Shop) -> None:
     shop.commit("other")
     assert "was never part of main" in shop.back("other", code=4)
     assert "target-pinned" not in [event["event"] for event in shop.fleet.events()]
+
+
+def test_a_commit_that_is_not_signed_as_it_must_be_is_no_place_to_go_back_to(shop: Shop) -> None:
+    ssh_key(shop.fleet.folder, "releaser")
+    key = shop.fleet.folder / "releaser"
+    unsigned = shop.commit("before anybody signed")
+    signed = [shop.origin.signed({"app/run.sh": f"{number}"}, key) for number in (1, 2)]
+    url = f"url: {shop.origin.path}"
+    text = PIPELINE.format(url=shop.origin.path, log=shop.log, bad="none")
+    shop.fleet.declare(
+        text.replace(url, f"{url}, verify: keys/signers"),
+        keys__signers=allowed_signers(releaser=key).decode(),
+    )
+    assert "it is not signed" in shop.back(unsigned, code=1)
+    assert f"pinned at {signed[0][:7]}" in shop.back(signed[0])
 
 
 def test_a_remote_that_does_not_answer_keeps_nobody_from_going_back(shop: Shop) -> None:

@@ -14,8 +14,9 @@ import pytest
 from controller.errors import SourceError
 from controller.model.declaration import Repo
 from controller.source.access import Credentials, access_to
-from controller.source.mirrors import Look, Mirrors
+from controller.source.mirrors import Mirrors
 from controller.source.url import parse
+from controller.source.visit import Look
 from tests.fakes.git_http import GitHttp, git_http
 from tests.fakes.repositories import Repository, ssh_key
 

@@ -8,8 +8,9 @@ from controller.errors import NotFoundError, SourceError
 from controller.model.declaration import Repo
 from controller.model.ids import Sha
 from controller.source.access import Credentials
-from controller.source.mirrors import Look, Mirrors
+from controller.source.mirrors import Mirrors
 from controller.source.objects import oddity
+from controller.source.visit import Look
 from tests.fakes.repositories import Repository
 
 pytestmark = pytest.mark.real

@@ -11,7 +11,8 @@ from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
 from controller.source import mirror
 from controller.source.access import Credentials
-from controller.source.mirrors import Look, Mirrors
+from controller.source.mirrors import Mirrors
+from controller.source.visit import Look
 from tests.fakes.repositories import Repository, allowed_signers, ssh_key
 
 pytestmark = pytest.mark.real
