@@ -4,13 +4,14 @@ Called by `step`; calls the session and the output files. The row stands in the 
 server's own claim decides whether something starts: asking again never starts it twice.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from controller.errors import TransportError
 from controller.jobs.assignment import Assignment
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
-from controller.jobs.outcome import Outcome, ended, interrupted, lost
+from controller.jobs.outcome import FORGOTTEN, Outcome, ended, interrupted, lost
 from controller.jobs.output import OutputCopy
 from controller.jobs.verdict import Verdict, judge
 from controller.model.ids import attempt_id
@@ -33,16 +34,24 @@ async def _boot_id(session: Session) -> str:
 class AttemptDriver:
     """Drives one attempt of one step.
 
-    `spec` is None when the attempt was sent by an earlier process and the means to send it again are missing.
+    `spec` is None when the attempt was sent by an earlier process and the means to send it again are missing. `runs` is set when
+    the server says that it runs.
     """
 
     def __init__(
-        self, assignment: Assignment, step: str, number: int, spec: AttemptSpec | None
+        self,
+        assignment: Assignment,
+        step: str,
+        number: int,
+        spec: AttemptSpec | None,
+        *,
+        runs: asyncio.Event | None = None,
     ) -> None:
         self._assignment = assignment
         self._step = step
         self._number = number
         self._spec = spec
+        self._runs = runs
         self._id = attempt_id(assignment.job.id, step, number)
         self._copy = OutputCopy(assignment, self._id, step)
 
@@ -75,6 +84,8 @@ class AttemptDriver:
             if verdict is Verdict.RUNS:
                 if self._attempt.state is not State.RUNNING:
                     await self._record(Signal.START)
+                if self._runs is not None:
+                    self._runs.set()
                 answer = await self._assignment.link.through(self._wait)
             elif verdict is Verdict.NEVER_STARTED and self._spec is not None:
                 await self._record(Signal.DISPATCH, boot_id=answer.boot_id)
@@ -94,7 +105,7 @@ class AttemptDriver:
             case Verdict.NEVER_STARTED:
                 return Outcome(signal=Signal.CANCEL, reason="it was never started")
             case _:
-                return lost("the server no longer knows of it")
+                return lost(FORGOTTEN)
 
     async def _ask(self, *, start: bool) -> Answer:
         """Start the attempt under the boot id it was recorded with, or only ask what is known of it."""

@@ -5,19 +5,22 @@ its ledger, so a fresh job and one found after a crash take the same way.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import replace
 
 from controller.errors import LockedError, TransportError
 from controller.jobs.assignment import Assignment
 from controller.jobs.claim import Hold, TargetHold
 from controller.jobs.collect import Collector
+from controller.jobs.confirm import Guard
 from controller.jobs.dag import frontier, job_state
+from controller.jobs.ending import DECISION, UNDONE, Bar, End, end_of, reason_of
 from controller.jobs.ledger import Note
 from controller.jobs.machine import Signal
+from controller.jobs.reasons import REVERTED
 from controller.jobs.recovery import unsettled
 from controller.jobs.step import StepDriver
 from controller.model.job import Job, State, StepRun
-from controller.model.work import Work
+from controller.model.work import StepKind, Work
 from controller.transport.port import Facts
 
 UNREACHABLE = "Unreachable"
@@ -30,18 +33,6 @@ _ENDINGS = {
     State.CANCELLED: Signal.CANCEL,
     State.INTERRUPTED: Signal.INTERRUPT,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """Why nothing more of a job may be sent, and how it ends by that if nothing worse happened.
-
-    `evicted`: the target is somebody else's now, and its marker is not ours to write.
-    """
-
-    state: State
-    reason: str
-    evicted: bool = False
 
 
 def foreign_user(work: Work, facts: Facts) -> str | None:
@@ -63,6 +54,10 @@ class JobDriver:
         self._begun: set[str] = set()
         target = assignment.job.target
         self._target = None if target is None else TargetHold(assignment, target)
+        steps = assignment.body.work.steps
+        self._steps = tuple(step for step in steps if step.kind is not StepKind.CONFIRM)
+        guard = next((step for step in steps if step.kind is StepKind.CONFIRM), None)
+        self._guard = None if guard is None else Guard(assignment, guard)
 
     async def run(self) -> Job:
         """Bring the job to its end, or as far as the server can be reached."""
@@ -75,13 +70,14 @@ class JobDriver:
     async def _carry_out(self) -> None:
         """Take the target, do the steps, give the target back."""
         if self._job.state is State.PENDING and await self._recorder.stop_requested():
-            await self._end(State.CANCELLED, "stopped before it began")
+            await self._end(End(state=State.CANCELLED, reason="stopped before it began"))
             return
         session = await self._assignment.link.session()
         user = foreign_user(self._assignment.body.work, session.facts)
         if user is not None and self._job.state is State.PENDING:
             login = session.facts.login
-            await self._end(State.FAILED, f"cannot run as {user}: the login {login} is not root")
+            reason = f"cannot run as {user}: the login {login} is not root"
+            await self._end(End(state=State.FAILED, reason=reason))
         elif await self._begin():
             await self._do_steps()
             await self._conclude()
@@ -104,12 +100,12 @@ class JobDriver:
             claimed = await self._target.take()
             if claimed.hold is Hold.DONE:
                 await self._target.remember(State.SUCCEEDED)
-                await self._end(State.SUCCEEDED, None)
+                await self._end(End(state=State.SUCCEEDED))
                 return False
             if claimed.hold is Hold.REFUSED:
                 reason = claimed.reason or "stale"
                 if self._job.state is State.DISPATCHED:
-                    await self._end(State.SKIPPED, reason)
+                    await self._end(End(state=State.SKIPPED, reason=reason))
                     return False
                 self._bar = Bar(state=State.INTERRUPTED, reason=reason, evicted=True)
         if self._job.state is State.DISPATCHED:
@@ -120,31 +116,51 @@ class JobDriver:
         """Follow what runs and start what is ready, until nothing of it is left."""
         left_running = {State.DISPATCHED, State.RUNNING, State.LOST}
         open_ = [name for name, run in self._runs.items() if run.state in left_running]
-        tasks = self._start(open_)
-        running = set(tasks)
+        tasks = set[asyncio.Task[None]]()
         try:
-            while True:
-                begun = self._start(await self._ready())
-                tasks, running = tasks | begun, running | begun
-                if not running:
-                    return
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if self._guard is not None:
+                await self._guard.begin(barred=self._bar is not None)
+            tasks = running = self._start(open_)
+            while begun := self._start(await self._ready()) | running:
+                tasks |= begun
+                done, running = await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
+            if self._guard is not None:
+                await self._decide(self._guard)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._guard is not None:
+                await self._guard.close()
+
+    async def _decide(self, guard: Guard) -> None:
+        """Keep the change when every step ended well, else have it undone; of what is lost nothing can be said."""
+        states = {self._runs[step.name].state for step in self._steps}
+        if State.LOST in states:
+            return
+        well = self._bar is None and State.PENDING not in states
+        if well and job_state(self._steps, self._runs) is State.SUCCEEDED:
+            await guard.confirm()
+        else:
+            await guard.undo()
 
     def _start(self, names: list[str]) -> set[asyncio.Task[None]]:
         """Begin to drive steps."""
         self._begun |= set(names)
         barred = self._bar is not None
         return {
-            asyncio.create_task(StepDriver(self._assignment, step, barred=barred).run())
-            for step in self._assignment.body.work.steps
+            asyncio.create_task(
+                StepDriver(self._assignment, step, barred=barred, regain=self._regain).run()
+            )
+            for step in self._steps
             if step.name in names
         }
+
+    async def _regain(self) -> bool:
+        """Take the target again, after a reboot has ended every lock."""
+        return self._target is None or (await self._target.take()).hold is Hold.OURS
 
     async def _ready(self) -> list[str]:
         """Skip what can no longer run, and say what may begin."""
@@ -152,11 +168,10 @@ class JobDriver:
         lost = any(run.state is State.LOST for run in self._job.steps)
         if self._bar is not None or lost:
             return []
-        steps = self._assignment.body.work.steps
-        front = frontier(steps, self._runs)
+        front = frontier(self._steps, self._runs)
         while front.doomed:
             await self._skip(dict(front.doomed))
-            front = frontier(steps, self._runs)
+            front = frontier(self._steps, self._runs)
         ready = [name for name in front.ready if name not in self._begun]
         if ready and self._job.state is State.LOST:
             await self._recorder.record(Note(signal=Signal.START))
@@ -171,6 +186,8 @@ class JobDriver:
         elif any(run.state is State.INTERRUPTED for run in self._job.steps):
             # After a reboot the lock on the server means nothing any more.
             self._bar = Bar(state=State.INTERRUPTED, reason="a step was interrupted")
+        elif self._guard is not None and self._guard.run.state.ended:
+            self._bar = _end_of_guard(self._guard.run)
 
     async def _skip(self, reasons: dict[str, str]) -> None:
         """Write down that steps will not run."""
@@ -188,35 +205,28 @@ class JobDriver:
         bar = self._bar
         pending = [run.name for run in self._job.steps if run.state is State.PENDING]
         await self._skip(dict.fromkeys(pending, bar.reason if bar else "not reached"))
-        state = job_state(self._assignment.body.work.steps, self._runs)
-        if state is State.SUCCEEDED and bar is not None and (pending or bar.evicted):
-            state = bar.state
-        state, reason = await self._collect(state, bar.reason if bar is not None else None)
+        end = end_of(self._assignment.body.work.steps, self._runs, bar, whole=not pending)
+        end = await self._collect(end)
         if self._target is not None and not (bar is not None and bar.evicted):
             try:
-                await self._target.release(state)
+                await self._target.release(end.state)
             except LockedError as error:
-                state, reason = State.INTERRUPTED, error.message
-        await self._end(state, reason)
+                end = replace(end, state=State.INTERRUPTED, reason=error.message)
+        await self._end(end)
 
-    async def _collect(self, state: State, reason: str | None) -> tuple[State, str | None]:
+    async def _collect(self, end: End) -> End:
         """Fetch what the job left behind; a promised file that is not there is a failure."""
         collector = Collector(self._assignment)
-        missing = await collector.fetch(succeeded=state is State.SUCCEEDED)
+        missing = await collector.fetch(succeeded=end.state is State.SUCCEEDED)
         await collector.clean_up()
-        if missing is not None and state is State.SUCCEEDED:
-            return State.FAILED, missing
-        return state, reason if state is not State.SUCCEEDED else None
+        if missing is None or end.state is not State.SUCCEEDED:
+            return end
+        return replace(end, state=State.FAILED, reason=missing)
 
-    async def _end(self, state: State, reason: str | None) -> None:
+    async def _end(self, end: End) -> None:
         """Write the last line of the job and tell the activity log."""
-        worst = next((run for run in self._job.steps if run.state is state), None)
-        if reason is None and worst is not None and state is not State.SUCCEEDED:
-            reason = f"step {worst.name} is {state}" + (f": {worst.reason}" if worst.reason else "")
-        last = worst or (self._job.steps[-1] if self._job.steps else None)
-        signal = Signal.SKIP if state is State.SKIPPED else _ENDINGS[state]
-        code = None if last is None else last.exit_code
-        await self._recorder.record(Note(signal=signal, reason=reason, exit_code=code))
+        signal = Signal.SKIP if end.state is State.SKIPPED else _ENDINGS[end.state]
+        await self._recorder.record(Note(signal=signal, reason=end.reason, exit_code=end.exit_code))
         await self._tell("job-ended")
 
     async def _give_up(self) -> None:
@@ -259,3 +269,11 @@ class JobDriver:
             state=job.state,
             reason=job.reason,
         )
+
+
+def _end_of_guard(run: StepRun) -> Bar | None:
+    """Say what it means that what undoes the change has ended before the steps: nothing more may be changed."""
+    if run.state in {State.SUCCEEDED, State.LOST}:
+        return None
+    undone = run.outputs.get(DECISION) == UNDONE
+    return Bar(state=State.FAILED, reason=REVERTED if undone else reason_of(run))

@@ -13,6 +13,7 @@ from controller.jobs.outputs import parse_outputs
 from controller.model.job import Attempt, State
 from controller.transport.port import AttemptStatus, Ending
 
+FORGOTTEN: Final = "the server no longer knows of it"
 WORDS: Final = 500
 """Characters of a server's message that are kept."""
 
@@ -33,6 +34,11 @@ class Outcome:
     def may_be_tried_again(self) -> bool:
         """Whether `retries` speak of such an end: it failed or its time ran out, and that is certain."""
         return self.signal in {Signal.FAIL, Signal.TIME_OUT}
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether nothing of it runs any more, and nobody knows how far it came."""
+        return self.signal is Signal.INTERRUPT or self.reason == FORGOTTEN
 
     def of_attempt(self, step: str, number: int) -> Note:
         """Give the last line about the attempt."""

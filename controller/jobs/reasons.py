@@ -7,6 +7,8 @@ from typing import Final
 
 UNHEALTHY: Final = "Unhealthy"
 """Its steps went well and its health was not what the rollout wants."""
+REVERTED: Final = "Reverted"
+"""Its steps went well and nobody confirmed it in time, so its server undid the change."""
 HALTED: Final = "Halted"
 """Not begun: so many of its target went wrong that nothing more of it is started."""
 DEPENDENCY_FAILED: Final = "DependencyFailed"

@@ -3,7 +3,11 @@
 Called by `job`; calls `attempt`. The same code drives a fresh step and one an earlier process left behind.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from controller.errors import DeclarationError
@@ -15,22 +19,39 @@ from controller.jobs.machine import Signal
 from controller.jobs.outcome import Outcome, remembered
 from controller.jobs.retry import due
 from controller.jobs.sending import spec_of
+from controller.model.ids import AttemptId
 from controller.model.job import State, StepRun
-from controller.model.work import StepWork
-from controller.transport.port import AttemptSpec
+from controller.model.work import StepKind, StepWork
+from controller.transport.port import AttemptSpec, Session
 
+RESENDS: Final = 3
+"""Times that an idempotent step is sent again after it was cut off."""
 LOOK_SECONDS: Final = 5.0
 """Between two looks for the wish to stop, while the next try is not due."""
 
 
 class StepDriver:
-    """Drives one step of a job to its end; `barred` means that nothing more of the job may be sent."""
+    """Drives one step of a job to its end; `barred` means that nothing more of the job may be sent.
 
-    def __init__(self, assignment: Assignment, step: StepWork, *, barred: bool) -> None:
+    `regain` takes the target again, whose lock may have ended with a reboot; false when it is somebody else's. `runs` is set
+    when the server says that an attempt runs.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        step: StepWork,
+        *,
+        barred: bool,
+        regain: Callable[[], Awaitable[bool]] | None = None,
+        runs: asyncio.Event | None = None,
+    ) -> None:
         self._assignment = assignment
         self._recorder = assignment.recorder
         self._step = step
         self._barred = barred
+        self._regain = regain
+        self._runs = runs
 
     async def run(self) -> None:
         """Bring the step to its end, or to `lost`.
@@ -83,7 +104,7 @@ class StepDriver:
             spec = None if self._barred else await self._spec(number)
         except DeclarationError:
             spec = None  # it ran once with this environment; it can be followed, not sent
-        return await AttemptDriver(self._assignment, self._step.name, number, spec).attach()
+        return await self._attempt(number, spec).attach()
 
     async def _send(self, number: int) -> Outcome:
         """Send the next attempt."""
@@ -92,12 +113,18 @@ class StepDriver:
         except DeclarationError as error:
             reason = self._assignment.equipment.masker.text(error.message)
             return Outcome(signal=Signal.FAIL, reason=reason)
-        return await AttemptDriver(self._assignment, self._step.name, number, spec).send()
+        return await self._attempt(number, spec).send()
+
+    def _attempt(self, number: int, spec: AttemptSpec | None) -> AttemptDriver:
+        return AttemptDriver(self._assignment, self._step.name, number, spec, runs=self._runs)
 
     async def _goes_on(self, number: int, outcome: Outcome) -> bool:
         """Say whether there will be another try, and wait for its time."""
-        tries_left = number <= self._step.retry.limit and number == len(self._run.attempts)
-        if self._barred or not tries_left or not outcome.may_be_tried_again:
+        if self._barred or number != len(self._run.attempts):
+            return False
+        if outcome.cut_off:
+            return self._is_idempotent and await self._begin_anew(number, outcome)
+        if number > self._step.retry.limit or not outcome.may_be_tried_again:
             return False
         if not self._run.attempts[-1].state.ended:
             await self._recorder.record(outcome.of_attempt(self._step.name, number))
@@ -106,6 +133,24 @@ class StepDriver:
         if (begins - self._now()).total_seconds() >= self._time_left():
             return False
         return await self._wait_until(begins)
+
+    @property
+    def _is_idempotent(self) -> bool:
+        """Whether a step that was cut off may be done once more: declared so, or a delivery."""
+        return self._step.idempotent or self._step.kind in {StepKind.FILES, StepKind.CHECKOUT}
+
+    async def _begin_anew(self, number: int, outcome: Outcome) -> bool:
+        """Make sure that nothing of an attempt that was cut off is left, and that the target is ours."""
+        cut_off = sum(each.state is State.INTERRUPTED for each in self._run.attempts[:-1])
+        if cut_off >= RESENDS or self._time_left() <= 0 or await self._recorder.stop_requested():
+            return False
+        await self._assignment.link.through(partial(_stop, attempt=self._run.attempts[-1].id))
+        if self._regain is None or not await self._regain():
+            return False
+        if not self._run.attempts[-1].state.ended or outcome.signal is Signal.LOSE:
+            gone = replace(outcome, signal=Signal.INTERRUPT)
+            await self._recorder.record(gone.of_attempt(self._step.name, number))
+        return True
 
     async def _wait_until(self, moment: datetime) -> bool:
         """Wait for the time of the next try; false when somebody wants the job to stop meanwhile."""
@@ -145,6 +190,10 @@ class StepDriver:
 
     def _note(self, signal: Signal, reason: str) -> Note:
         return Note(signal=signal, step=self._step.name, reason=reason)
+
+
+async def _stop(session: Session, *, attempt: AttemptId) -> None:
+    await session.stop(attempt)
 
 
 def _settled(run: StepRun) -> bool:

@@ -87,6 +87,14 @@ class Connections:
             self._dialled[way] = task
         return await asyncio.shield(task)
 
+    async def anew(self, server: Server) -> asyncssh.SSHClientConnection:
+        """Make one more connection to a server, which whoever asked closes; jump hosts are gone through as they are.
+
+        Raises:
+            TransportError: it was not reached; `cause` says why.
+        """
+        return await self._dial(server, ())
+
     async def hang_up(self, way: Way) -> None:
         """Close the connection to a server."""
         task = self._dialled.pop(way, None)

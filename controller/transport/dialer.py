@@ -18,9 +18,17 @@ class CarrierDialer:
 
     async def open(self, server: Server) -> Session:
         """Reach a server by its own carrier."""
+        return await self._dialer(server).open(server)
+
+    async def fresh(self, server: Server) -> Session:
+        """Reach a server by its own carrier, over a connection made now."""
+        return await self._dialer(server).fresh(server)
+
+    def _dialer(self, server: Server) -> Dialer:
+        """Give the dialer of a server's carrier, made when first needed."""
         if server.carrier not in self._dialers:
             self._dialers[server.carrier] = self._makers[server.carrier]()
-        return await self._dialers[server.carrier].open(server)
+        return self._dialers[server.carrier]
 
     async def close(self) -> None:
         """Close every carrier; work goes on."""

@@ -116,19 +116,30 @@ class LocalDialer:
                 return LentSession(session, keep)
             if session is not None:
                 await session.close()
-            session = await open_session(
-                lambda: self._channel(server),
-                server=server.name,
-                nonce=lambda: secrets.token_hex(8),
-            )
-            self._sessions[way] = session
+            self._sessions[way] = session = await self._start(server)
             return LentSession(session, keep)
+
+    async def fresh(self, server: Server) -> LentSession:
+        """Start a runner of one's own, which ends with the session.
+
+        Raises:
+            TransportError: there is none to be had; `cause` says why.
+        """
+        session = await self._start(server)
+        return LentSession(session, session.close)
 
     async def close(self) -> None:
         """End every shell; work goes on."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
+
+    async def _start(self, server: Server) -> RunnerSession:
+        return await open_session(
+            lambda: self._channel(server),
+            server=server.name,
+            nonce=lambda: secrets.token_hex(8),
+        )
 
     async def _channel(self, server: Server) -> LocalChannel:
         command = ("sudo", "-n", self._shell) if server.ssh.sudo else (self._shell,)

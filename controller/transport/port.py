@@ -240,10 +240,20 @@ class Session(Attempts, Targets, Files, Protocol):
 
 
 class Dialer(Protocol):
-    """Opens sessions; keeps at most one connection to each server and shares it."""
+    """Opens sessions; keeps at most one connection to each server and shares it, but for fresh ones."""
 
     async def open(self, server: Server) -> Session:
         """Reach a server.
+
+        Raises:
+            TransportError: it was not reached; `cause` says why.
+        """
+        ...
+
+    async def fresh(self, server: Server) -> Session:
+        """Reach a server over a connection of its own, made now and closed with the session.
+
+        This proves that the server can still be reached, which a connection from before does not.
 
         Raises:
             TransportError: it was not reached; `cause` says why.

@@ -150,6 +150,33 @@ class SshDialer:
         self._idle.pop(way, None)
         return LentSession(shared.session, lambda: self._take_back(way, shared))
 
+    async def fresh(self, server: Server) -> LentSession:
+        """Reach a server over a connection made now, which ends with the session.
+
+        Raises:
+            TransportError: it was not reached; `cause` says why.
+        """
+        connection = await self._connections.anew(server)
+
+        async def hang_up() -> None:
+            connection.close()
+            await connection.wait_closed()
+
+        async def channel() -> SshChannel:
+            return await open_channel(server, connection)
+
+        try:
+            session = await open_session(channel, server=server.name, nonce=self._nonce)
+        except BaseException:
+            await hang_up()
+            raise
+
+        async def end() -> None:
+            await session.close()
+            await hang_up()
+
+        return LentSession(session, end)
+
     async def close(self) -> None:
         """Close every connection; work goes on."""
         tasks, self._opening = list(self._opening.values()), {}

@@ -135,6 +135,9 @@ class SimulatedFleet:
         machine.sessions.add(session)
         return session
 
+    async def fresh(self, server: Server) -> "SimulatedSession":
+        return await self.open(server)
+
     async def close(self) -> None:
         for name in self.machines:
             self.cut(name)

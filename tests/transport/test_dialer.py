@@ -20,6 +20,10 @@ class Recorder:
         self.asked.append(server.name)
         raise TransportError("cannot reach anybody", cause=Unreachable.TCP)
 
+    async def fresh(self, server: Server) -> Session:
+        self.asked.append(f"{server.name} anew")
+        raise TransportError("cannot reach anybody", cause=Unreachable.TCP)
+
     async def close(self) -> None:
         self.closed += 1
 
@@ -45,8 +49,10 @@ async def test_a_server_goes_to_its_own_carrier_which_is_made_once() -> None:
     assert made == [Carrier.SSH]
     with pytest.raises(TransportError):
         await dialer.open(Server(name="here", address="", carrier=Carrier.LOCAL))
+    with pytest.raises(TransportError):
+        await dialer.fresh(Server(name="here", address="", carrier=Carrier.LOCAL))
     assert recorders[Carrier.SSH].asked == ["a", "b"]
-    assert recorders[Carrier.LOCAL].asked == ["here"]
+    assert recorders[Carrier.LOCAL].asked == ["here", "here anew"]
     await dialer.close()
     await dialer.close()
     assert [one.closed for one in recorders.values()] == [1, 1]
