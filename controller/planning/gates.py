@@ -1,20 +1,17 @@
 """The gates a pair passes before it runs, in the order in which they are asked.
 
-`planner` takes the first that says no; `ctl why` shows them all; `apply` asks them again. A gate never says why a
-pair should run, only why it must wait.
+`gating` takes the first that says no; `ctl why` shows them all; `apply` asks them again. A gate never says why a
+pair should run, only why it must wait. Calls `rules` and `facts`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from controller.errors import Unreachable
-from controller.model.declaration import OnCommit, OnRemove
-from controller.model.job import State, Trigger
-from controller.model.plan import OVERRIDABLE, Action, Blocker, Gate
-from controller.planning.circumstances import Circumstances
+from controller.model.plan import OVERRIDABLE, Blocker, Gate
+from controller.planning import facts, rules
 from controller.planning.inputs import Policy
-from controller.planning.subject import Subject
+from controller.planning.question import Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,186 +28,23 @@ class GateResult:
     overridden: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What every gate is asked about: a pair, what would happen to it and why, and what the person wants."""
-
-    subject: Subject
-    trigger: Trigger
-    policy: Policy
-    action: Action = Action.CHANGE
-    circumstances: Circumstances = field(default_factory=Circumstances)
-
-    @property
-    def removes(self) -> bool:
-        """Whether the pair is let go."""
-        return self.action in {Action.REMOVE, Action.FORGET}
-
-
-def _inactive(question: Question) -> Blocker | None:
-    subject = question.subject
-    for kind, thing in (("server", subject.server), ("repo", subject.repo)):
-        if thing is not None and not thing.active:
-            return Blocker(
-                gate=Gate.INACTIVE,
-                message=f"{kind} {thing.name} is inactive ({thing.place.file}:{thing.place.line})",
-                clear=f"set active: true on {kind} {thing.name}",
-            )
-    return None
-
-
-def _source(question: Question) -> Blocker | None:
-    return question.subject.refused
-
-
-def _on_commit(question: Question) -> Blocker | None:
-    subject = question.subject
-    if subject.target is None or question.trigger not in {Trigger.INPUTS, Trigger.REMOVAL}:
-        return None
-    name = subject.target.name
-    match subject.target.on_commit:
-        case OnCommit.APPLY:
-            return None
-        case OnCommit.PLAN:
-            if question.policy.by_hand:
-                return None
-            return Blocker(
-                gate=Gate.ON_COMMIT, message="on_commit: plan waits for a yes", clear="ctl apply"
-            )
-        case OnCommit.IGNORE:
-            if question.policy.by_hand and subject.named:
-                return None
-            return Blocker(
-                gate=Gate.ON_COMMIT,
-                message="on_commit: ignore runs only when the target is named",
-                clear=f"ctl apply --target {name}",
-            )
-
-
-def _last_failed(question: Question) -> Blocker | None:
-    subject = question.subject
-    tried = None if subject.record is None else subject.record.tried
-    if tried is None or subject.desired != tried.digest or subject.key in question.policy.retry:
-        return None
-    if tried.state not in {State.FAILED, State.TIMED_OUT}:
-        return None
-    how = "failed" if tried.state is State.FAILED else "timed out"
-    return Blocker(
-        gate=Gate.LAST_FAILED,
-        message=f"run {tried.run} of exactly these inputs {how} at {tried.at:%Y-%m-%d %H:%M} UTC",
-        clear="change an input, or: ctl jobs retry JOB (ctl jobs list names it)",
-    )
-
-
-def _lost(question: Question) -> Blocker | None:
-    subject = question.subject
-    tried = None if subject.record is None else subject.record.tried
-    if tried is None or tried.state is not State.LOST:
-        return None
-    return Blocker(
-        gate=Gate.LOST,
-        message=f"nobody knows how run {tried.run} ended there",
-        clear="look at the server, then: ctl jobs resolve JOB --as succeeded|failed --reason TEXT",
-    )
-
-
-def _lock(question: Question) -> Blocker | None:
-    holder = question.subject.holder
-    if holder is None:
-        return None
-    return Blocker(
-        gate=Gate.LOCK,
-        message=f"locked by {holder.who} since {holder.since:%H:%M} UTC (run {holder.run})",
-        clear="wait until that run has ended",
-    )
-
-
-def _offline(question: Question) -> Blocker | None:
-    seen = question.subject.seen
-    if seen is None or seen.reached:
-        return None
-    cause = "no answer" if seen.cause is None else str(seen.cause)
-    trust = seen.cause is Unreachable.HOST_KEY
-    return Blocker(
-        gate=Gate.OFFLINE,
-        message=f"{seen.message} ({cause})" if seen.message else cause,
-        clear=f"ctl trust {seen.server}" if trust else f"ctl check server {seen.server}",
-    )
-
-
-def _suspended(question: Question) -> Blocker | None:
-    return _of_target(question, Gate.SUSPENDED)
-
-
-def _window(question: Question) -> Blocker | None:
-    return _of_target(question, Gate.WINDOW)
-
-
-def _approval(question: Question) -> Blocker | None:
-    return _of_target(question, Gate.APPROVAL)
-
-
-def _dependency(question: Question) -> Blocker | None:
-    return None if question.removes else _of_target(question, Gate.DEPENDENCY)
-
-
-def _quarantine(question: Question) -> Blocker | None:
-    return None if question.removes else _of_target(question, Gate.QUARANTINE)
-
-
-def _of_target(question: Question, gate: Gate) -> Blocker | None:
-    """Look up an answer that holds for all pairs of a target; nothing holds back what does nothing."""
-    if question.action is Action.NONE:
-        return None
-    return question.circumstances.targets.get((gate, question.subject.key[0]))
-
-
-def _budget(question: Question) -> Blocker | None:
-    if question.action in {Action.NONE, Action.FORGET}:
-        return None
-    target, server = question.subject.key
-    halted = question.circumstances.halts.get(target)
-    # What failed itself is not held here but by the gate for it, which a retry opens.
-    if halted is not None and not question.removes and server not in halted.failed:
-        return halted.blocker
-    for outage in question.circumstances.groups.get(server, ()):
-        blocker = outage.holds(server)
-        if blocker is not None:
-            return blocker
-    return None
-
-
-def _protect(question: Question) -> Blocker | None:
-    record = question.subject.record
-    if record is None or not question.removes:
-        return None
-    if not record.protect and record.on_remove is not OnRemove.BLOCK:
-        return None
-    key = "protect: true" if record.protect else "on_remove: block"
-    return Blocker(
-        gate=Gate.PROTECT,
-        message=f"it was applied with {key}, and is kept although it is no longer declared",
-        clear="declare it again, or: ctl apply --override protect --reason TEXT",
-    )
-
-
 Asked = Callable[[Question], Blocker | None]
 
 ORDER: Final[tuple[tuple[Gate, str, Asked], ...]] = (
-    (Gate.INACTIVE, "server and repo are active", _inactive),
-    (Gate.SOURCE, "the repo's newest commit is accepted", _source),
-    (Gate.SUSPENDED, "nobody switched the target off", _suspended),
-    (Gate.WINDOW, "no window keeps it waiting", _window),
-    (Gate.LOCK, "nobody else holds the target there", _lock),
-    (Gate.ON_COMMIT, "a change of inputs may run", _on_commit),
-    (Gate.APPROVAL, "nobody has to approve it any more", _approval),
-    (Gate.DEPENDENCY, "what comes before is in sync, or will be", _dependency),
-    (Gate.BUDGET, "no limit of failures or of unavailable servers is reached", _budget),
-    (Gate.PROTECT, "nothing protected is removed", _protect),
-    (Gate.QUARANTINE, "the commit was not rolled back", _quarantine),
-    (Gate.OFFLINE, "the server answers", _offline),
-    (Gate.LAST_FAILED, "these inputs did not fail last time", _last_failed),
-    (Gate.LOST, "every earlier attempt is accounted for", _lost),
+    (Gate.INACTIVE, "server and repo are active", facts.inactive),
+    (Gate.SOURCE, "the repo's newest commit is accepted", facts.source),
+    (Gate.SUSPENDED, "nobody switched the target off", rules.suspended),
+    (Gate.WINDOW, "no window keeps it waiting", rules.window),
+    (Gate.LOCK, "nobody else holds the target there", facts.lock),
+    (Gate.ON_COMMIT, "a change of inputs may run", rules.on_commit),
+    (Gate.APPROVAL, "nobody has to approve it any more", rules.approval),
+    (Gate.DEPENDENCY, "what comes before is in sync, or will be", rules.dependency),
+    (Gate.BUDGET, "no limit of failures or of unavailable servers is reached", rules.budget),
+    (Gate.PROTECT, "nothing protected is removed", rules.protect),
+    (Gate.QUARANTINE, "the commit was not rolled back", rules.quarantine),
+    (Gate.OFFLINE, "the server answers", facts.offline),
+    (Gate.LAST_FAILED, "these inputs did not fail last time", facts.last_failed),
+    (Gate.LOST, "every earlier attempt is accounted for", facts.lost),
 )
 """What a person decided comes before what happened."""
 

@@ -12,7 +12,8 @@ from controller.planning import dependencies
 from controller.planning.approvals import approvable
 from controller.planning.circumstances import Wanted, gather
 from controller.planning.drafts import Draft, Look
-from controller.planning.gates import Question, first_blocker
+from controller.planning.gates import first_blocker
+from controller.planning.question import Question
 
 
 class Gating:

@@ -38,16 +38,21 @@ class Outage:
         others = [name for name in self.out if name != server]
         if len(others) < self.limit:
             return None
-        named = ", ".join(f"{name} {self.out[name]}" for name in others[:NAMED])
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         return Blocker(
             gate=Gate.BUDGET,
             message=f"group {self.group} may lack {self.limit} of {len(self.servers)} servers, and lacks "
-            f"{len(others)}: {named}{more}",
+            + self._named(others),
             clear=f"ctl check server {others[0]}"
             if others
-            else f"raise max_unavailable of {self.group}",
+            else f"raise max_unavailable of group {self.group}",
         )
+
+    def _named(self, others: list[str]) -> str:
+        if not others:
+            return "none"
+        named = ", ".join(f"{name} {self.out[name]}" for name in others[:NAMED])
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        return f"{len(others)}: {named}{more}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from controller.model.rollout import Order
 from controller.planning import guard, waves
 from controller.planning.applying import applies
 from controller.planning.drafts import Look
-from controller.planning.gates import GateResult, Question, gates
+from controller.planning.gates import GateResult, gates
 from controller.planning.gating import Gating
 from controller.planning.inputs import (
     Inputs,
@@ -26,6 +26,7 @@ from controller.planning.inputs import (
     Policy,
 )
 from controller.planning.order import natural
+from controller.planning.question import Question
 from controller.planning.rights import needs_root
 from controller.planning.summary import summarize
 

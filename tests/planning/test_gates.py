@@ -320,6 +320,25 @@ def test_a_group_that_lacks_its_share_loses_no_more(renderer: Renderer) -> None:
     assert blocker.clear == "ctl check server web-2"
 
 
+@pytest.mark.parametrize(
+    ("limit", "gone", "said"),
+    [
+        (0, 0, "may lack 0 of 6 servers, and lacks none"),
+        (1, 2, "lacks 2: web-1 (not reached), web-2 (not reached)"),
+        (1, 5, "web-3 (not reached) and 2 more"),
+    ],
+)
+def test_a_group_names_some_of_what_it_lacks(
+    renderer: Renderer, limit: int, gone: int, said: str
+) -> None:
+    names = tuple(f"web-{number}" for number in range(1, 7))
+    world = grouped(Amount(number=limit), *names)
+    world.seen = away(*names[:gone])
+    blocker = world.plan(renderer).changes[-1].blocked_by
+    assert blocker is not None
+    assert said in blocker.message
+
+
 def test_a_server_whose_last_try_failed_counts_and_may_be_mended_itself(
     renderer: Renderer,
 ) -> None:

@@ -15,8 +15,9 @@ from controller.model.observation import MarkerSeen, ServerSeen
 from controller.model.plan import Action, Gate
 from controller.model.scope import Scope
 from controller.model.work import StepWork, Work
-from controller.planning.gates import Question, first_blocker
+from controller.planning.gates import first_blocker
 from controller.planning.inputs import Observed, Policy
+from controller.planning.question import Question
 from controller.planning.removal import Removal, removals
 from tests.planning.world import NOW, declaration, server, target
 

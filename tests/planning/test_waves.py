@@ -160,12 +160,16 @@ def test_what_is_only_shown_of_a_server_that_does_not_answer_gets_no_job(
     assert apply_set(plan) == ()
     assert plan.orders == {}
     made.declaration = declaration(
-        target("web", "web-2", rollout=CAREFUL, params={"channel": "beta"}),
+        target("web", "web-2", rollout=CAREFUL, params={"channel": "gamma"}),
         servers=(server("web-1"), server("web-2")),
     )
     plan = made.plan(renderer)
-    assert [(c.server, c.action) for c in plan.changes] == [("web-1", Action.FORGET)]
-    assert apply_set(plan) == ()
+    assert [(c.server, c.action) for c in plan.changes] == [
+        ("web-1", Action.FORGET),
+        ("web-2", Action.CHANGE),
+    ]
+    assert [change.server for change in apply_set(plan)] == ["web-2"]
+    assert [change.server for change in unreachable(plan)] == ["web-1"]
 
 
 def test_the_limit_of_a_group_goes_with_the_plan(renderer: Renderer) -> None:
