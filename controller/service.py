@@ -29,7 +29,6 @@ from controller.reconcile.rooms import Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
-from controller.secrets.value import SecretText
 from controller.settings import Settings, environment, resolve
 from controller.source.config import ConfigRepo, find
 from controller.source.mirrors import Mirrors
@@ -192,9 +191,7 @@ class Works:
                 connectivity=self._connectivity,
                 masker=self._masker,
                 secrets=lambda name: reach.keyring.read(name).reveal(),
-                keyed=lambda key, value: comparison.keyed(
-                    key, SecretText(value.encode("utf-8", "surrogateescape"))
-                ),
+                keyed=comparison.keyed_text,
                 new_key=comparison.new_key,
                 clock=self._options.clock,
                 ids=new_id,

@@ -8,12 +8,11 @@ from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.diagnostic import Severity
 from controller.model.plan import Action, Change, Plan
-from controller.planning import applying, renames, stale
+from controller.planning import applying, stale
 from controller.reconcile import planfiles, resuming
-from controller.reconcile.deciding import observed_of, plan_of, refuse
+from controller.reconcile.deciding import plan_of, refuse
 from controller.reconcile.forgetting import forget
 from controller.reconcile.loading import load
-from controller.reconcile.moving import move
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -29,6 +28,7 @@ from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import EMPTY_PLAN_DIGEST, Seen
 from controller.reconcile.steps import DECIDE, LOOK, walk
 from controller.reconcile.submission import jobs_of, orders_of, run_of
+from controller.reconcile.upkeep import keep_in_step
 
 
 async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
@@ -183,8 +183,7 @@ async def carry_out(
     forgettable = [change for change in changes if change.action is Action.FORGET]
     orders = orders_of(seen, changes)
     await note_overrides(rooms, request)
-    running = {(change.target, change.server) for change in plan_of(seen).changes if change.runs}
-    await move(rooms, seen, renames.moved(seen.declaration, observed_of(seen), running))
+    await keep_in_step(rooms, seen, plan_of(seen))
     if not orders:
         return RunReport(forgotten=await forget(rooms, seen, forgettable))
     commit = None if seen.revision is None else seen.revision.sha

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from controller.model.applied import Applied
 from controller.model.compared import Compared
-from controller.model.work import Pair
-from controller.planning.inputs import Observed, PairKey
+from controller.model.work import Pair, secret_names
+from controller.planning.inputs import PairKey
 from controller.planning.subject import record_of
+from controller.reconcile.known import known_today
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -21,12 +22,12 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
     It stands after observing, because the key of a pair that this state never saw lies in its marker.
     """
     keyring = reach_of(seen).keyring
-    observed = Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
+    today = known_today(seen)
     compared: dict[PairKey, Mapping[str, Compared]] = {}
     for pair in seen.pairs:
-        if pair.work.secrets:
+        if secret_names(pair.work):
             key = (pair.target, pair.server)
-            record = record_of(observed, key, seen.servers.get(pair.server))
+            record = record_of(today, key, today.servers.get(pair.server))
             compared[key] = compare_pair(keyring, pair, record)
     return replace(seen, compared=compared)
 
@@ -36,6 +37,6 @@ def compare_pair(keyring: Keyring, pair: Pair, record: Applied | None) -> Mappin
     return comparison.compare(
         "" if record is None else record.key,
         {} if record is None else record.secrets,
-        set(pair.work.secrets.values()),
+        set(secret_names(pair.work)),
         keyring.read,
     )

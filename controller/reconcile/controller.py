@@ -30,9 +30,10 @@ from controller.reconcile import (
     status,
     trusting,
 )
-from controller.reconcile.deciding import inputs_of, observed_of, plan_of, policy_of
+from controller.reconcile.deciding import inputs_of, plan_of, policy_of
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
+from controller.reconcile.known import known_seen
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -134,7 +135,7 @@ class LocalController:
         return planner.why(
             seen.declaration,
             inputs_of(seen),
-            observed_of(seen),
+            known_seen(seen),
             policy_of(seen),
             (target, server),
             self._rooms.clock.now(),

@@ -14,7 +14,8 @@ from controller.model.masking import Masker
 from controller.model.plan import Change, Plan
 from controller.model.revision import Written
 from controller.planning import attribution, planner
-from controller.planning.inputs import Inputs, Observed, PairKey, Policy
+from controller.planning.inputs import Inputs, PairKey, Policy
+from controller.reconcile.known import known_seen
 from controller.reconcile.loading import (
     load,
     named_files,
@@ -77,7 +78,7 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     """Ask the planner, then say who wrote the lines that the changes come from."""
     seen = replace(seen, serial=await rooms.store.runs.serial(), timezone=rooms.timezone)
     now = seen.request.as_of or rooms.clock.now()
-    plan = planner.plan(seen.declaration, inputs_of(seen), observed_of(seen), policy_of(seen), now)
+    plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy_of(seen), now)
     plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
     if seen.revision is not None:
         found = attribution.candidates(plan, seen.declaration, seen.pairs)
@@ -108,16 +109,6 @@ def inputs_of(seen: Seen) -> Inputs:
         secrets=seen.compared,
         blocked_sources=seen.blocked,
         diagnostics=seen.diagnostics,
-    )
-
-
-def observed_of(seen: Seen) -> Observed:
-    """Hand over what is known."""
-    return Observed(
-        records=seen.records,
-        servers=seen.servers,
-        refreshed=seen.contacts,
-        complete=seen.request.between is not None,
     )
 
 

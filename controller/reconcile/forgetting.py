@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from controller.errors import RefusedError, TransportError
 from controller.model.plan import Change
+from controller.reconcile.observe import left
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -29,24 +30,29 @@ async def forget_pair(rooms: Rooms, seen: Seen, change: Change) -> bool:
     if kept is not None:
         await rooms.activity.append("pair-kept", rooms.actor, **told, reason=kept)
         return False
-    await rooms.store.records.forget([(change.target, change.server)])
+    await rooms.store.records.forget([change.was or (change.target, change.server)])
     await rooms.activity.append("pair-forgotten", rooms.actor, **told)
     return True
 
 
 async def marker_kept(seen: Seen, change: Change) -> str | None:
-    """Delete a marker that is still as it was seen, or say why not; a server that left the inventory has none."""
-    server = seen.declaration.inventory.servers.get(change.server)
+    """Delete a marker that is still as it was seen, or say why not.
+
+    One on a server that left the inventory and is not reached stays there: nobody waits for that server.
+    """
+    declared = seen.declaration.inventory.servers.get(change.server)
+    server = declared or left(seen).get(change.server)
     if server is None or change.expect is None:
         return None
+    target = change.was[0] if change.was else change.target
     try:
         session = await reach_of(seen).dialer.open(server)
         try:
             gone = await session.forget_target(
-                seen.declaration.settings.name, change.target, expect=change.expect
+                seen.declaration.settings.name, target, expect=change.expect
             )
         finally:
             await session.close()
     except (TransportError, RefusedError) as error:
-        return error.message
+        return None if declared is None else error.message
     return None if gone else "its marker is locked, or no longer as it was seen"

@@ -13,15 +13,20 @@ from controller.errors import (
 )
 from controller.jobs import marker
 from controller.model.applied import Applied
+from controller.model.declaration import OnDrift
 from controller.model.inventory import Server
 from controller.model.observation import MarkerSeen, ServerSeen
 from controller.model.work import Pair
+from controller.planning.inputs import Observed
+from controller.planning.renames import carried
 from controller.reconcile.connectivity import note_connectivity
 from controller.reconcile.probing import run_checks
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import Progress, Stage
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
+from controller.secrets import comparison
+from controller.transport.looking import Wanted, look
 from controller.transport.port import Session
 
 
@@ -58,7 +63,7 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
     found = {s.server: s for s in await asyncio.gather(*(look(s) for s in servers))}
     async with rooms.saving() as free:
         if free:
-            await rooms.store.observations.put_servers(found.values())
+            await rooms.store.observations.put_servers(map(without_contents, found.values()))
     if free:
         await note_connectivity(rooms, known, found)
     return replace(seen, servers=found)
@@ -70,8 +75,28 @@ def servers_to_see(seen: Seen) -> list[Server]:
     names |= {server for target, server in seen.records if seen.scope.holds(target, server)}
     if seen.scope.whole:
         names |= set(seen.declaration.inventory.servers)
-    servers = seen.declaration.inventory.servers
+    servers = {**left(seen), **seen.declaration.inventory.servers}
     return [servers[name] for name in sorted(names) if name in servers]
+
+
+def left(seen: Seen) -> dict[str, Server]:
+    """List the servers that left the inventory while something is known of them, as they were reached last."""
+    return {
+        record.connection.name: record.connection
+        for record in seen.records.values()
+        if record.connection is not None
+    }
+
+
+def without_contents(found: ServerSeen) -> ServerSeen:
+    """Leave out what was read of live files: it was for a diff, and may be secret."""
+    if not found.deliveries:
+        return found
+    deliveries = {}
+    for target, one in found.deliveries.items():
+        files = {path: replace(file, content=None) for path, file in one.files.items()}
+        deliveries[target] = replace(one, files=files)
+    return replace(found, deliveries=deliveries)
 
 
 async def see_server(
@@ -111,19 +136,49 @@ async def read_server(
     """Read markers and locks of an open server, and probe the checks of pairs in sync."""
     project = seen.declaration.settings.name
     at = rooms.clock.now()
-    markers = read_markers(await session.markers(project), name)
-    locks = await session.locks(project)
-    return ServerSeen(
+    found = ServerSeen(
         server=name,
         at=at,
         reached=True,
         boot_id=session.facts.boot_id,
         login=session.facts.login,
         root=session.facts.root,
-        markers=markers,
-        locks=locks,
-        checks=await run_checks(rooms, seen, pairs, markers, session),
+        markers=read_markers(await session.markers(project), name),
+        locks=await session.locks(project),
     )
+    records = records_there(seen, found)
+    return replace(
+        found,
+        checks=await run_checks(rooms, seen, pairs, records, session),
+        deliveries=await look(
+            session, wanted_there(seen, pairs, records), keyed=comparison.keyed_text, at=at
+        ),
+    )
+
+
+def records_there(seen: Seen, found: ServerSeen) -> dict[str, Applied]:
+    """Give what the markers of a server say, by the target's name of today."""
+    today = carried(seen.declaration, Observed(servers={found.server: found}))
+    return {
+        target: one.record
+        for there in today.servers.values()
+        for target, one in there.markers.items()
+    }
+
+
+def wanted_there(seen: Seen, pairs: Sequence[Pair], records: Mapping[str, Applied]) -> list[Wanted]:
+    """Say which pairs' files and trees to look at: those in sync whose drift matters, and those that would run."""
+    return [
+        Wanted(target=pair.target, work=pair.work, key="" if record is None else record.key)
+        for pair in pairs
+        if (record := records.get(pair.target)) is None or matters(seen, pair, record)
+    ]
+
+
+def matters(seen: Seen, pair: Pair, record: Applied) -> bool:
+    """Say whether it matters how a pair's files lie."""
+    ignored = seen.declaration.targets[pair.target].on_drift is OnDrift.IGNORE
+    return not ignored or record.applied != pair.work.digest
 
 
 def read_markers(found: Mapping[str, bytes], server: str) -> dict[str, MarkerSeen]:

@@ -5,8 +5,9 @@ from typing import Final
 
 from controller.declaration import checks
 from controller.jobs.environment import check_environment
+from controller.model.applied import Applied
 from controller.model.declaration import OnDrift
-from controller.model.observation import CheckSeen, MarkerSeen
+from controller.model.observation import CheckSeen
 from controller.model.work import Pair
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -21,14 +22,14 @@ async def run_checks(
     rooms: Rooms,
     seen: Seen,
     pairs: Sequence[Pair],
-    markers: Mapping[str, MarkerSeen],
+    records: Mapping[str, Applied],
     session: Session,
 ) -> dict[str, CheckSeen]:
     """Run `check:` for every pair whose desired digest is the applied one."""
     wanted = [
-        (pair, markers[pair.target].record)
+        (pair, records[pair.target])
         for pair in pairs
-        if pair.target in markers and in_force(seen, pair, markers[pair.target])
+        if pair.target in records and in_force(seen, pair, records[pair.target])
     ]
     if not wanted:
         return {}
@@ -36,11 +37,11 @@ async def run_checks(
     return {work.pair.target: await probe(rooms, seen, work, session) for work in rendered.checks}
 
 
-def in_force(seen: Seen, pair: Pair, found: MarkerSeen) -> bool:
+def in_force(seen: Seen, pair: Pair, record: Applied) -> bool:
     """Say whether what is wanted is what was applied, and drift matters."""
     if seen.declaration.targets[pair.target].on_drift is OnDrift.IGNORE:
         return False
-    return found.record.tried is None and found.record.applied == pair.work.digest
+    return record.tried is None and record.applied == pair.work.digest
 
 
 async def probe(rooms: Rooms, seen: Seen, work: checks.CheckWork, session: Session) -> CheckSeen:

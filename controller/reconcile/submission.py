@@ -13,8 +13,8 @@ from controller.model.job import Job, JobBody, Run, StepRun, Trigger
 from controller.model.plan import Action, Change, Plan
 from controller.model.revision import Revision
 from controller.model.work import Pair, Work
-from controller.planning.inputs import Observed, PairKey
-from controller.planning.subject import record_of
+from controller.planning.inputs import PairKey
+from controller.reconcile.known import known_record, known_today
 from controller.reconcile.seen import Seen
 
 Recorded = tuple[Job, JobBody]
@@ -60,17 +60,18 @@ def run_of(
 def orders_of(seen: Seen, changes: Sequence[Change]) -> list[Order]:
     """Say what jobs the changes of a plan need; forgetting needs none."""
     pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
+    today = known_today(seen)
     orders = []
     for change in changes:
         key = (change.target, change.server)
         if change.action is Action.REMOVE:
-            orders += undo_of(seen, change)
+            orders += undo_of(seen, change, known_record(today, key))
         elif change.action is not Action.FORGET and key in pairs:
-            orders.append(order_of(seen, change, pairs[key]))
+            orders.append(order_of(seen, change, pairs[key], known_record(today, key)))
     return orders
 
 
-def order_of(seen: Seen, change: Change, pair: Pair) -> Order:
+def order_of(seen: Seen, change: Change, pair: Pair, record: Applied | None) -> Order:
     """Say what job a change of a declared pair needs."""
     source = seen.sources.get(change.target)
     target = seen.declaration.targets.get(change.target) or Target(name="", task="", servers="")
@@ -81,7 +82,7 @@ def order_of(seen: Seen, change: Change, pair: Pair) -> Order:
         trigger=change.trigger,
         cause=change.reason,
         expect=change.expect,
-        record=known(seen, change.was or (change.target, change.server), change.server),
+        record=record,
         revision=None if source is None else source.revision,
         repo=None if source is None else seen.declaration.repos.get(source.repo),
         wave=change.wave,
@@ -92,9 +93,8 @@ def order_of(seen: Seen, change: Change, pair: Pair) -> Order:
     )
 
 
-def undo_of(seen: Seen, change: Change) -> list[Order]:
+def undo_of(seen: Seen, change: Change, record: Applied | None) -> list[Order]:
     """Say what job lets a pair go: the undo as it was rendered when the pair was last applied, where that is known."""
-    record = known(seen, (change.target, change.server), change.server)
     server = seen.declaration.inventory.servers.get(change.server)
     if record is None or record.undo is None:
         return []
@@ -103,7 +103,9 @@ def undo_of(seen: Seen, change: Change) -> list[Order]:
         return []
     return [
         Order(
-            target=change.target,
+            target=change.was[0]
+            if change.was
+            else change.target,  # its marker has the earlier name
             server=server,
             work=record.undo,
             trigger=change.trigger,
@@ -114,14 +116,9 @@ def undo_of(seen: Seen, change: Change) -> list[Order]:
             on_remove=record.on_remove,
             protect=record.protect,
             removes=True,
+            was=change.was,
         )
     ]
-
-
-def known(seen: Seen, key: PairKey, server: str) -> Applied | None:
-    """Give the record of a pair that counts."""
-    observed = Observed(records=seen.records, servers=seen.servers, refreshed=seen.contacts)
-    return record_of(observed, key, seen.servers.get(server))
 
 
 def jobs_of(

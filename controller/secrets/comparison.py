@@ -27,6 +27,11 @@ def keyed(key: str, value: SecretText) -> str:
     return hmac.digest(bytes.fromhex(key), value.reveal_bytes(), "sha256").hex()
 
 
+def keyed_text(key: str, value: str) -> str:
+    """Hash a text under the key of a pair; bytes that are no UTF-8 travel in it as surrogates."""
+    return keyed(key, SecretText(value.encode("utf-8", "surrogateescape")))
+
+
 def compare(
     applied_key: str,
     applied: Mapping[str, str],
