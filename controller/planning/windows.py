@@ -17,6 +17,7 @@ from controller.model.rollout import Window
 
 LONGEST: Final = 200
 """Characters of a cron line; more is no line that a person wrote."""
+UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "Zulu"})
 FIELDS: Final = 5
 """Minute, hour, day of month, month, day of week; Debian knows no seconds."""
 
@@ -80,7 +81,7 @@ def _is_open(window: Window, now: datetime) -> bool:
 
 
 def _zone(timezone: str) -> tzinfo:
-    if timezone == "UTC":
+    if timezone in UTC_NAMES:
         return UTC
     try:
         return ZoneInfo(timezone)

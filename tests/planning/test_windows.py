@@ -119,6 +119,11 @@ def test_one_open_window_is_enough() -> None:
     ("now", "zone", "words"),
     [
         ("2026-11-28 12:00", "UTC", "closed: opens Mon 2026-11-30 09:00 Europe/Berlin (08:00 UTC)"),
+        (
+            "2026-11-28 12:00",
+            "Etc/UTC",
+            "closed: opens Mon 2026-11-30 09:00 Europe/Berlin (08:00 UTC)",
+        ),
         ("2026-11-28 12:00", "Europe/Berlin", "closed: opens Mon 2026-11-30 09:00 Europe/Berlin"),
         (
             "2026-11-28 12:00",
