@@ -36,7 +36,7 @@ class Lane:
         """What was begun and has not ended, by an earlier process included."""
         self.fates: Counter[Fate] = Counter()
         self.reached = 0
-        """The highest wave of which something began."""
+        """The highest wave of which something ended."""
         self.last_end: datetime | None = None
         self.within: tuple[int, ...] = ()
         """The numbers of the budgets that hold every server of it."""
@@ -76,7 +76,7 @@ class Lane:
     @property
     def spoiled(self) -> bool:
         """Whether not every job can end well any more."""
-        return sum(self.fates.values()) > self.fates[Fate.GOOD] or self.halted is not None
+        return sum(self.fates.values()) > self.fates[Fate.GOOD]
 
     def add(self, job: Job) -> None:
         """Put a job where it waits."""
@@ -202,7 +202,6 @@ class Board:
         lane = self.lanes[job.target]
         if self.resumed.pop(id_, None) is None:
             lane.take(job)
-        lane.reached = max(lane.reached, lane.wave_of(job))
         lane.running[id_] = self.running[id_] = job
         self.busy[job.server] += 1
         return job

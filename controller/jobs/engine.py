@@ -14,6 +14,7 @@ from controller.jobs.accept import accept, read_secrets
 from controller.jobs.board import Board
 from controller.jobs.conductor import Conductor
 from controller.jobs.crew import Crew
+from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import recall
 from controller.jobs.machine import Signal
 from controller.jobs.patience import wait_until
@@ -24,7 +25,7 @@ from controller.jobs.report import RunReport, SettleReport, count
 from controller.jobs.resolve import resolve
 from controller.jobs.shift import Shift, record_halts
 from controller.jobs.stop import stop_on_server
-from controller.jobs.tally import halted
+from controller.jobs.tally import Fate, fate_of, halted
 from controller.jobs.traffic import Traffic
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
@@ -236,7 +237,8 @@ class Engine:
         halts = {run: await self._halts_of(run) for run in dict.fromkeys(job.run for job in jobs)}
         for job in jobs:
             if job.target in halts[job.run]:
-                await self._crew.end(job, Signal.SKIP, HALTED)
+                why = UNREACHABLE if fate_of(job) is Fate.UNREACHABLE else HALTED
+                await self._crew.end(job, Signal.SKIP, why)
             else:
                 await self._crew.end(job, Signal.CANCEL, "it never began, and is planned anew")
             if self._crew.fatal is not None:

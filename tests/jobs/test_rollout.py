@@ -246,6 +246,17 @@ async def test_a_server_that_is_not_reached_counts_towards_the_halt_whatever_bec
         assert report.counts.unreachable == 1
 
 
+async def test_a_job_that_waits_for_its_server_in_a_halted_rollout_is_not_planned_anew_by_itself() -> (
+    None
+):
+    _, fleet = await offline(WhenOffline.QUEUE, limit=0)
+    (job,) = (await fleet.engine().settle()).jobs
+    assert (job.state, job.reason) == (State.SKIPPED, UNREACHABLE)
+    run = await fleet.recorded()
+    assert run.finished_at is not None
+    assert run.halted == {"shop": "0 failed, 1 unreachable, 0 unhealthy of at most 0"}
+
+
 async def test_what_comes_after_a_target_that_failed_is_skipped() -> None:
     scenario = rollout(1, bad={"web-0": Fate.FAILED})
     after = planned("zebra", "web-5")
@@ -264,9 +275,9 @@ async def test_what_comes_after_a_target_that_failed_is_skipped() -> None:
 
 
 async def test_two_runs_of_one_engine_keep_the_budget_together() -> None:
-    group = GroupBudget(group="web", servers=frozenset(f"web-{n}" for n in range(6)), limit=2)
+    group = GroupBudget(group="web", servers=frozenset(f"web-{n}" for n in range(12)), limit=2)
     fleet = Fleet(rollout(6, order=Order(), budgets=(group,)))
-    fleet.planned |= {("api", f"web-{n}"): fleet.planned["shop", f"web-{n}"] for n in range(6)}
+    fleet.planned |= {("api", f"web-{n + 6}"): fleet.planned["shop", f"web-{n}"] for n in range(6)}
     most = 0
 
     def look(_server: str, _what: str, _before: bool) -> None:
@@ -282,7 +293,7 @@ async def test_two_runs_of_one_engine_keep_the_budget_together() -> None:
     second = Run(
         id=RunId("run2"), actor="t", created_at=fleet.clock.now(), budgets=fleet.scenario.budgets
     )
-    others = [fleet.job(server=f"web-{n}", target="api") for n in range(6)]
+    others = [fleet.job(server=f"web-{n + 6}", target="api") for n in range(6)]
     await engine.submit(second, [(replace(j, run=second.id), b) for j, b in others])
     reports = await asyncio.gather(engine.drive(RUN), engine.drive(second.id))
     assert [report.counts.succeeded for report in reports] == [6, 6]

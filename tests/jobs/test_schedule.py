@@ -151,6 +151,15 @@ def test_a_target_starts_when_those_before_it_have_all_succeeded() -> None:
     assert [moment.reason for moment in story if moment.what is What.SKIP] == [DEPENDENCY_FAILED]
 
 
+def test_what_can_no_longer_start_is_told_at_once_and_not_when_all_is_over() -> None:
+    first, slow, after = job("db", "db-1"), job("api", "web-1"), job("shop", "web-2")
+    board = board_of(of(first, slow, after, orders={"shop": Order(after=("db",))}))
+    for id_ in decide(board, START).start:
+        board.begin(id_)
+    board.end(ended(first, Fate.FAILED), START)
+    assert decide(board, START).skip == {after.id: DEPENDENCY_FAILED}
+
+
 def test_targets_that_wait_for_each_other_are_skipped_and_hold_nobody_else() -> None:
     jobs = (job("api", "web-1"), job("db", "web-2"), job("shop", "web-3"))
     orders = {"api": Order(after=("db",)), "db": Order(after=("api",))}
@@ -180,6 +189,12 @@ def test_a_group_has_no_more_servers_at_work_or_down_than_it_may() -> None:
     assert decide(board_of(of(*jobs, budgets=(GROUP,))), START).start == (jobs[3].id, jobs[0].id)
     away = replace(GROUP, down=frozenset({"web-2", "db-7"}))
     assert decide(board_of(of(*jobs, budgets=(away,))), START).start == (jobs[3].id, jobs[1].id)
+
+
+def test_a_server_that_is_down_may_be_worked_on_where_no_other_may() -> None:
+    jobs = tuple(job("shop", f"web-{n}") for n in (1, 2, 3))
+    away = replace(GROUP, down=frozenset({"web-2"}))
+    assert decide(board_of(of(*jobs, budgets=(away,))), START).start == (jobs[1].id,)
 
 
 def test_a_server_that_failed_stays_down_and_the_rest_is_skipped_when_nothing_else_can_move() -> (
