@@ -10,7 +10,7 @@ from controller.model.observation import RepoSeen, ServerSeen
 from controller.reconcile.connectivity import write_connectivity
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.observe import read_server, see_server
-from controller.reconcile.repos import credentials_of, note, signers_of
+from controller.reconcile.repos import accepted_of, credentials_of, note, signers_of
 from controller.reconcile.requests import RepoCheck, ServerCheck
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -69,8 +69,7 @@ async def check_repo(
     if name not in seen.declaration.repos:
         raise NotFoundError(f"there is no repo {name!r}", hint="ctl get repos")
     repo = seen.declaration.repos[name]
-    known = (await rooms.store.observations.repos()).get(name)
-    accepted = known.accepted if known is not None and known.url == repo.url else None
+    accepted = accepted_of(repo, await rooms.store.observations.repos())
     if accept_rewind:
         told = {"repo": name, "previous": accepted, "reason": reason}
         await rooms.activity.append("rewind-accepting", rooms.actor, **told)

@@ -119,6 +119,8 @@ def policy_of(seen: Seen) -> Policy:
         filters["limit"] = seen.request.limit
     if seen.request.targets:
         filters["target"] = ",".join(seen.request.targets)
+    if seen.request.as_of is not None:
+        filters["as-of"] = f"{seen.request.as_of:%Y-%m-%d %H:%M:%S}Z"
     return Policy(
         scope=seen.scope,
         filters=filters,

@@ -15,6 +15,7 @@ from controller.reconcile.observe import read_server, see_server
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import LogChunk, RunReport
 from controller.reconcile.results import put
+from controller.reconcile.retrying import guard
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
@@ -95,7 +96,7 @@ class JobsDesk:
         seen = await walk(rooms, Seen(), (see_config, load))
         engine = rooms.engine(reach_of(seen))
         await engine.settle()
-        await self._guard(seen, old)
+        await guard(rooms, seen, old)
         run = run_of(
             rooms.ids,
             rooms.actor,
@@ -115,19 +116,6 @@ class JobsDesk:
         )
         await engine.submit(run, [made])
         return await report_of(rooms, await engine.drive(run.id))
-
-    async def _guard(self, seen: Seen, job: Job) -> None:
-        """Refuse what a person has switched off since, and what may still run under another job."""
-        server = seen.declaration.inventory.servers.get(job.server)
-        if server is not None and not server.active:
-            raise RefusedError(f"cannot retry job {job.id}: server {server.name} is inactive")
-        record = (await self._rooms.store.records.all()).get((job.target or "", job.server))
-        tried = None if record is None else record.tried
-        if tried is not None and tried.state is State.LOST:
-            raise RefusedError(
-                f"cannot retry job {job.id}: nobody knows how run {tried.run} ended there",
-                hint="ctl jobs list, then ctl jobs resolve JOB --as succeeded|failed --reason TEXT",
-            )
 
     async def _marker_now(self, seen: Seen, job: Job, body: JobBody) -> Digest | None:
         """Say which marker is on the server now, and keep it as the base of the next one."""

@@ -1,6 +1,8 @@
 """Status: one line for each target, from a plan that opens no server. Deciding what to say is pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from controller.errors import Unreachable
@@ -10,6 +12,7 @@ from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Plan
+from controller.reconcile.decided import decided_words
 from controller.reconcile.deciding import plan_of
 from controller.reconcile.requests import (
     InvalidDeclarationError,
@@ -49,7 +52,9 @@ async def status(rooms: Rooms) -> StatusReport:
         subject=plan.subject,
         observed_at=plan.observed_at,
         targets=tuple(
-            target_status(target, seen, plan, jobs, latest[name])
+            with_decision(
+                target_status(target, seen, plan, jobs, latest[name]), seen, rooms.clock.now()
+            )
             for name, target in sorted(seen.declaration.targets.items())
         ),
         problems=tuple(problems(seen.declaration, seen.servers.values(), repos.values(), jobs)),
@@ -80,6 +85,19 @@ def target_status(
         reason=reason,
         message=message,
         since=latest[0].finished_at if latest else None,
+    )
+
+
+def with_decision(status: TargetStatus, seen: Seen, now: datetime) -> TargetStatus:
+    """Add what a person decided about a target: that comes before what a machine has to say."""
+    declared = seen.declaration.targets[status.target].suspended
+    suspensions = (seen.standing.suspensions.get(status.target), declared)
+    stands = any(one is not None and (one.until is None or now < one.until) for one in suspensions)
+    said = (decided_words(seen.standing, status.target, now), status.message)
+    return replace(
+        status,
+        health=Health.SUSPENDED if stands else status.health,
+        message="; ".join(words for words in said if words),
     )
 
 

@@ -59,7 +59,10 @@ def header(plan: Plan, scene: PlanScene) -> str:
     ]
     if scene.state:
         facts.append(f"state {line(scene.state)}")
-    facts += [f"only {line(key)} {line(value)}" for key, value in plan.scope.items()]
+    for key, value in plan.scope.items():
+        facts.append(
+            f"as of {line(value)}" if key == "as-of" else f"only {line(key)} {line(value)}"
+        )
     dot = " · " if scene.style.unicode else " - "
     return " ".join(parts) + "\n" + scene.style.paint(dot.join(facts), Ink.QUIET)
 
