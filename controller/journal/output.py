@@ -25,7 +25,7 @@ LARGEST: Final = 64 * 1024 * 1024
 PIECE: Final = 256 * 1024
 """Bytes read in one go."""
 _ATTEMPT: Final = re.compile(
-    r"(?P<job>[0-9a-z]{1,64})\.(?P<step>[a-z0-9][a-z0-9._-]{0,62})\.(?P<number>[1-9][0-9]{0,6})"
+    r"(?P<job>[0-9a-z]{1,64})\.(?P<step>_?[a-z0-9][a-z0-9._-]{0,62})\.(?P<number>[1-9][0-9]{0,6})"
 )
 
 
