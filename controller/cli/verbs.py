@@ -42,6 +42,11 @@ VERBS: Final[dict[str, Verb]] = {
         help="The activity and connectivity logs.",
         group=("activity", "connectivity", "verify"),
     ),
+    "pki": Verb(
+        module="pki",
+        help="Certificates for agents, people and controllers.",
+        group=("init", "issue", "list", "show", "renew", "revoke"),
+    ),
     "inventory": Verb(module="inventory", help="The JSON Ansible reads from an inventory script."),
     "import": Verb(
         module="imports", help="Turn what you have into YAML.", group=("ansible", "ssh-config")
@@ -60,7 +65,6 @@ LATER: Final = (
     "drift",
     "inspect",
     "mcp",
-    "pki",
     "pool",
     "secret",
     "serve",

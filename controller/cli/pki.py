@@ -1,0 +1,287 @@
+"""`ctl pki`: the authority of the agents' wire, its certificates, and their end.
+
+Works on files alone, without a controller and a config repository.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from controller.cli import delivery
+from controller.cli.context import Format, Invocation
+from controller.cli.exitcodes import ExitCode
+from controller.cli.options import READING, command
+from controller.cli.views import certificates as sheets
+from controller.cli.views.documents import to_json, to_jsonl, to_yaml
+from controller.cli.views.pki import Listing, View
+from controller.errors import UsageError
+from controller.pki import founding, issuing, revoking, root, shelf
+from controller.pki.finding import latest, of_word
+from controller.pki.ledger import LIVE
+from controller.pki.reason import Reason
+from controller.pki.role import PEOPLE, Role
+from controller.pki.subject import ROOT, check_owner
+
+app = typer.Typer()
+
+FORMATS: Final = (Format.TABLE, Format.JSON, Format.YAML)
+FOLDER: Final = Path("/etc/ctl/pki")
+
+Dir = Annotated[
+    Path, typer.Option("--dir", metavar="DIR", help="The authority's folder; default /etc/ctl/pki.")
+]
+Days = Annotated[int | None, typer.Option("--days", metavar="N", help="How long it lives.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write certificate, key and ca.crt there as well."),
+]
+Csr = Annotated[
+    Path | None,
+    typer.Option("--csr", metavar="FILE", help="Sign the key of this request; make none."),
+]
+
+
+@command(app, "init", verb="pki init", formats=FORMATS)
+def init(
+    ctl: Invocation,
+    *,
+    place: Dir = FOLDER,
+    organisation: Annotated[
+        str, typer.Option("--organisation", metavar="NAME", help="The O of every certificate.")
+    ] = founding.ORGANISATION,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", help="How long the authority lives; 3650.")
+    ] = root.DAYS,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make a successor; ca.crt then holds both.")
+    ] = False,
+    retire: Annotated[
+        str | None, typer.Option("--retire", metavar="ID", help="End the trust in the old one.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Retire it though certificates of it are still good.")
+    ] = False,
+) -> int:
+    """Make an authority, its successor, or end the old one.
+
+    To rotate: --rotate, carry ca.crt to every server, renew every certificate, then --retire ID.
+    """
+    if (rotate and retire is not None) or (force and retire is None):
+        raise UsageError("--rotate and --retire are two steps; --force belongs to --retire")
+    folder, now, by = _where(ctl, place), ctl.surroundings.clock.now(), _actor(ctl)
+    if retire is not None:
+        founding.retire(folder, retire, now=now, by=by, force=force)
+        ctl.note(f"retired {retire}: its certificates are refused by whoever has the new ca.crt")
+    elif rotate:
+        founding.rotate(folder, now=now, by=by, days=days)
+    else:
+        founding.found(folder, now=now, by=by, organisation=organisation, days=days)
+    known = shelf.look(folder)
+    _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
+    ctl.next(
+        f"ctl pki {'renew NAME' if rotate else 'issue NAME --role agent --out DIR'}{_flag(place)}"
+    )
+    return ExitCode.DONE
+
+
+@command(app, "issue", verb="pki issue", formats=FORMATS)
+def issue(
+    ctl: Invocation,
+    *,
+    name: Annotated[
+        str | None, typer.Argument(help="A server as it is declared, or a person.")
+    ] = None,
+    role: Annotated[
+        Role | None, typer.Option("--role", metavar="ROLE", help="agent, user, admin, controller.")
+    ] = None,
+    san: Annotated[
+        list[str] | None,
+        typer.Option("--san", metavar="NAME", help="A further DNS:, IP:, email: or URI: name."),
+    ] = None,
+    days: Days = None,
+    out: Out = None,
+    csr: Csr = None,
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", metavar="USER", help="For this Linux user, who gets the files."),
+    ] = None,
+    place: Dir = FOLDER,
+) -> int:
+    """Sign a certificate for a name that has none.
+
+    It lives 397 days for agent and controller, 90 for user and admin. An agent and a controller carry their name as DNS or IP;
+    a user and an admin carry none. With --owner the name is that of a Linux user, and the role user unless it is admin.
+    """
+    whose, what = _subject(name, role, owner)
+    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    wish = issuing.Wish(
+        name=whose,
+        role=what,
+        alternatives=tuple(san or ()),
+        days=days,
+        request=delivery.request(ctl, csr),
+    )
+    to = delivery.prepare(ctl, out, whose, owner)
+    one = issuing.issue(folder, wish, now=now, by=_actor(ctl))
+    delivery.deliver(ctl, folder, one, out, to)
+    _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
+    return ExitCode.DONE
+
+
+@command(app, "list", verb="pki list", formats=READING)
+def list_(
+    ctl: Invocation,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is expired, revoked or retired.")
+    ] = False,
+    place: Dir = FOLDER,
+) -> int:
+    """List authorities and certificates with the days they have left; warn below 30, 7 and 1."""
+    folder = _where(ctl, place)
+    listing = Listing(
+        ledger=shelf.look(folder), now=ctl.surroundings.clock.now(), everything=everything
+    )
+    match ctl.format:
+        case Format.NAME:
+            ctl.print("\n".join(listing.names()))
+        case Format.JSONL:
+            ctl.print(to_jsonl(listing.documents()))
+        case _:
+            _print(ctl, listing)
+    for warning in listing.warnings():
+        ctl.note(warning)
+    return ExitCode.DONE
+
+
+@command(app, "show", verb="pki show", formats=FORMATS)
+def show(
+    ctl: Invocation,
+    *,
+    name: Annotated[str, typer.Argument(help="A name, a serial, or ca for the authority itself.")],
+    place: Dir = FOLDER,
+) -> int:
+    """Show every field of a certificate, its fingerprint, and the pin that enrolment takes."""
+    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    known = shelf.look(folder)
+    if name == ROOT:
+        _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
+        return ExitCode.DONE
+    one = next((a for a in known.authorities if a.authority == name), None)
+    if one is not None:
+        _print(ctl, sheets.Authority(ledger=known, one=one, now=now))
+        return ExitCode.DONE
+    found = of_word(known, name)
+    good = [each for each in found if known.state(each, now) in LIVE]
+    last = (good or list(found))[-1]
+    _print(ctl, sheets.Certificate(ledger=known, one=last, now=now, folder=folder))
+    return ExitCode.DONE
+
+
+@command(app, "renew", verb="pki renew", formats=FORMATS)
+def renew(
+    ctl: Invocation,
+    *,
+    name: Annotated[str | None, typer.Argument(help="Whose next certificate to sign.")] = None,
+    same_key: Annotated[
+        bool, typer.Option("--same-key", help="Keep the key; otherwise a new one is made.")
+    ] = False,
+    revoke_old: Annotated[
+        bool, typer.Option("--revoke-old", help="Refuse those before it from now on.")
+    ] = False,
+    crl: Annotated[
+        bool, typer.Option("--crl", help="Only sign the revocation list and deny list anew.")
+    ] = False,
+    days: Days = None,
+    out: Out = None,
+    csr: Csr = None,
+    place: Dir = FOLDER,
+) -> int:
+    """Sign the next certificate of a name before the one it has ends; role and names stay.
+
+    The old one stays good until its end unless --revoke-old.
+    """
+    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    if crl is (name is not None):
+        raise UsageError("renew takes a NAME, or --crl")
+    if name is None:
+        revoking.relist(folder, now=now)
+        ctl.note(f"signed {folder / shelf.CRL} and wrote {folder / shelf.DENIED}")
+        return ExitCode.DONE
+    renewal = issuing.Renewal(
+        days=days, same_key=same_key, request=delivery.request(ctl, csr), revoke_old=revoke_old
+    )
+    whose = latest(shelf.look(folder), name, now).name
+    to = delivery.prepare(ctl, out, whose, None)
+    one = issuing.renew(folder, whose, renewal, now=now, by=_actor(ctl))
+    delivery.deliver(ctl, folder, one, out, to)
+    _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
+    return ExitCode.DONE
+
+
+@command(app, "revoke", verb="pki revoke", formats=FORMATS)
+def revoke(
+    ctl: Invocation,
+    *,
+    word: Annotated[str, typer.Argument(metavar="NAME|SERIAL", help="Which certificate.")],
+    reason: Annotated[
+        Reason, typer.Option("--reason", metavar="WHY", help=f"One of: {', '.join(Reason)}.")
+    ] = Reason.UNSPECIFIED,
+    place: Dir = FOLDER,
+) -> int:
+    """Refuse every good certificate of a name, or the one of a serial, from now on.
+
+    Writes the deny list, which listeners read within 30 seconds, and the revocation list. It cannot be undone.
+    """
+    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    gone = revoking.revoke(folder, word, reason=reason, now=now, by=_actor(ctl))
+    _print(ctl, Listing(ledger=shelf.look(folder), now=now, everything=True, only=gone))
+    return ExitCode.DONE
+
+
+def _print(ctl: Invocation, view: View) -> None:
+    """Print a view as the person or program asked."""
+    match ctl.format:
+        case Format.JSON:
+            ctl.print(to_json(view.document()))
+        case Format.YAML:
+            ctl.print(to_yaml(view.document()))
+        case _:
+            ctl.print(view.text(ctl.terminal.style, wide=ctl.format is Format.WIDE))
+
+
+def _where(ctl: Invocation, place: Path) -> Path:
+    return ctl.surroundings.cwd / place.expanduser()
+
+
+def _flag(place: Path) -> str:
+    """Say `--dir` again in a next command, where it was said."""
+    return "" if place == FOLDER else f" --dir {shlex.quote(str(place))}"
+
+
+def _actor(ctl: Invocation) -> str:
+    return ctl.settings.person.actor
+
+
+def _subject(name: str | None, role: Role | None, owner: str | None) -> tuple[str, Role]:
+    """Settle for whom a certificate is.
+
+    Raises:
+        UsageError: name, role and owner do not say one thing.
+    """
+    if owner is not None:
+        check_owner(owner)
+        role = role or Role.USER
+        if role not in PEOPLE or name not in {None, owner}:
+            raise UsageError(
+                "--owner USER names the certificate itself, of role user or admin",
+                hint=f"ctl pki issue --owner {owner}",
+            )
+        return owner, role
+    if name is None or role is None:
+        raise UsageError(
+            "issue takes a NAME and a --role, or an --owner", hint=f"roles: {', '.join(Role)}"
+        )
+    return name, role
