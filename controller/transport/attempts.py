@@ -30,7 +30,9 @@ INLINE: Final = 4096
 REMEMBERED: Final = 512
 """Ended attempts whose end, and output if it was short, are kept in memory."""
 BLOB_LIMIT: Final = 64 << 20
-"""Bytes of a script, or of an input; they are in this process's memory while they are sent."""
+"""Bytes of a script; they are in this process's memory while they are sent."""
+INPUT_LIMIT: Final = 256 << 20
+"""Bytes of an input: the tree of a repo, which many servers are sent from one place in memory."""
 RANGE: Final = 1 << 20
 QUICK: Final = 0.02
 SLOW: Final = 0.5
@@ -63,8 +65,8 @@ class AttemptCalls:
     async def start(self, spec: AttemptSpec) -> AttemptStatus:
         """Claim the id and start the work, or say what is known of the id."""
         request = start_request(spec, self._locks_of(spec))
-        for noun, data in (("a script", spec.text), ("an input", spec.stdin)):
-            bounded(noun, len(data), BLOB_LIMIT)
+        bounded("a script", len(spec.text), BLOB_LIMIT)
+        bounded("an input", len(spec.stdin), INPUT_LIMIT)
         text = await self._payload(b"text", spec.text)
         stdin = await self._payload(b"stdin", spec.stdin)
         self._asked.add(spec.id)

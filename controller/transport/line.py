@@ -4,7 +4,7 @@ Called by `lines`; it calls `protocol`. A channel that breaks fails everybody wh
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,9 +84,9 @@ class Line:
         waiting = self._expect(number)
         text = b"r=" + number.encode() + b" " + request
         if self.blocks and len(text) > LONG_LINE:
-            await self._send(b"+%d\n" % len(text) + text + payload)
+            await self._send(b"+%d\n" % len(text) + text, payload)
         else:
-            await self._send(text + b"\n" + payload)
+            await self._send(text + b"\n", payload)
         replies = await self._await(waiting, within)
         problem = replies[-1].text("error")
         if problem == Unreachable.STATE:
@@ -109,15 +109,16 @@ class Line:
         self._waiting[number] = waiting
         return waiting
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, *data: bytes) -> None:
         """Write whole requests, one after the other; one that was begun is finished."""
         await asyncio.shield(asyncio.create_task(self._write(data)))
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: Sequence[bytes]) -> None:
         async with self._sending:
             try:
-                for at in range(0, len(data), WRITE_BYTES):
-                    await self._channel.write(data[at : at + WRITE_BYTES])
+                for part in data:
+                    for at in range(0, len(part), WRITE_BYTES):
+                        await self._channel.write(part[at : at + WRITE_BYTES])
             except SessionLostError as error:
                 self._fail(error.message)
                 raise

@@ -4,7 +4,7 @@ import pytest
 
 from controller.errors import RefusedError
 from controller.model.ids import AttemptId, JobId
-from controller.transport.attempts import BLOB_LIMIT
+from controller.transport.attempts import BLOB_LIMIT, INPUT_LIMIT
 from controller.transport.port import AttemptSpec, Ending, ProbeSpec
 from controller.transport.requests import VALUE_LIMIT, exports, shell_words, spans, start_request
 from tests.transport.way import Way
@@ -28,8 +28,12 @@ async def test_an_environment_of_a_megabyte_arrives_and_a_larger_one_is_refused(
 
 async def test_what_is_too_large_is_never_started(way: Way) -> None:
     session = await way.open()
-    for more in ({"stdin": b"x" * (BLOB_LIMIT + 1)}, {"env": {"A": "x" * VALUE_LIMIT}}):
-        spec = way.spec("true", **more)
+    for text, more in (
+        (b"x" * (BLOB_LIMIT + 1), {}),
+        (b"true", {"stdin": bytes(INPUT_LIMIT + 1)}),
+        (b"true", {"env": {"A": "x" * VALUE_LIMIT}}),
+    ):
+        spec = way.spec(text, **more)
         with pytest.raises(RefusedError):
             await session.start(spec)
         assert not way.folder(spec.id).exists()
