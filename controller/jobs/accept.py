@@ -11,7 +11,7 @@ from controller.jobs.environment import environment
 from controller.jobs.ports import Equipment
 from controller.jobs.sending import tree_of
 from controller.model.job import Job, JobBody, Run
-from controller.model.work import Work
+from controller.model.work import Work, secret_names
 
 
 async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
@@ -53,10 +53,4 @@ def read_secrets(equipment: Equipment, body: JobBody) -> dict[str, str]:
     Raises:
         SecretError: one of them cannot be read here.
     """
-    return {name: equipment.secrets(name) for name in secret_names(body.work)}
-
-
-def secret_names(work: Work) -> tuple[str, ...]:
-    """Name the secrets that a work uses, in its environment and in its files."""
-    in_files = (name for file in work.files for name in file.secrets)
-    return tuple(sorted({*work.secrets.values(), *in_files}))
+    return {name: equipment.secrets(name) for name in sorted(secret_names(body.work))}

@@ -15,6 +15,7 @@ from controller.model.applied import Applied, Tried
 from controller.model.ids import Digest
 from controller.model.job import State
 from controller.model.observation import Holder
+from controller.model.work import secret_names
 from controller.transport.port import Session, TargetClaim
 
 
@@ -205,7 +206,7 @@ class TargetHold:
             key=key,
             secrets={
                 name: self._equipment.keyed(key, values[name])
-                for name in sorted(set(body.work.secrets.values()))
+                for name in sorted(secret_names(body.work))
                 if name in values
             },
             config_commit=job.config_commit,

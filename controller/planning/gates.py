@@ -4,7 +4,7 @@
 pair should run, only why it must wait. Calls `rules` and `facts`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,13 +16,10 @@ from controller.planning.question import Question
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """How one gate answered; `passed` None: it was not asked, because one before it said no.
-
-    `overridden`: it says no, and a person passes over it with a reason, which is in `message`.
-    """
+    """How one gate answered; `overridden`: it says no, and a person passes over it with a reason, which is in `message`."""
 
     gate: Gate
-    passed: bool | None
+    passed: bool
     message: str
     clear: str | None = None
     overridden: bool = False
@@ -67,20 +64,17 @@ def first_blocker(question: Question) -> Blocker | None:
 
 
 def gates(question: Question) -> tuple[GateResult, ...]:
-    """Ask all gates in order; after the first no, the others are listed but not asked.
+    """Ask all gates, in order."""
+    return tuple(
+        _result(gate, fine, ask(question), _reason(gate, question.policy))
+        for gate, fine, ask in ORDER
+    )
 
-    Those after `offline` are asked even where it says no, since they may hold what does not wait for the server.
-    """
-    results: list[GateResult] = []
-    stopped = False
-    for gate, fine, ask in ORDER:
-        if stopped:
-            results.append(GateResult(gate=gate, passed=None, message=fine))
-            continue
-        result = _result(gate, fine, ask(question), _reason(gate, question.policy))
-        results.append(result)
-        stopped = result.passed is False and gate is not Gate.OFFLINE
-    return tuple(results)
+
+def first_no(results: Iterable[GateResult]) -> GateResult | None:
+    """Find the gate that holds a pair back, as `first_blocker` does."""
+    noes = [result for result in results if not result.passed]
+    return min(noes, key=lambda result: result.gate is Gate.OFFLINE, default=None)
 
 
 def _result(gate: Gate, fine: str, blocker: Blocker | None, reason: str | None) -> GateResult:

@@ -10,7 +10,7 @@ from controller.model.job import Job, State
 from controller.model.plan import Gate
 from controller.model.standing import Standing
 from controller.planning import planner
-from controller.planning.gates import GateResult
+from controller.planning.gates import GateResult, first_no
 from controller.reconcile.deciding import inputs_of, policy_of
 from controller.reconcile.known import known_seen
 from controller.reconcile.requests import PlanRequest
@@ -67,5 +67,4 @@ async def held(rooms: Rooms, seen: Seen, job: Job) -> GateResult | None:
     asked = planner.why(
         now.declaration, inputs_of(now), known_seen(now), policy_of(now), pair, rooms.clock.now()
     )
-    first = next((result for result in asked if result.passed is False), None)
-    return None if first is None or first.gate in UNASKED else first
+    return first_no(result for result in asked if result.gate not in UNASKED)

@@ -93,7 +93,8 @@ def with_decision(status: TargetStatus, seen: Seen, now: datetime) -> TargetStat
     declared = seen.declaration.targets[status.target].suspended
     suspensions = (seen.standing.suspensions.get(status.target), declared)
     stands = any(one is not None and (one.until is None or now < one.until) for one in suspensions)
-    said = (decided_words(seen.standing, status.target, now), status.message)
+    decided = decided_words(seen.standing, status.target, now)
+    said = (None if decided and decided in status.message else decided, status.message)
     return replace(
         status,
         health=Health.SUSPENDED if stands else status.health,

@@ -112,7 +112,8 @@ REPORT = StatusReport(
 GATES = (
     GateResult(gate=Gate.INACTIVE, passed=True, message="server and repo are active"),
     GateResult(gate=Gate.LOCK, passed=False, message="locked by ana@laptop", clear="wait"),
-    GateResult(gate=Gate.OFFLINE, passed=None, message=""),
+    GateResult(gate=Gate.WINDOW, passed=False, message="closed", clear="wait longer"),
+    GateResult(gate=Gate.OFFLINE, passed=True, message="the server answers"),
 )
 OFFER = KeyOffer(
     name="web-1",
@@ -283,7 +284,8 @@ def test_why_shows_gates_in_order_the_first_blocker_and_what_clears_it() -> None
         "shop-prod on web-1\n"
         "  ✔ inactive: server and repo are active\n"
         "  ✗ lock: locked by ana@laptop\n"
-        "  · offline: not asked\n"
+        "  ✗ window: closed\n"
+        "  ✔ offline: the server answers\n"
         "Held back by lock: locked by ana@laptop\n"
         "Clear it with: wait\n"
     )

@@ -422,6 +422,12 @@ def test_failures_below_the_limit_are_carried_on(renderer: Renderer) -> None:
     assert (order.max_failures, order.failed) == (3, 2)
 
 
+def test_a_share_of_failures_is_one_of_the_whole_target(renderer: Renderer) -> None:
+    """Two of ten failed: eight are left to run, and three of ten may fail, not two of eight."""
+    order = halted(renderer, Amount(number=30, percent=True)).plan(renderer).orders["web"]
+    assert (order.max_failures, order.failed) == (3, 2)
+
+
 def test_a_filter_is_no_way_around_a_halt(renderer: Renderer) -> None:
     world = halted(renderer, Amount(number=0))
     scope = replace(Policy().scope, servers=frozenset({"web-9"}))
@@ -459,7 +465,8 @@ def test_a_person_passes_over_rules_and_why_says_so(renderer: Renderer) -> None:
     )
     assert found[Gate.INACTIVE].overridden is False
     assert found[Gate.WINDOW].passed is False
-    assert found[Gate.APPROVAL].passed is None
+    assert found[Gate.APPROVAL].passed is False
+    assert found[Gate.OFFLINE].passed is True
 
 
 @pytest.mark.parametrize("gate", sorted(set(Gate) - OVERRIDABLE))

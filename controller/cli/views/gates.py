@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import line
-from controller.planning.gates import GateResult
+from controller.planning.gates import GateResult, first_no
 
 
 def gates_text(target: str, server: str, results: Sequence[GateResult], style: Style) -> str:
     """Show every gate, then the verdict."""
     lines = [f"{line(target)} on {line(server)}"]
     lines += [_line(result, style) for result in results]
-    blocker = next((r for r in results if r.passed is False), None)
+    blocker = first_no(results)
     if blocker is None:
         lines.append("Nothing holds it back.")
     else:
@@ -23,15 +23,13 @@ def gates_text(target: str, server: str, results: Sequence[GateResult], style: S
 
 
 def _line(result: GateResult, style: Style) -> str:
-    marks = {True: Symbol.GOOD, False: Symbol.BAD}
-    mark = style.plain(Symbol.DOT) if result.passed is None else style.mark(marks[result.passed])
-    said = line(result.message) if result.passed is not None else "not asked"
-    return f"  {mark} {result.gate}: {said or 'passes'}"
+    mark = style.mark(Symbol.GOOD if result.passed else Symbol.BAD)
+    return f"  {mark} {result.gate}: {line(result.message)}"
 
 
 def gates_document(target: str, server: str, results: Sequence[GateResult]) -> dict[str, object]:
     """Give the gates as a document."""
-    blocker = next((r for r in results if r.passed is False), None)
+    blocker = first_no(results)
     return {
         "format_version": FORMAT_VERSION,
         "target": target,
