@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.jobs.ending import DECISION, UNDONE
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.job import Job, JobBody, State, StepRun, Trigger
 from controller.model.task import Retry
@@ -43,10 +44,13 @@ def again(
         run: the run the new job belongs to.
         now: when this is.
         expect: SHA-256 of the marker that is there now, None when there is none.
-        failed_only: take over the steps that succeeded, with their outputs, instead of running them again.
+        failed_only: take over the steps that succeeded, with their outputs, instead of running them again. Of a change
+            that was undone nothing is left to be taken over.
     """
     same = f"succeeded in job {job.id}"
-    done = {s.name: s for s in job.steps if s.state is State.SUCCEEDED} if failed_only else {}
+    undone = any(step.outputs.get(DECISION) == UNDONE for step in job.steps)
+    whole = not failed_only or undone
+    done = {} if whole else {s.name: s for s in job.steps if s.state is State.SUCCEEDED}
     steps = tuple(
         StepRun(name=s.name, state=s.state, exit_code=s.exit_code, outputs=s.outputs, reason=same)
         if (s := done.get(step.name)) is not None

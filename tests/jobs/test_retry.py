@@ -7,6 +7,7 @@ from controller.jobs.retry import LONGEST_DELAY, again, due
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, State, Trigger
 from controller.model.task import Retry
+from controller.model.work import StepKind, StepWork
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
 from tests.jobs.rig import Rig, chain
@@ -69,3 +70,19 @@ def retried(rig: Rig, failed: Job, body: JobBody, *, failed_only: bool) -> tuple
         expect=marker_digest(rig.fleet.machine("web-1").markers["main", "shop"]),
         failed_only=failed_only,
     )
+
+
+async def test_of_a_change_that_was_undone_nothing_is_taken_over() -> None:
+    def behave(_server: str, spec: AttemptSpec) -> Program:
+        name = spec.id.split(".")[1]
+        told = b"decision=reverted\nrevert=0\n" if name == "_confirm" else b""
+        code = int(name in {"_confirm", "two"})
+        return Program(seconds=5 * (name == "_confirm"), exit_code=code, outputs=told)
+
+    rig = Rig(behave)
+    guard = StepWork(name="_confirm", text="", kind=StepKind.CONFIRM, timeout=60.0)
+    made = rig.job((guard, *chain("one", "two")))
+    (failed,) = await rig.run(made)
+    assert [run.state for run in failed.steps] == [State.FAILED, State.SUCCEEDED, State.FAILED]
+    new, _ = retried(rig, failed, made[1], failed_only=True)
+    assert {run.state for run in new.steps} == {State.PENDING}

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.errors import SessionLostError, TransportError
 from controller.model.ids import AttemptId
-from controller.transport.port import Ending, Phase
+from controller.model.inventory import Carrier
+from controller.transport.port import Ending, Phase, ProbeSpec
 from tests.fakes import processes
 from tests.transport.way import Way, output_of
 
@@ -219,3 +222,37 @@ async def test_a_user_that_is_not_there_is_no_exit_code(way: Way) -> None:
     ended, _ = await way.run("true", user="no-such-user")
     assert ended.ending is Ending.START
     assert "no-such-user" in ended.message
+
+
+async def test_a_user_who_logs_in_as_himself_need_not_become_anybody(every_way: Way) -> None:
+    session = await every_way.open()
+    ended, output = await every_way.run("id -un", user=session.facts.login)
+    assert (ended.exit_code, output.decode().strip()) == (0, session.facts.login)
+    folder = every_way.base / "jobs" / every_way.job
+    assert list(folder.glob("*.text")) == []  # nothing was handed over
+    probed = await session.probe(ProbeSpec(text=b"id -un", user=session.facts.login))
+    assert probed.output.decode().strip() == session.facts.login
+
+
+async def test_a_fresh_session_is_a_connection_of_its_own(way: Way) -> None:
+    shared = await way.open()
+    fresh = await way.dialers[-1].fresh(way.server)
+    told = ProbeSpec(text=b"true")
+    for session in (shared, fresh):
+        assert (await session.probe(told)).exit_code == 0
+    spec = way.spec("sleep 0.3; echo done")
+    await fresh.start(spec)
+    await fresh.close()
+    assert (await shared.wait(spec.id)).exit_code == 0
+    with pytest.raises(SessionLostError):
+        await fresh.probe(told)
+
+
+async def test_a_fresh_session_needs_a_server_that_answers_now(way: Way) -> None:
+    shared = await way.open()
+    way.server = replace(way.server, ssh=replace(way.server.ssh, port=1))
+    if way.server.carrier is Carrier.LOCAL:
+        pytest.skip("this machine is always reached")
+    with pytest.raises(TransportError):
+        await way.dialers[-1].fresh(way.server)
+    assert (await shared.probe(ProbeSpec(text=b"true"))).exit_code == 0

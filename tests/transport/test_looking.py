@@ -3,6 +3,9 @@
 import hashlib
 import hmac
 import os
+import shutil
+import subprocess
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -240,3 +243,30 @@ async def test_names_that_are_none_become_numbers() -> None:
 async def test_whatever_is_said_nothing_breaks(output: bytes) -> None:
     seen = await answer(output, TWO)
     assert set(seen.files) <= {"/a", "/b"}
+
+
+@pytest.mark.skipif(not ROOT, reason="only root becomes somebody else")
+def test_what_another_user_may_not_read_is_not_taken_for_missing() -> None:
+    """A login that is not root, on a folder that it may pass through but for some of it."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        for name in ("closed/deep", "x", "open"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("1")
+        (folder / "x").chmod(0o600)
+        (folder / "closed").chmod(0o700)
+        names = ("closed/deep", "closed/no/such", "x", "open", "gone/too")
+        lines = [
+            looking._call("look_at_file", at, f"{folder}/{n}", 9) for at, n in enumerate(names)
+        ]
+        done = subprocess.run(
+            ["setpriv", "--reuid", "65534", "--clear-groups", "sh"],
+            input=looking._script() + b"".join(lines),
+            capture_output=True,
+            check=True,
+        )
+        said = [line.split()[1] for line in done.stdout.decode().splitlines()]
+        assert said == ["?", "?", "?", "f", "-"]
+    finally:
+        shutil.rmtree(folder)

@@ -15,6 +15,7 @@ seconds_up() { read -r up rest </proc/uptime; up=${up%%.*}; }
 guard() {
   within=$1 user=$2 workdir=$3
   shift 3
+  [ "$user" != "$LOGNAME" ] || user=
   ( umask 077; cat >"$J/revert" ) || { say "cannot keep what would undo the change: no room in $J"; exit 1; }
   why=
   trap 'why="it was stopped"' HUP INT TERM

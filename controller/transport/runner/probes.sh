@@ -2,6 +2,7 @@
 
 # text shell envs workdir user timeout limit
 do_probe() {
+  [ "$user" != "$login" ] || user=
   id=probe.$$.$r ready=1 sure=1
   A=$base/incoming/$$.$r J=$base/jobs group=
   mkdir "$A"

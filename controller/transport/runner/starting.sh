@@ -2,6 +2,7 @@
 
 # id job text stdin (or text_file stdin_file) shell envs workdir user spans grace_tenths segment head tail locks
 do_start() {
+  [ "$user" != "$login" ] || user= # nobody has to become who he is, and only root could
   A=$base/attempts/$id J=$base/jobs/$job sure=1
   group=${cgroup:+$cgroup/$id}
   if [ -f "$A/claim" ]; then not_fresh; return; fi
