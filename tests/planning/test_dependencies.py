@@ -6,11 +6,12 @@ import pytest
 
 from controller.declaration.renderer import Renderer
 from controller.errors import DeclarationError
+from controller.model.declaration import Repo
 from controller.model.job import State
-from controller.model.plan import Gate
+from controller.model.plan import Action, Blocker, Gate
 from controller.model.scope import Scope
 from controller.planning.dependencies import in_order
-from controller.planning.inputs import Policy
+from controller.planning.inputs import Inputs, Policy
 from tests.planning.world import World, declaration, only, target
 
 ONLY_WEB = Policy(scope=Scope(targets=frozenset({"web"})))
@@ -67,5 +68,34 @@ def test_what_is_left_out_and_wished_otherwise_or_failed_is_not_in_sync(renderer
     assert not only(made.plan(renderer, ONLY_WEB)).runs
     made.apply(renderer, made.plan(renderer), State.FAILED)
     made.declaration = old
-    found = made.plan(renderer, ONLY_WEB)
-    assert [change.server for change in found.changes if change.runs] == []
+    del made.records["web", "web-1"]
+    assert made.records["db", "db-1"].tried is not None
+    assert not only(made.plan(renderer, ONLY_WEB)).runs
+
+
+def test_a_target_without_a_commit_that_may_be_used_is_not_in_sync(renderer: Renderer) -> None:
+    repos = (Repo(name="shop", url="https://git.example.com/shop.git"),)
+    made = World(
+        declaration=declaration(
+            target("db", "db-1", repo="shop"), target("web", "web-1", after=("db",)), repos=repos
+        )
+    )
+    refused = Blocker(gate=Gate.SOURCE, message="the history was rewound")
+    made.inputs = Inputs(blocked_sources={"shop": refused})
+    found = {change.target: change for change in made.plan(renderer).changes}
+    assert (found["db"].action, found["db"].unknown) == (Action.NONE, False)
+    assert found["web"].blocked_by is not None
+    assert found["web"].blocked_by.message.endswith("held by source")
+
+
+def test_what_is_no_longer_declared_keeps_nobody_waiting(renderer: Renderer) -> None:
+    both = target("db", "db-1", "db-2"), target("web", "web-1", after=("db",))
+    made = World(declaration=declaration(*both))
+    made.apply(renderer, made.plan(renderer))
+    del made.records["web", "web-1"]
+    made.records["db", "db-2"] = replace(made.records["db", "db-2"], protect=True)
+    servers = tuple(made.declaration.inventory.servers.values())
+    made.declaration = declaration(target("db", "db-1"), both[1], servers=servers)
+    found = {change.target: change for change in made.plan(renderer).changes}
+    assert not found["db"].runs
+    assert found["web"].runs

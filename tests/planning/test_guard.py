@@ -70,6 +70,15 @@ def test_what_is_held_back_counts_for_nothing(renderer: Renderer) -> None:
     assert world.plan(renderer).excess == ()
 
 
+def test_forgetting_touches_no_server(renderer: Renderer) -> None:
+    world = fleet(*SERVERS[:3])
+    world.apply(renderer, world.plan(renderer))
+    world.declaration = fleet("web-1", settings=budget(servers=Amount(number=1))).declaration
+    plan = world.plan(renderer)
+    assert plan.summary.remove == 2
+    assert plan.excess == ()
+
+
 @pytest.mark.parametrize(
     ("amount", "known", "gone", "over"),
     [

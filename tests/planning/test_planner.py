@@ -16,10 +16,11 @@ from controller.model.job import State, Trigger
 from controller.model.observation import CheckSeen, Holder, ServerSeen
 from controller.model.plan import Action, Blocker, Cause, Gate
 from controller.model.scope import Scope
-from controller.model.work import DIGEST_FORMAT
+from controller.model.work import DIGEST_FORMAT, Pair
 from controller.planning import planner
 from controller.planning.gates import ORDER
 from controller.planning.inputs import Inputs, Observed, Policy
+from tests.planning.delivered import CONF, edited, file, looked, work
 from tests.planning.world import (
     NOW,
     World,
@@ -443,14 +444,14 @@ def test_changes_come_in_order_of_target_and_number(renderer: Renderer) -> None:
     assert names == [("a", "web-1"), ("b", "web-2"), ("b", "web-10")]
 
 
-def test_why_lists_all_gates_and_stops_asking_at_the_first_no(renderer: Renderer) -> None:
+def test_why_asks_every_gate_in_order(renderer: Renderer) -> None:
     world = World(declaration=declaration(target("web", "web-1", on_commit=OnCommit.IGNORE)))
     inputs = Inputs(pairs=world.pairs(renderer))
-    found = planner.why(world.declaration, inputs, world.observed(), Policy(), ("web", "web-1"), NOW)
+    found = planner.why(
+        world.declaration, inputs, world.observed(), Policy(), ("web", "web-1"), NOW
+    )
     assert [one.gate for one in found] == [gate for gate, _, _ in ORDER]
-    stop = [gate for gate, _, _ in ORDER].index(Gate.ON_COMMIT)
-    asked = [one.passed for one in found]
-    assert asked == [True] * stop + [False] + [None] * (len(ORDER) - stop - 1)
+    assert [one.gate for one in found if not one.passed] == [Gate.ON_COMMIT]
     for pair in (("nope", "web-1"), ("web", "nope")):
         with pytest.raises(NotFoundError):
             planner.why(world.declaration, inputs, world.observed(), Policy(), pair, NOW)
@@ -460,3 +461,17 @@ def test_a_record_that_only_says_who_it_is_for_is_no_record(renderer: Renderer) 
     world = World(declaration=declaration(target("web", "web-1")))
     world.records["web", "web-1"] = Applied(target="web", server="web-1")
     assert only(world.plan(renderer)).action is Action.ADD
+
+
+def test_a_change_tells_files_and_an_earlier_name(renderer: Renderer) -> None:
+    conf = file()
+    made = work(conf)
+    seen = looked(made, {CONF: edited(conf, b"port = 81\n")})
+    world = World(declaration=declaration(target("web", "web-1", was="shop")))
+    inputs = Inputs(pairs=(Pair(target="web", server="web-1", work=made),))
+    marker = seen.markers["web"]
+    seen = replace(seen, markers={"shop": marker}, deliveries={"shop": seen.deliveries["web"]})
+    observed = Observed(records={}, servers={"web-1": seen})
+    change = only(planner.plan(world.declaration, inputs, observed, Policy(), NOW))
+    assert [one.path for one in change.files] == [CONF]
+    assert change.was == ("shop", "web-1")

@@ -153,6 +153,12 @@ def test_the_soonest_of_several_windows_is_told() -> None:
     assert next_opening((later, OFFICE), utc("2026-12-01 08:00")) == utc("2026-12-01 12:00")
 
 
+def test_in_the_second_turn_of_an_hour_nothing_past_is_due() -> None:
+    """At 02:10 for the second time, 02:30 was due once already and is due again tomorrow."""
+    second = utc("2026-10-25 01:10")
+    assert next_opening((NIGHT,), second) == utc("2026-10-26 01:30")
+
+
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)).map(  # noqa: DTZ001 - made UTC below
     lambda at: at.replace(tzinfo=UTC)
 )
