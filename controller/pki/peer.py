@@ -54,8 +54,9 @@ def peer(
         found = _identify(certificate)
         _check_usage(certificate, found)
         _check_names(certificate, found)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise _refused("its extensions cannot be read") from error
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, UserWarning) as error:
+        # the library only warns of a name that is too long, which is an exception under -W error
+        raise _refused("its name or extensions cannot be read") from error
     if found.serial in denied:
         raise _refused(f"{found.role} {found.name} was revoked (serial {found.serial})")
     if found.role not in roles:
@@ -83,7 +84,7 @@ def _identify(certificate: x509.Certificate) -> Peer:
     if role is None:
         raise _refused(f'"{role_word}" is no role')
     if not is_name(name, role) or not is_organisation(organisation):
-        raise _refused(f'"{name}" of "{organisation}" is no name of a {role}')
+        raise _refused(f'"{name}" of "{organisation}" is no name for role {role}')
     return Peer(
         name=name,
         role=role,
@@ -112,7 +113,7 @@ def _check_usage(certificate: x509.Certificate, found: Peer) -> None:
         raise _refused(f"the key of {found.name} is not ECDSA on P-256")
     extended = _extension(certificate, x509.ExtendedKeyUsage)
     if frozenset(extended or ()) != usages(found.role):
-        raise _refused(f"its extended key usages are not those of a {found.role}")
+        raise _refused(f"its extended key usages are not those of role {found.role}")
 
 
 def _check_names(certificate: x509.Certificate, found: Peer) -> None:
