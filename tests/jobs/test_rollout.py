@@ -1,26 +1,30 @@
 """Runs with orders through the real engine, on a simulated fleet."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from controller.jobs.board import Board
 from controller.jobs.engine import Engine
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.marker import marker_digest
-from controller.jobs.reasons import BUDGET_EXHAUSTED, DEPENDENCY_FAILED, HALTED
+from controller.jobs.reasons import BUDGET_EXHAUSTED, DEPENDENCY_FAILED, HALTED, UNHEALTHY
 from controller.jobs.report import RunReport
 from controller.jobs.tally import Fate, fate_of
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 from controller.model.rollout import GroupBudget, Order, WhenOffline
+from controller.model.work import StepKind
 from controller.store.ports import Store
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
 from tests.fakes.rollouts import Moment, Scenario, What, check_laws, scenarios
 from tests.jobs.crashing import CrashingStore, Fuse
-from tests.jobs.rig import Rig
+from tests.jobs.rig import Rig, step
 from tests.jobs.test_crashes import survive
 
 RUN = RunId("run1")
@@ -69,39 +73,65 @@ class Fleet(Rig):
     async def jobs(self, run: RunId | None = RUN) -> tuple[Job, ...]:
         return await self.store.jobs.list(run=run, limit=1000)
 
-    def story(self) -> Iterator[Moment]:
-        """Tell what happened from what was recorded, in order."""
-        by_id = {job.id: (job.target, job.server) for job, _ in self.made.values()}
-        open_ = set(by_id)
-        for event in self.watcher.events:
-            if event.step is not None or event.job not in open_:
-                continue
-            job = self.planned[by_id[event.job]]
-            if event.state is State.DISPATCHED:
-                yield Moment(at=event.at, what=What.START, job=job)
-            elif event.state is State.SKIPPED:
-                open_.remove(event.job)
-                yield Moment(at=event.at, what=What.SKIP, job=job, reason=event.reason or "")
-            elif event.state.ended:
-                open_.remove(event.job)
-                stands = replace(job, state=event.state, reason=event.reason)
-                fate = fate_of(stands) or Fate.LEFT
-                yield Moment(at=event.at, what=What.END, job=job, fate=fate)
+
+def witness(fleet: Fleet, story: list[Moment]) -> type[Board]:
+    """Make a kind of board that writes down what happens to the jobs on it."""
+
+    def tell(what: What, job: Job) -> None:
+        planned = fleet.planned[job.target, job.server]
+        fate = fate_of(job) or Fate.LEFT
+        moment = Moment(at=fleet.clock.now(), what=what, job=planned, fate=fate)
+        story.append(replace(moment, reason=job.reason or ""))
+
+    class Witness(Board):
+        def begin(self, id_: JobId) -> Job:
+            tell(What.START, job := super().begin(id_))
+            return job
+
+        def end(self, job: Job, at: datetime) -> None:
+            super().end(job, at)
+            tell(What.END, job)
+
+        def skip(self, job: Job, at: datetime) -> None:
+            super().skip(job, at)
+            tell(What.SKIP, job)
+
+    return Witness
 
 
-FATES = (Fate.GOOD, Fate.FAILED)
+def on_servers(scenario: Scenario) -> Scenario:
+    """Let a server be reached by all its jobs or by none; what else goes wrong is a step that fails."""
+    away = {j.server for j in scenario.jobs if scenario.fates[j.id] is Fate.UNREACHABLE}
+    fates = {
+        j.id: Fate.UNREACHABLE
+        if j.server in away
+        else Fate.GOOD
+        if scenario.fates[j.id] is Fate.GOOD
+        else Fate.FAILED
+        for j in scenario.jobs
+    }
+    return replace(scenario, fates=fates)
 
 
-@given(scenarios())
+@given(scenarios(), st.sampled_from(WhenOffline))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-async def test_the_laws_hold_for_what_the_engine_records(scenario: Scenario) -> None:
-    simple = {k: f if f in FATES else Fate.FAILED for k, f in scenario.fates.items()}
-    fleet = Fleet(replace(scenario, fates=simple))
-    report = await fleet.carry_out()
-    check_laws(fleet.scenario, list(fleet.story()))
+async def test_the_laws_hold_for_what_the_engine_records(
+    drawn: Scenario, when: WhenOffline
+) -> None:
+    orders = {name: replace(order, when_offline=when) for name, order in drawn.orders.items()}
+    scenario = on_servers(replace(drawn, orders=orders))
+    fleet = Fleet(scenario)
+    for each in scenario.jobs:
+        if scenario.fates[each.id] is Fate.UNREACHABLE:
+            fleet.fleet.lay_down(each.server)
+    story: list[Moment] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("controller.jobs.engine.Board", witness(fleet, story))
+        report = await fleet.carry_out()
+    check_laws(scenario, story)
     assert set(fleet.fleet.starts.values()) <= {1}
     assert (await fleet.recorded()).halted == report.halted
-    assert all(job.state.ended for job in report.jobs)
+    assert all(job.state.ended or job.reason == UNREACHABLE for job in report.jobs)
 
 
 @given(scenarios())
@@ -202,11 +232,27 @@ async def test_a_failure_that_was_allowed_does_not_halt() -> None:
     assert (report.counts.succeeded, report.counts.failed, report.halted) == (2, 1, {})
 
 
+async def test_an_unhealthy_canary_halts_and_is_counted_apart() -> None:
+    rig = Rig(lambda _s, spec: Program(exit_code=int(spec.text == b"_health")))
+    steps = (step("one"), step("_health", "one", kind=StepKind.HEALTH))
+    first, second = rig.job(steps), rig.job(steps, server="web-2")
+    later = replace(second[0], wave=2), second[1]
+    order = Order(max_failures=0)
+    run = Run(id=RUN, actor="t", created_at=rig.clock.now(), orders={"shop": order})
+    engine = rig.engine()
+    await engine.submit(run, [first, later])
+    report = await engine.drive(RUN)
+    assert report.halted == {"shop": "0 failed, 0 unreachable, 1 unhealthy of at most 0"}
+    assert (report.counts.failed, report.counts.unhealthy) == (1, 1)
+    assert [job.reason for job in report.jobs] == [UNHEALTHY, HALTED]
+
+
 async def test_a_pause_is_waited_for_between_waves() -> None:
     fleet = Fleet(rollout(1, 1, order=Order(max_failures=0, pause=600.0)))
     await fleet.carry_out()
-    begun = [m.at for m in fleet.story() if m.what is What.START]
-    assert 610 <= (begun[1] - begun[0]).total_seconds() < 630
+    runs = [run for machine in fleet.fleet.machines.values() for run in machine.runs.values()]
+    first, second = sorted(run.began for run in runs)
+    assert 610 <= (second - first).total_seconds() < 630
 
 
 async def offline(when: WhenOffline, *, limit: int | None) -> tuple[RunReport, Fleet]:
@@ -315,6 +361,22 @@ async def test_waiting_ends_in_a_pause_and_the_waves_that_did_not_begin_are_plan
     assert report.waiting
     settled = await fleet.engine().settle()
     assert [job.state for job in settled.jobs] == [State.CANCELLED] * 2
+    assert len(fleet.fleet.starts) == 1
+
+
+async def test_a_canary_that_is_still_at_work_when_taken_up_decides_what_becomes_of_the_rest() -> (
+    None
+):
+    scenario = rollout(1, 2, bad={"web-0": Fate.FAILED})
+    fleet = Fleet(replace(scenario, seconds={each.id: 500.0 for each in scenario.jobs}))
+    engine = await fleet.submit_all()
+    assert (await engine.drive(RUN, within=100)).waiting
+    settled = await fleet.engine().settle(within=100)
+    assert settled.waiting
+    assert [job.state for job in settled.jobs] == [State.RUNNING, State.PENDING, State.PENDING]
+    settled = await fleet.engine().settle()
+    assert [job.reason for job in settled.jobs][1:] == [HALTED] * 2
+    assert set((await fleet.recorded()).halted) == {"shop"}
     assert len(fleet.fleet.starts) == 1
 
 
