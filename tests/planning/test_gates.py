@@ -416,6 +416,16 @@ def test_a_halted_rollout_goes_on_when_resumed_or_when_an_input_changes(renderer
     assert all(change.runs for change in world.plan(renderer).changes)
 
 
+@pytest.mark.parametrize(
+    "policy", [Policy(resuming=frozenset({"web"})), Policy(overrides={"budget": "go on"})]
+)
+def test_what_a_person_goes_on_with_may_fail_anew(renderer: Renderer, policy: Policy) -> None:
+    """Otherwise the first look of the scheduler would halt it again."""
+    plan = halted(renderer, Amount(number=1)).plan(renderer, policy)
+    assert sum(change.runs for change in plan.changes) == 8
+    assert (plan.orders["web"].max_failures, plan.orders["web"].failed) == (1, 0)
+
+
 def test_failures_below_the_limit_are_carried_on(renderer: Renderer) -> None:
     plan = halted(renderer, Amount(number=3)).plan(renderer)
     order = plan.orders["web"]
@@ -486,3 +496,50 @@ def test_why_asks_about_a_pair_in_sync_as_if_it_would_run(renderer: Renderer) ->
     assert why(renderer, world, Policy())[Gate.WINDOW].passed is False
     world.declaration = one(approval=ApprovalRule()).declaration
     assert all(result.passed for result in why(renderer, world, Policy()).values())
+
+
+def test_what_was_approved_stays_approved_when_it_is_gone_on_with(renderer: Renderer) -> None:
+    world = one(approval=ApprovalRule(), rollout=Rollout())
+    assert held_by(world.plan(renderer)) is Gate.APPROVAL
+    assert held_by(world.plan(renderer, Policy(resuming=frozenset({"web"})))) is None
+
+
+def test_what_does_nothing_is_held_by_nothing_a_person_said(renderer: Renderer) -> None:
+    world = settled(renderer, one())
+    world.declaration = one(suspended=Suspended(reason="r"), windows=CLOSED).declaration
+    world.seen = away("web-1")
+    plan = world.plan(renderer)
+    assert (only(plan).action, held_by(plan)) == (Action.NONE, Gate.OFFLINE)
+
+
+def test_letting_go_waits_for_no_rollout_and_forgetting_for_no_group(renderer: Renderer) -> None:
+    names = ("web-1", "web-2", "web-3")
+    world = settled(renderer, grouped(Amount(number=1), *names))
+    digest = world.records["web", "web-1"].applied
+    assert digest is not None
+    tried = Tried(digest=digest, run=RunId("r1"), at=NOW, state=State.FAILED)
+    world.records["web", "web-1"] = replace(world.records["web", "web-1"], tried=tried)
+    left = target("web", "web-1", "web-2", rollout=Rollout())
+    world.declaration = replace(world.declaration, targets={"web": left})
+    found = {change.server: change for change in world.plan(renderer).changes}
+    assert found["web-1"].blocked_by is not None
+    assert (found["web-3"].action, found["web-3"].blocked_by) == (Action.FORGET, None)
+
+
+def test_an_undo_waits_for_no_halted_rollout_and_is_no_pair_of_the_declaration(
+    renderer: Renderer,
+) -> None:
+    world = settled(renderer, World(declaration=declaration(target("web", "web-1", "web-2"))))
+    first, second = world.pairs(renderer)
+    tried = Tried(digest=first.work.digest, run=RunId("r1"), at=NOW, state=State.FAILED)
+    world.records[WEB] = replace(world.records[WEB], tried=tried)
+    key = ("web", "web-2")
+    undone = {"on_remove": OnRemove.RUN, "undo": second.work}
+    world.records[key] = replace(world.records[key], **undone)  # type: ignore[arg-type]
+    world.declaration = declaration(
+        target("web", "web-1", rollout=Rollout()), servers=(server("web-1"), server("web-2"))
+    )
+    plan = world.plan(renderer)
+    found = {change.server: change for change in plan.changes}
+    assert (found["web-2"].action, found["web-2"].runs) == (Action.REMOVE, True)
+    assert plan.in_sync == 0

@@ -7,7 +7,8 @@ import pytest
 from controller.declaration.renderer import Renderer
 from controller.model.declaration import Repo
 from controller.model.ids import Digest
-from controller.model.plan import Action, Plan
+from controller.model.plan import Action, Blocker, Gate, Plan
+from controller.model.rollout import Order
 from controller.planning.stale import first_difference
 from tests.planning.world import World, declaration, sourced, target
 
@@ -66,3 +67,14 @@ def test_another_kind_of_work_is_named(
     (change,) = saved.changes
     fresh = replace(saved, changes=(replace(change, **now),))  # type: ignore[arg-type]
     assert said in (first_difference(saved, fresh) or "")
+
+
+def test_what_gets_a_job_although_its_server_was_away_counts_too(renderer: Renderer) -> None:
+    saved: Plan = World(declaration=declaration(target("web", "web-1"))).plan(renderer)
+    (change,) = saved.changes
+    away = replace(change, blocked_by=Blocker(gate=Gate.OFFLINE, message="no answer"))
+    waiting = replace(saved, changes=(away,))
+    now = replace(saved, changes=(replace(change, after=Digest("e" * 64)),))
+    assert first_difference(waiting, now) is None
+    counted = replace(waiting, orders={"web": Order(max_failures=0)})
+    assert "now eeeeeeee" in (first_difference(counted, now) or "")
