@@ -27,6 +27,9 @@ _NAME: Final = re.compile(r"^  ([A-Za-z0-9_][A-Za-z0-9._:\[\]-]*):")
 POSITIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("why",): ("targets", "servers"),
     ("run",): ("tasks",),
+    ("drift", "show"): ("targets",),
+    ("drift", "adopt"): ("targets", "servers"),
+    ("drift", "ignore"): ("targets", "servers"),
     ("suspend",): ("targets",),
     ("resume",): ("targets",),
     ("approve",): ("targets",),

@@ -13,9 +13,10 @@ from controller.model.declaration import Declaration
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, State
 from controller.model.plan import Plan
-from controller.model.standing import Pin
+from controller.model.standing import Ignore, Pin
 from controller.planning.gates import GateResult
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
+from controller.reconcile.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.requests import (
     ApplyOutcome,
     ApplyRequest,
@@ -184,6 +185,26 @@ class Controller(Protocol):
 
     async def doctor(self) -> tuple[Finding, ...]:
         """Check what a controller needs."""
+        ...
+
+    async def drift(self, target: str | None, *, limit: str | None = None) -> DriftReport:
+        """Say what differs on the servers, and what speaks for who did it."""
+        ...
+
+    async def adopt_drift(self, target: str, server: str, *, path: str | None = None) -> Adoption:
+        """Write what drifted on a server as a patch of the config repository."""
+        ...
+
+    async def ignore_drift(
+        self, target: str, server: str, *, path: str | None, reason: str, until: datetime
+    ) -> Ignored:
+        """Hide drift of a pair until a moment."""
+        ...
+
+    async def show_drift_again(
+        self, target: str, server: str, *, path: str | None, reason: str = ""
+    ) -> Ignore | None:
+        """Show drift of a pair again; None where nobody hid it."""
         ...
 
 

@@ -23,6 +23,11 @@ VERBS: Final[dict[str, Verb]] = {
     "apply": Verb(module="apply", help="Do what the plan says."),
     "status": Verb(module="status", help="One screen: wanted, applied, problems."),
     "why": Verb(module="why", help="Ask every gate of a target on a server."),
+    "drift": Verb(
+        module="drift",
+        help="What differs on servers: see it, adopt it, ignore it.",
+        group=("show", "adopt", "ignore"),
+    ),
     "suspend": Verb(module="suspend", help="Switch a target off, with a reason."),
     "resume": Verb(module="resume", help="Switch a target on again."),
     "approve": Verb(module="approve", help="Say yes to exactly what a plan does to a target."),
@@ -62,7 +67,6 @@ VERBS: Final[dict[str, Verb]] = {
 
 LATER: Final = (
     "agent",
-    "drift",
     "inspect",
     "mcp",
     "pool",

@@ -14,15 +14,18 @@ from controller.errors import NotFoundError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
-from controller.model.standing import Pin
+from controller.model.standing import Ignore, Pin
 from controller.model.tree import Tree
 from controller.planning import planner
 from controller.planning.gates import GateResult
 from controller.reconcile import (
+    adopting,
     applying,
     checking,
+    drifting,
     health,
     history,
+    ignoring,
     planfiles,
     rollback,
     running,
@@ -33,6 +36,7 @@ from controller.reconcile import (
 from controller.reconcile.deciding import inputs_of, plan_of, policy_of
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
+from controller.reconcile.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.known import known_seen
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
@@ -196,6 +200,28 @@ class LocalController:
     async def history(self, target: str, *, limit: int = 20) -> tuple[PastRun, ...]:
         """List the runs of a target, newest first."""
         return await history.history(self._rooms, target, limit=limit)
+
+    async def drift(self, target: str | None, *, limit: str | None = None) -> DriftReport:
+        """Say what differs on the servers, and what speaks for who did it."""
+        return await drifting.show(self._rooms, target, limit)
+
+    async def adopt_drift(self, target: str, server: str, *, path: str | None = None) -> Adoption:
+        """Write what drifted on a server as a patch of the config repository."""
+        return await adopting.adopt(self._rooms, target, server, path)
+
+    async def ignore_drift(
+        self, target: str, server: str, *, path: str | None, reason: str, until: datetime
+    ) -> Ignored:
+        """Hide drift of a pair until a moment."""
+        return await ignoring.ignore(
+            self._rooms, target, server, path=path, reason=reason, until=until
+        )
+
+    async def show_drift_again(
+        self, target: str, server: str, *, path: str | None, reason: str = ""
+    ) -> Ignore | None:
+        """Show drift of a pair again; None where nobody hid it."""
+        return await ignoring.lift(self._rooms, target, server, path=path, reason=reason)
 
 
 def path_inside(path: str, root: Path, tree: Tree) -> str:
