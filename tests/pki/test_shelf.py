@@ -100,6 +100,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_whatever_fails_wherever_the_ledger_and_its_files_agree(
     act: str, error: BaseException, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # a step all the same; the power stays on
     survived = 0
     for step in range(200):
         place = Place(path=tmp_path / str(step) / "pki")
@@ -199,10 +200,11 @@ def test_without_its_private_key_an_authority_still_revokes_for_our_listeners(
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_commands_at_the_same_time_take_turns(template: Path, tmp_path: Path) -> None:
     place = Place(path=tmp_path / "pki")
     shutil.copytree(template, place.path)
-    names = ["a1", "a2", "a3", "same", "same", "same"]
+    names = ["one", "two", "same", "same"]
     issue = [sys.executable, "-m", "controller", "pki", "issue", "--role", "agent", "-q"]
     running = [
         subprocess.Popen(
@@ -213,8 +215,8 @@ def test_commands_at_the_same_time_take_turns(template: Path, tmp_path: Path) ->
         for name in names
     ]
     codes = [one.wait(30) for one in running]
-    assert codes[:3] == [0, 0, 0]
-    assert sorted(codes[3:]) == [0, 4, 4]
+    assert codes[:2] == [0, 0]
+    assert sorted(codes[2:]) == [0, 4]
     assert {one.name for one in place.ledger.issued.values()} == {"web-1", "ops", *names}
     check(place.path)
 
