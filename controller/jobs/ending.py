@@ -69,7 +69,7 @@ def _without_guard(
         return End(state=state, exit_code=_last_code(steps, runs))
     worst = next(step for step in steps if runs[step.name].state is state)
     run = runs[worst.name]
-    if bar is not None:
+    if bar is not None and bar.state is not State.FAILED:  # what failed says more than its undoing
         return End(state=state, reason=bar.reason, exit_code=run.exit_code)
     if worst.kind is StepKind.HEALTH and state in {State.FAILED, State.TIMED_OUT}:
         return End(state=State.FAILED, reason=UNHEALTHY, exit_code=run.exit_code)

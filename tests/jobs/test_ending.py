@@ -75,6 +75,13 @@ def test_a_stopped_job_stays_cancelled_although_its_guard_failed() -> None:
     assert ended[:2] == (State.CANCELLED, "stopped; the change was undone")
 
 
+def test_what_failed_is_named_also_when_its_undoing_was_seen_first() -> None:
+    guard = run(CONFIRM, State.FAILED, outputs=UNDONE)
+    bar = Bar(state=State.FAILED, reason=REVERTED)
+    ended = end(guard, run(STEP, State.FAILED), bar=bar, whole=False)
+    assert ended[:2] == (State.FAILED, "step change is failed; the change was undone")
+
+
 def test_an_unhealthy_job_is_counted_as_such_whatever_became_of_the_change() -> None:
     guard = run(CONFIRM, State.FAILED, outputs=UNDONE)
     ended = end(guard, run(STEP, State.SUCCEEDED), run(HEALTH, State.FAILED))
