@@ -56,7 +56,7 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
     refuse_later(request, orders)
     commit = None if seen.revision is None else seen.revision.sha
     title = f"run {request.target or request.task}"
-    made = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=None, commit=commit)
+    made = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=plan, commit=commit)
     jobs = jobs_of(made, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
     await engine.submit(made, [(job, replace(body, fed=bool(request.stdin))) for job, body in jobs])
     done = await drive(rooms, engine, made.id, request)
