@@ -6,7 +6,7 @@ Called by `pki`.
 from pathlib import Path
 
 from controller.cli.context import Invocation
-from controller.errors import ControllerError, NotFoundError, StateError
+from controller.errors import ControllerError, NotFoundError, StateError, UsageError
 from controller.pki import handover, shelf
 from controller.pki.entries import Issued
 from controller.pki.request import LARGEST
@@ -29,12 +29,13 @@ def request(ctl: Invocation, csr: Path | None) -> bytes | None:
 
 
 def prepare(
-    ctl: Invocation, out: Path | None, name: str, owner: str | None
+    ctl: Invocation, folder: Path, out: Path | None, name: str, owner: str | None
 ) -> handover.Receiver | None:
     """See that the files can be handed over, before anything is signed.
 
     Args:
         ctl: the command line.
+        folder: the authority's.
         out: where to; None: nowhere.
         name: whose certificate it will be.
         owner: the Linux user who gets them, if one was named.
@@ -42,9 +43,12 @@ def prepare(
     Raises:
         NotFoundError: there is no such user.
         RefusedError: the folder holds such files already, or others may write in it.
+        UsageError: it is the authority's own.
     """
     if out is None:
         return None
+    if (ctl.surroundings.cwd / out).resolve() == folder.resolve():
+        raise UsageError("cannot hand over into the authority's own folder", hint="another --out")
     to = handover.receiver(owner) if owner is not None else None
     if owner is not None and to is None:
         ctl.note(f"the files stay yours: only root can give them to {owner}")

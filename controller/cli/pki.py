@@ -49,11 +49,15 @@ def init(
     *,
     place: Dir = FOLDER,
     organisation: Annotated[
-        str, typer.Option("--organisation", metavar="NAME", help="The O of every certificate.")
-    ] = founding.ORGANISATION,
+        str | None,
+        typer.Option(
+            "--organisation", metavar="NAME", help="The O of every certificate; default Tillerman."
+        ),
+    ] = None,
     days: Annotated[
-        int, typer.Option("--days", metavar="N", help="How long the authority lives; 3650.")
-    ] = root.DAYS,
+        int | None,
+        typer.Option("--days", metavar="N", help="How long the authority lives; default 3650."),
+    ] = None,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Make a successor; ca.crt then holds both.")
     ] = False,
@@ -70,14 +74,22 @@ def init(
     """
     if (rotate and retire is not None) or (force and retire is None):
         raise UsageError("--rotate and --retire are two steps; --force belongs to --retire")
+    if (organisation and (rotate or retire)) or (days is not None and retire):
+        raise UsageError("--organisation is for the first authority, --days for a new one")
     folder, now, by = _where(ctl, place), ctl.surroundings.clock.now(), _actor(ctl)
     if retire is not None:
         founding.retire(folder, retire, now=now, by=by, force=force)
         ctl.note(f"retired {retire}: its certificates are refused by whoever has the new ca.crt")
     elif rotate:
-        founding.rotate(folder, now=now, by=by, days=days)
+        founding.rotate(folder, now=now, by=by, days=root.DAYS if days is None else days)
     else:
-        founding.found(folder, now=now, by=by, organisation=organisation, days=days)
+        founding.found(
+            folder,
+            now=now,
+            by=by,
+            organisation=founding.ORGANISATION if organisation is None else organisation,
+            days=root.DAYS if days is None else days,
+        )
     known = shelf.look(folder)
     _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
     ctl.next(
@@ -123,7 +135,7 @@ def issue(
         days=days,
         request=delivery.request(ctl, csr),
     )
-    to = delivery.prepare(ctl, out, whose, owner)
+    to = delivery.prepare(ctl, folder, out, whose, owner)
     one = issuing.issue(folder, wish, now=now, by=_actor(ctl))
     delivery.deliver(ctl, folder, one, out, to)
     _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
@@ -207,6 +219,8 @@ def renew(
     if crl is (name is not None):
         raise UsageError("renew takes a NAME, or --crl")
     if name is None:
+        if same_key or revoke_old or days is not None or out or csr:
+            raise UsageError("--crl stands alone: it signs no certificate")
         revoking.relist(folder, now=now)
         ctl.note(f"signed {folder / shelf.CRL} and wrote {folder / shelf.DENIED}")
         return ExitCode.DONE
@@ -214,7 +228,7 @@ def renew(
         days=days, same_key=same_key, request=delivery.request(ctl, csr), revoke_old=revoke_old
     )
     whose = latest(shelf.look(folder), name, now).name
-    to = delivery.prepare(ctl, out, whose, None)
+    to = delivery.prepare(ctl, folder, out, whose, None)
     one = issuing.renew(folder, whose, renewal, now=now, by=_actor(ctl))
     delivery.deliver(ctl, folder, one, out, to)
     _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))

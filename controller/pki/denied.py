@@ -5,11 +5,12 @@ Asked at every handshake, and for open connections at least every 30 seconds. A 
 
 import os
 from pathlib import Path
+from typing import Final
 
 from controller.errors import StateError
 from controller.pki.revocation import read_deny_list
 
-LARGEST = 16 << 20
+LARGEST: Final = 16 << 20
 """Bytes of a deny list: some 400,000 serials."""
 
 

@@ -44,6 +44,7 @@ def latest(ledger: Ledger, name: str, now: datetime) -> Issued:
     Raises:
         NotFoundError: it never had one.
         RefusedError: it has had one, and none is good any more.
+        UsageError: it is a serial.
     """
     live = ledger.live(name, now)
     if live:

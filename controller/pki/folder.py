@@ -54,11 +54,12 @@ class Folder:
 
     def has(self, name: str) -> bool:
         """Say whether there is something of that name."""
-        try:
-            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
+        with self._telling("look at", name):
+            try:
+                os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            return True
 
     def names(self) -> list[str]:
         """Give the names of what is there, sorted."""
@@ -213,7 +214,10 @@ def open_folder(path: Path, *, make: bool = False, owner: int | None = None) -> 
     try:
         if make:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_open(path, owner)
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise RefusedError(
+                f"cannot use {path}: it is not a folder", hint="links are not followed"
+            )
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise NotFoundError(
@@ -221,19 +225,18 @@ def open_folder(path: Path, *, make: bool = False, owner: int | None = None) -> 
         ) from error
     except OSError as error:
         raise StateError(
-            f"cannot open {path}: {error.strerror or error}", hint="name another one with --dir"
+            f"cannot open {path}: {error.strerror or error}",
+            hint="run it as root, or name another folder",
         ) from error
     try:
+        _refuse_shared(path, os.fstat(descriptor), owner)
         yield Folder(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _refuse_open(path: Path, owner: int | None) -> None:
+def _refuse_shared(path: Path, found: os.stat_result, owner: int | None) -> None:
     """Refuse a folder that somebody else could change, itself or through one above it."""
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise RefusedError(f"cannot use {path}: it is not a folder", hint="links are not followed")
     if found.st_uid not in {os.geteuid(), 0, owner}:
         raise RefusedError(f"cannot use {path}: it belongs to another user (uid {found.st_uid})")
     if stat.S_IMODE(found.st_mode) & 0o022:

@@ -13,7 +13,7 @@ from controller.errors import NotFoundError, StateError
 from controller.pki.entries import Entry, Founded, Issued, Listed, Retired, Revoked, decode
 
 MOST: Final = 200_000
-"""Entries of one ledger; past that nothing is signed."""
+"""Lines of one ledger; past that no certificate is signed. Revoking always goes on."""
 REMEMBERED: Final = timedelta(days=30)
 """How long after its end a revoked certificate is still denied, for clocks that run behind."""
 
@@ -113,8 +113,6 @@ def read(data: bytes, *, where: str) -> Ledger:
         StateError: a line is damaged, or speaks of what never was.
     """
     lines = data.split(b"\n")[:-1]
-    if len(lines) > MOST:
-        raise StateError(f"cannot read {where}: more than {MOST} lines")
     fold = _Fold()
     for number, line in enumerate(lines, start=1):
         place = f"{where}:{number}"

@@ -45,11 +45,15 @@ class Shelf:
             key: the new private key of the first of them.
 
         Raises:
-            StateError: the disk says no; then nothing happened.
+            RefusedError: the ledger is full.
+            StateError: the disk says no. Unless the line was written, nothing happened.
         """
-        if self.ledger.length + len(entries) >= ledger.MOST:
-            raise RefusedError(f"cannot write more than {ledger.MOST} lines into one ledger")
         first = entries[0]
+        if isinstance(first, Issued) and self.ledger.length >= ledger.MOST:
+            raise RefusedError(
+                f"cannot sign: {self.folder.path / LEDGER} has {self.ledger.length} lines",
+                hint="found an authority in another folder",
+            )
         if key is not None and isinstance(first, Founded | Issued):
             self.folder.create(_staged(first.serial), keys.to_pem(key), mode=PRIVATE)
         self._append(*entries)

@@ -171,6 +171,10 @@ def test_a_rotation_from_start_to_end(pki: Pki) -> None:
         ("revoke", "web-1", "--reason", "because"),
         ("init", "--rotate", "--retire", "x"),
         ("init", "--force"),
+        ("init", "--rotate", "--organisation", "Other"),
+        ("init", "--retire", "x", "--days", "3"),
+        ("renew", "--crl", "--same-key"),
+        ("issue", "web-1", "--role", "agent", "--out", "./pki"),
     ],
 )
 def test_wrong_usage_is_64_and_changes_nothing(pki: Pki, argv: tuple[str, ...]) -> None:
