@@ -194,6 +194,46 @@ def test_nothing_is_adopted_while_other_changes_wait(fleet: Fleet) -> None:
     assert "ctl apply --target shop" in adopt(fleet, code=4).err
 
 
+def test_a_file_with_a_secret_and_a_file_that_got_one_by_hand_are_refused(fleet: Fleet) -> None:
+    fleet.variables["TOKEN"] = "correct-horse-battery"  # noqa: S105 - made up here
+    text = (fleet.config.path / "pipelines/main.yaml").read_text()
+    named = "secrets: {token: {env: TOKEN}}\n"
+    path = live(fleet, "closed")
+    closed = f"      - {{path: {path}, content: \"t {{{{ secret('token') }}}} \\n\"}}\n    steps:"
+    fleet.declare(named + text.replace("    steps:", closed))
+    fleet.ctl("apply", "-y").ended(0)
+    path.write_text("t other\n")
+    change(fleet, "conf", "port = 80", "port = correct-horse-battery")
+    said = adopt(fleet, code=4)
+    assert "correct-horse-battery" not in said.all
+    assert said.out == ""
+    assert said.err.count("it holds the value of a secret") == 2
+    shown = fleet.ctl("drift", "show").ended(0)
+    assert "correct-horse-battery" not in shown.all
+    assert str(path) in shown.out
+
+
+def test_the_patch_says_for_how_many_others_it_counts(fleet: Fleet) -> None:
+    text = (fleet.config.path / "inventory/servers.yaml").read_text()
+    fleet.config.commit({"inventory/servers.yaml": text + "  also: {local: {}, active: false}\n"})
+    main = (fleet.config.path / "pipelines/main.yaml").read_text()
+    fleet.declare(main.replace("servers: here", "servers: all"))
+    fleet.ctl("apply", "-y")
+    change(fleet, "conf", "port = 80", "port = 81")
+    assert "changes the work of 1 other pair, too" in adopt(fleet).err
+
+
+def test_a_template_that_turns_in_a_loop_is_refused_rather_than_guessed(fleet: Fleet) -> None:
+    loop = TEMPLATE + "{% for one in [1, 2] %}\nname = {{ one }}\nopen = yes\n{% endfor %}\n"
+    fleet.config.commit({"templates/shop.conf": loop})
+    fleet.ctl("apply", "-y").ended(0)
+    path = live(fleet, "conf")
+    path.write_text(path.read_text().replace("open = yes", "open = no", 1))
+    said = adopt(fleet, code=4)
+    assert said.out == ""
+    assert "by hand" in said.err
+
+
 def test_adopting_writes_nothing_but_the_patch(fleet: Fleet) -> None:
     change(fleet, "conf", "port = 80", "port = 81")
     head = fleet.config.head
