@@ -1,0 +1,551 @@
+"""The door of the room: accept attempts, start them, follow them, stop them, take them up again after a restart.
+
+The agent calls it. Everything it promises rests on the order of two writes: `accepted` is on the disk before anybody is
+told so, and `started` is on the disk before the barrier opens. So an attempt that is only accepted has never run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from controller.execution import clock, linux
+from controller.execution.cgroup import Group
+from controller.execution.digest import attempt_digest
+from controller.execution.ending import Ending
+from controller.execution.errors import (
+    BrokenError,
+    DigestError,
+    ExecutionError,
+    FullError,
+    RefusedError,
+    UnknownAttemptError,
+)
+from controller.execution.folders import Folders
+from controller.execution.groups import Groups
+from controller.execution.launch import Launch
+from controller.execution.ledger import Entry, Ledger
+from controller.execution.lines import decode
+from controller.execution.output import Chunk, Output
+from controller.execution.running import Running, read_exit
+from controller.execution.spawner import Spawner
+from controller.execution.spec import Spec, check, check_name
+from controller.execution.status import End, Phase, Status, read_end, whole
+from controller.execution.takedown import TICK, Takedown
+from controller.execution.workspace import Workspace
+
+MOST = 1000
+MAX_OUTPUTS = 64 << 10
+FOLLOW = (0.01, 0.25)
+"""Seconds between looks at an output that grows: at first, and when nothing comes for a while."""
+CONFIRM = 5.0
+
+
+class Executor:
+    """Runs attempts on this machine; one event loop, one process at a time on a folder.
+
+    Args:
+        folder: where everything lies; made when missing.
+        groups: where cgroups may be made; None is nowhere.
+        most: attempts that may be accepted and not over at one time.
+    """
+
+    def __init__(self, folder: Path, *, groups: Groups | None = None, most: int = MOST) -> None:
+        self._folders = Folders(folder)
+        self._groups = groups
+        self._most = most
+        self._boot = linux.boot_id()
+        self._lock = -1
+        self._ledger = Ledger(self._folders.ledger)
+        self._spawner = Spawner(
+            self._folders.trouble, group=None if groups is None else groups.supervisors
+        )
+        self._waiting: dict[str, Spec] = {}
+        self._running: dict[str, Running] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._accepting: dict[str, asyncio.Task[None]] = {}
+
+    async def recover(self) -> dict[str, Status]:
+        """Take the folder and find out what became of every attempt; call it first, once.
+
+        Returns:
+            what is known of each attempt that had not ended when the last daemon did.
+
+        Raises:
+            BrokenError: the folder cannot be used, or another daemon has it.
+        """
+        self._take_folder()
+        self._ledger.open()
+        self._spawner.open()
+        unsettled = [
+            name
+            for name, entry in self._ledger.known.items()
+            if entry["event"] in ("accepted", "started")
+        ]
+        for name in unsettled:
+            await self._settle(name, self._ledger.known[name])
+        self._forget_unknown()
+        if self._groups is not None:
+            self._groups.sweep(keep=frozenset(self._running))
+        return {name: self.status(name) for name in unsettled}
+
+    async def accept(self, spec: Spec) -> Status:
+        """Record an attempt; when this returns it is known for ever. A second accept of an id tells what is known.
+
+        Raises:
+            RefusedError: it can never be started as asked, or is not what was planned.
+            FullError: too many attempts are open, or the disk is full.
+            BrokenError: the ledger cannot be written.
+        """
+        check(spec)
+        going = self._accepting.get(spec.id)
+        if going is not None:
+            await asyncio.shield(going)
+        if spec.id in self._ledger.known:
+            return self.status(spec.id)
+        digest = attempt_digest(spec)
+        if spec.digest is not None and spec.digest != digest:
+            raise DigestError(f"cannot accept {spec.id}: planned {spec.digest}, arrived {digest}")
+        if len(self._waiting) + len(self._running) >= self._most:
+            raise FullError(f"cannot accept {spec.id}: {self._most} attempts are open")
+        task = asyncio.ensure_future(self._record(spec, digest))
+        self._accepting[spec.id] = task
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done():
+                del self._accepting[spec.id]
+            else:
+                task.add_done_callback(lambda _: self._accepting.pop(spec.id, None))
+        return Status(spec.id, Phase.ACCEPTED, fresh=True)
+
+    async def start(self, name: str) -> Status:
+        """Start an accepted attempt; one that is past that only tells its state.
+
+        Raises:
+            UnknownAttemptError: it was never accepted here.
+            BrokenError: the ledger cannot be written.
+        """
+        if name not in self._ledger.known:
+            raise UnknownAttemptError(f"cannot start {name}: it was never accepted here")
+        spec = self._waiting.pop(name, None)
+        if spec is not None:
+            await asyncio.shield(asyncio.ensure_future(self._launch(spec)))
+        return self.status(name)
+
+    def status(self, name: str) -> Status:
+        """Say what is known of an attempt now."""
+        check_name(name)
+        entry = self._ledger.known.get(name)
+        if entry is None:
+            return Status(name, Phase.NONE)
+        folder = self._folders.attempt(name)
+        phase, end = self._phase(name, entry, folder)
+        return Status(
+            name,
+            phase,
+            end=end,
+            length=end.length if end is not None else self._output(name, entry).length(),
+            outputs=self._outputs(entry) if end is not None else b"",
+            means=_words(entry.get("means")),
+        )
+
+    async def wait(self, name: str) -> Status:
+        """Wait until an attempt is over. Cancelling this stops the waiting, not the work."""
+        while not self.status(name).over:
+            watcher = self._watchers.get(name)
+            if watcher is None:
+                await asyncio.sleep(FOLLOW[0])  # accepted and not yet started
+            else:
+                await asyncio.shield(watcher)
+        return self.status(name)
+
+    async def output(
+        self, name: str, *, offset: int = 0, follow: bool = False
+    ) -> AsyncIterator[Chunk]:
+        """Give output from an offset on; with `follow` until the attempt is over and all is given.
+
+        Raises:
+            UnknownAttemptError: it was never accepted here, or its output has been discarded.
+        """
+        entry = self._ledger.known.get(name)
+        if entry is None or entry["event"] == "discarded":
+            raise UnknownAttemptError(f"cannot read output of {name}: there is none here")
+        output = self._output(name, entry)
+        pause = FOLLOW[0]
+        while True:
+            phase, end = self._phase(
+                name, self._ledger.known.get(name, entry), self._folders.attempt(name)
+            )
+            over = phase in (Phase.ENDED, Phase.INTERRUPTED)
+            chunk = output.read(offset, end=end)
+            if chunk is not None:
+                yield chunk
+                offset, pause = chunk.offset + len(chunk.data), FOLLOW[0]
+            elif over or not follow:
+                return
+            else:
+                await self._glance(name, pause)
+                pause = min(pause * 2, FOLLOW[1])
+
+    async def stop(self, name: str, *, grace: float = 10.0) -> Status:
+        """End every process of an attempt: TERM, `grace` seconds, KILL; return when it is over.
+
+        Raises:
+            UnknownAttemptError: it was never accepted here.
+        """
+        if self._waiting.pop(name, None) is not None:
+            await self._end(name, End(Ending.STOP, message="stopped before it was started"))
+        running = self._running.get(name)
+        if running is not None:
+            self._wish(running, "stop", grace)
+        elif self.status(name).phase is Phase.NONE:
+            raise UnknownAttemptError(f"cannot stop {name}: it was never accepted here")
+        return await self.wait(name)
+
+    async def pause(self, name: str, *, seconds: float = 0.0) -> Status:
+        """Hold every process of a running attempt; it goes on by itself after `seconds`, unless 0.
+
+        The time it is held does not count for its time-out.
+
+        Raises:
+            RefusedError: it does not run, or cannot be held here.
+        """
+        return await self._confirm(name, paused=True, seconds=seconds)
+
+    async def resume(self, name: str) -> Status:
+        """Let a held attempt go on.
+
+        Raises:
+            RefusedError: it does not run.
+        """
+        return await self._confirm(name, paused=False, seconds=0.0)
+
+    async def feed(self, name: str, data: bytes, *, close: bool = False) -> None:
+        """Give a running attempt that was accepted with `stream` more input; with `close` the last of it.
+
+        Raises:
+            RefusedError: it does not run, or takes no input.
+        """
+        running = self._of(name)
+        try:
+            opened = os.open(
+                self._folders.attempt(name) / "input", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+        except OSError as error:
+            raise RefusedError(f"cannot feed {name}: it takes no input") from error
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[await self._push(name, opened, left) :]
+        finally:
+            os.close(opened)
+        if close:
+            self._wish(running, "shut", 0.0)
+
+    async def discard(self, names: Iterable[str], *, job: str | None = None) -> None:
+        """Delete the spools of attempts that are over, and the folder of a job; that they were stays known.
+
+        Raises:
+            RefusedError: an attempt of that job is not over.
+        """
+        for name in names:
+            if self.status(name).phase not in (Phase.ENDED, Phase.INTERRUPTED):
+                continue
+            entry = self._ledger.known[name]
+            if entry["event"] == "discarded":
+                continue
+            await self._ledger.append({"id": name, "event": "discarded"})
+            with contextlib.suppress(FileNotFoundError):
+                self._folders.outputs(str(entry["job"]), name).unlink()
+            if entry.get("group"):
+                Group(str(entry["group"])).remove()
+            await asyncio.get_running_loop().run_in_executor(
+                None, _delete, self._folders.attempt(name)
+            )
+        if job is not None:
+            await self._discard_job(job)
+
+    def workspace(self, job: str) -> Workspace:
+        """Give the workspace of a job.
+
+        Raises:
+            UnknownAttemptError: there is no such job here.
+        """
+        check_name(job)
+        folder = self._folders.workspace(job)
+        if not folder.is_dir():
+            raise UnknownAttemptError(
+                f"cannot open the workspace of {job}: there is no such job here"
+            )
+        return Workspace(folder)
+
+    def artifacts(self, job: str) -> Workspace:
+        """Give the artifacts of a job.
+
+        Raises:
+            UnknownAttemptError: there is no such job here.
+        """
+        check_name(job)
+        folder = self._folders.artifacts(job)
+        if not folder.is_dir():
+            raise UnknownAttemptError(
+                f"cannot open the artifacts of {job}: there is no such job here"
+            )
+        return Workspace(folder)
+
+    async def close(self) -> None:
+        """Give the folder back; attempts go on."""
+        for watcher in self._watchers.values():
+            watcher.cancel()
+        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        for running in self._running.values():
+            running.forget()
+        self._spawner.close()
+        await self._ledger.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_folder(self) -> None:
+        try:
+            self._folders.make()
+            self._lock = os.open(self._folders.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BrokenError(
+                f"cannot use {self._folders.base}: another agent has it",
+                hint="stop the other agent",
+            ) from error
+        except OSError as error:
+            raise BrokenError(f"cannot use {self._folders.base}: {error.strerror}") from error
+
+    async def _record(self, spec: Spec, digest: str) -> None:
+        try:
+            self._folders.attempt(spec.id).mkdir(mode=0o700)
+        except FileExistsError as error:
+            raise RefusedError(
+                f"cannot accept {spec.id}: its folder is there, and the damaged ledger does not know it"
+            ) from error
+        except OSError as error:
+            raise FullError(f"cannot accept {spec.id}: {error.strerror}") from error
+        record = {
+            "id": spec.id,
+            "event": "accepted",
+            "job": spec.job,
+            "digest": digest,
+            "head": spec.head,
+            "at": clock.wall(),
+            "boot": self._boot,
+        }
+        await self._ledger.append(record)
+        self._waiting[spec.id] = spec
+
+    async def _launch(self, spec: Spec) -> None:
+        """Start an attempt, or write down why it could not be."""
+        try:
+            running = await self._supervised(spec)
+        except BrokenError:
+            raise
+        except (ExecutionError, OSError) as error:
+            await self._end(spec.id, End(Ending.START, message=str(error)))
+        else:
+            self._watch(running)
+
+    async def _supervised(self, spec: Spec) -> Running:
+        loop = asyncio.get_running_loop()
+        launch = await loop.run_in_executor(None, Launch, spec, self._folders, self._groups)
+        try:
+            control = await self._spawner.spawn(launch.descriptors)
+        finally:
+            launch.close()
+        try:
+            await loop.sock_sendall(control, launch.plan)
+            report = await self._report(control)
+            record: Entry = {
+                "id": spec.id,
+                "event": "started",
+                "boot": self._boot,
+                "group": launch.group,
+                "means": launch.means,
+                **report,
+            }
+            await self._ledger.append(record)
+            await loop.sock_sendall(control, b"g")
+        except BaseException:
+            control.close()  # the barrier stays shut for ever
+            raise
+        return Running(record, control)
+
+    async def _report(self, control: socket.socket) -> dict[str, object]:
+        said = b""
+        while not said.endswith(b"\n"):
+            part = await asyncio.get_running_loop().sock_recv(control, 4096)
+            if not part:
+                raise FullError(f"cannot start a supervisor: {self._trouble()}")
+            said += part
+        return decode(said) or {}
+
+    def _trouble(self) -> str:
+        try:
+            return self._folders.trouble.read_text(errors="replace").splitlines()[-1]
+        except (OSError, IndexError):
+            return "no room for another process"
+
+    def _watch(self, running: Running) -> None:
+        self._running[running.name] = running
+        self._watchers[running.name] = asyncio.ensure_future(self._follow(running))
+
+    async def _follow(self, running: Running) -> None:
+        """Wait for a supervisor to go, and write down how its attempt ended."""
+        await running.gone()
+        end = read_exit(self._folders.attempt(running.name))
+        if end is None:
+            await self._interrupt(running)
+        else:
+            await self._end(running.name, end)
+        self._running.pop(running.name, None)
+        self._watchers.pop(running.name, None)
+
+    async def _settle(self, name: str, entry: Entry) -> None:
+        """Find out what became of an attempt while no daemon was there."""
+        if entry["event"] == "accepted":
+            await self._end(
+                name, End(Ending.UNSTARTED, message="the agent ended before it was started")
+            )
+            return
+        end = read_exit(self._folders.attempt(name))
+        running = Running(entry)
+        if end is None and entry["boot"] == self._boot and running.alive():
+            self._watch(running)
+            return
+        end = end or read_exit(
+            self._folders.attempt(name)
+        )  # it may have ended between the two looks
+        if end is not None:
+            await self._end(name, end)
+        elif entry["boot"] != self._boot:
+            await self._ledger.append(_interrupted(name, "the machine was started anew"))
+        else:
+            await self._interrupt(running)
+
+    async def _interrupt(self, running: Running) -> None:
+        """Nobody looks after an attempt any more: end what is left of it, for nothing may run unseen."""
+        takedown = Takedown(running.orphans(), grace=0.0, now=clock.monotonic())
+        while not takedown.step(clock.monotonic()):
+            await asyncio.sleep(TICK)
+        left = f"; {len(takedown.left)} processes of it cannot be ended" if takedown.left else ""
+        await self._ledger.append(_interrupted(running.name, f"its supervisor was ended{left}"))
+
+    async def _end(self, name: str, end: End) -> None:
+        await self._ledger.append({"id": name, "event": "ended", "end": end.record()})
+
+    def _phase(self, name: str, entry: Entry, folder: Path) -> tuple[Phase, End | None]:
+        event = entry["event"]
+        if event == "accepted":
+            return Phase.ACCEPTED, None
+        if event == "started":
+            return (Phase.PAUSED if (folder / "paused").exists() else Phase.RUNNING), None
+        end = entry.get("end")
+        if not isinstance(end, dict):
+            return Phase.INTERRUPTED if event == "interrupted" else Phase.ENDED, None
+        return Phase.ENDED, read_end(end)
+
+    def _output(self, name: str, entry: Entry) -> Output:
+        head = entry.get("head", 0)
+        return Output(self._folders.attempt(name), head=whole(head))
+
+    def _outputs(self, entry: Entry) -> bytes:
+        """Read what the attempt left as its outputs; a stranger wrote it, and may have put anything there."""
+        try:
+            folder = Workspace(self._folders.job(str(entry["job"])))
+            return folder.get(f"{entry['id']}.output", limit=MAX_OUTPUTS)
+        except (ExecutionError, OSError, KeyError):
+            return b""
+
+    def _of(self, name: str) -> Running:
+        running = self._running.get(name)
+        if running is None:
+            raise RefusedError(f"cannot reach {name}: it does not run")
+        return running
+
+    def _wish(self, running: Running, name: str, seconds: float) -> None:
+        """Leave a wish in the folder of an attempt, and have its supervisor look."""
+        folder = self._folders.attempt(running.name)
+        fresh = folder / f"{name}.new"
+        fresh.write_text(f"{seconds}\n")
+        fresh.replace(folder / name)
+        linux.tell(running.pid, running.started, signal.SIGUSR1)
+
+    async def _confirm(self, name: str, *, paused: bool, seconds: float) -> Status:
+        running = self._of(name)
+        if paused:
+            self._wish(running, "pause", seconds)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                (self._folders.attempt(name) / "pause").unlink()
+            linux.tell(running.pid, running.started, signal.SIGUSR1)
+        by = clock.monotonic() + CONFIRM
+        wished = Phase.PAUSED if paused else Phase.RUNNING
+        while self.status(name).phase is not wished:
+            if self.status(name).over:
+                return self.status(name)
+            if clock.monotonic() > by:
+                raise RefusedError(
+                    f"cannot bring {name} to be {wished.value}: no answer, or no freezer here"
+                )
+            await asyncio.sleep(FOLLOW[0])
+        return self.status(name)
+
+    async def _push(self, name: str, opened: int, data: memoryview) -> int:
+        try:
+            return os.write(opened, data)
+        except BlockingIOError:
+            self._of(name)  # it may have ended without reading
+            await asyncio.sleep(FOLLOW[0])
+            return 0
+        except BrokenPipeError as error:
+            raise RefusedError(f"cannot feed {name}: its input is closed") from error
+
+    async def _glance(self, name: str, pause: float) -> None:
+        """Wait a moment, less when the attempt ends meanwhile."""
+        watcher = self._watchers.get(name)
+        if watcher is None:
+            await asyncio.sleep(pause)
+        else:
+            await asyncio.wait({watcher}, timeout=pause)
+
+    async def _discard_job(self, job: str) -> None:
+        check_name(job)
+        for name, entry in self._ledger.known.items():
+            if entry.get("job") == job and not self.status(name).over:
+                raise RefusedError(f"cannot discard {job}: {name} is not over")
+        await asyncio.get_running_loop().run_in_executor(None, _delete, self._folders.job(job))
+
+    def _forget_unknown(self) -> None:
+        """Delete folders of attempts that were never recorded: nobody was told of them, nothing of them ran."""
+        if self._ledger.damaged:
+            return  # the record may have been there
+        for folder in list(self._folders.attempts.iterdir()):
+            if folder.name not in self._ledger.known:
+                _delete(folder)
+
+
+def _interrupted(name: str, message: str) -> dict[str, object]:
+    return {"id": name, "event": "interrupted", "message": message}
+
+
+def _delete(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _words(means: object) -> dict[str, str]:
+    return {str(name): str(word) for name, word in means.items()} if isinstance(means, dict) else {}

@@ -1,0 +1,202 @@
+"""The ledger: the durable record of every attempt, and the reason why none starts twice.
+
+An append-only file of lines that prove themselves. `append` returns when its record is on the disk; records that arrive
+while the disk is busy go down together in the next fsync. A torn last line is cut off at the next start; a damaged one
+in the middle is passed over and counted. Past `compact_at` bytes the file is rewritten with one line an attempt, and of
+discarded attempts only the newest `remember` stay known.
+
+`executor` calls it; it calls `lines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from controller.execution.errors import BrokenError
+from controller.execution.lines import decode, encode
+
+Entry = dict[str, object]
+"""Everything known of one attempt: the keys of its records, later ones over earlier ones."""
+
+COMPACT_AT = 16 << 20
+REMEMBER = 20_000
+
+
+def fold(records: Iterable[Mapping[str, object]]) -> dict[str, Entry]:
+    """Make of all records what is known of each attempt, by id, in order of acceptance."""
+    known: dict[str, Entry] = {}
+    for record in records:
+        name = record.get("id")
+        if isinstance(name, str):
+            merge(known, name, record)
+    return known
+
+
+def merge(known: dict[str, Entry], name: str, record: Mapping[str, object]) -> None:
+    """Add one record to what is known; a discarded attempt keeps only that it was."""
+    if record.get("event") == "discarded":
+        known[name] = {"id": name, "event": "discarded"}
+    else:
+        known.setdefault(name, {}).update(record)
+
+
+def parse(content: bytes) -> tuple[list[dict[str, object]], int, int]:
+    """Read a ledger's bytes.
+
+    Returns:
+        the records; how many bytes up to the last good line; how many damaged lines stand before it.
+    """
+    records: list[dict[str, object]] = []
+    good = damaged = suspect = at = 0
+    for line in content.splitlines(keepends=True):
+        at += len(line)
+        record = decode(line)
+        if record is None:
+            suspect += 1
+            continue
+        records.append(record)
+        good, damaged = at, damaged + suspect
+        suspect = 0
+    return records, good, damaged
+
+
+class Ledger:
+    """The file, open for appending; safe for many tasks of one event loop.
+
+    Args:
+        path: where it lies; made when missing.
+        compact_at: bytes from which it is rewritten.
+        remember: how many discarded attempts stay known.
+    """
+
+    def __init__(
+        self, path: Path, *, compact_at: int = COMPACT_AT, remember: int = REMEMBER
+    ) -> None:
+        self.path = path
+        self.known: dict[str, Entry] = {}
+        self.damaged = 0
+        self._compact_at = compact_at
+        self._least = compact_at
+        self._remember = remember
+        self._descriptor = -1
+        self._size = 0
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._broken: str | None = None
+        self._gone: deque[str] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    def open(self) -> None:
+        """Read what is there, cut off a torn end, and open it for appending.
+
+        Raises:
+            BrokenError: it cannot be read or written.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self.path, flags, 0o600)
+            records, self._size, self.damaged = parse(self.path.read_bytes())
+            os.ftruncate(self._descriptor, self._size)
+            os.fsync(self._descriptor)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise BrokenError(f"cannot open the ledger {self.path}: {error.strerror}") from error
+        self.known = fold(records)
+        for name, entry in list(self.known.items()):
+            if entry["event"] == "discarded":
+                self._forget(name)
+
+    async def append(self, record: Mapping[str, object]) -> None:
+        """Write a record down; when this returns it outlives a loss of power.
+
+        Raises:
+            BrokenError: it could not be written; from then on nothing is taken any more.
+        """
+        if self._broken is not None:
+            raise BrokenError(self._broken)
+        merge(self.known, str(record["id"]), record)
+        if record["event"] == "discarded":
+            self._forget(str(record["id"]))
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((encode(record), done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.ensure_future(self._write())
+        await asyncio.shield(done)
+
+    async def close(self) -> None:
+        """Finish what is being written and close the file."""
+        if self._writer is not None:
+            await self._writer
+        self._thread.shutdown(wait=True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _forget(self, name: str) -> None:
+        self._gone.append(name)
+        if len(self._gone) > self._remember:
+            self.known.pop(self._gone.popleft(), None)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            lines = b"".join(line for line, _ in batch)
+            try:
+                if self._broken is None:
+                    await loop.run_in_executor(self._thread, self._put, lines)
+            except OSError as error:
+                # After a failed fsync nobody knows what is on the disk: nothing may be promised any more.
+                self._broken = f"cannot write the ledger {self.path}: {error.strerror}"
+            for _, done in batch:
+                if self._broken is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(BrokenError(self._broken))
+
+    def _put(self, lines: bytes) -> None:
+        left = memoryview(lines)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        os.fdatasync(self._descriptor)
+        self._size += len(lines)
+        if self._size > self._least:
+            self._compact()
+
+    def _compact(self) -> None:
+        records, _, _ = parse(self.path.read_bytes())
+        entries = list(fold(records).values())
+        gone = [entry for entry in entries if entry.get("event") == "discarded"]
+        dropped = {id(entry) for entry in gone[: max(0, len(gone) - self._remember)]}
+        lines = b"".join(encode(entry) for entry in entries if id(entry) not in dropped)
+        fresh = self.path.with_suffix(".new")
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600)
+        left = memoryview(lines)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+        fresh.replace(self.path)
+        sync_folder(self.path.parent)
+        os.close(self._descriptor)
+        self._descriptor, self._size = descriptor, len(lines)
+        # What has not ended cannot be dropped: wait until it has doubled, or every append would rewrite it.
+        self._least = max(self._compact_at, 2 * self._size)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

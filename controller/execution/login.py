@@ -1,0 +1,67 @@
+"""Who a command runs as: the user's numbers, groups and home, and the environment built from nothing.
+
+`executor` calls it in a thread, for directories of users may be slow; it asks the system's user database.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.execution.errors import RefusedError
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user of this machine; `switch` when it is not the agent's own."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    shell: str
+    switch: bool
+
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        """Build the environment of a command from nothing."""
+        return {
+            "PATH": PATH,
+            "HOME": self.home,
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "SHELL": self.shell,
+            "LANG": "C.UTF-8",
+            **more,
+        }
+
+
+def find_login(name: str | None) -> Login:
+    """Find a user and every group of theirs; None is the agent's own user.
+
+    Raises:
+        RefusedError: there is no such user here, or the agent may not become it.
+    """
+    try:
+        entry = pwd.getpwuid(os.geteuid()) if name is None else pwd.getpwnam(name)
+    except KeyError as error:
+        raise RefusedError(f"cannot become {name or os.geteuid()}: no such user here") from error
+    switch = entry.pw_uid != os.geteuid()
+    if switch and os.geteuid() != 0:
+        raise RefusedError(
+            f"cannot become {entry.pw_name}: the agent does not run as root",
+            hint="run the agent as root",
+        )
+    return Login(
+        name=entry.pw_name,
+        uid=entry.pw_uid,
+        gid=entry.pw_gid,
+        groups=tuple(os.getgrouplist(entry.pw_name, entry.pw_gid)) if switch else (),
+        home=entry.pw_dir or "/",
+        shell=entry.pw_shell or "/bin/sh",
+        switch=switch,
+    )

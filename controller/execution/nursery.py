@@ -1,0 +1,61 @@
+"""The nursery: a small process that forks a supervisor on request, so that one starts in a millisecond.
+
+The daemon is large and has threads; forking it is slow and unsafe, and a fresh Python costs 20 ms and 9 MB each time. The
+nursery has one thread, has imported everything once, and its children share that memory. It ends when the daemon's end
+of its socket closes; supervisors do not mind.
+
+`spawner` starts it (`main`); it calls `supervisor`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+
+from controller.execution import linux
+from controller.execution.supervisor import run_forked
+
+MAX_DESCRIPTORS = 3
+
+
+def main() -> None:
+    """Serve requests from the socket on descriptor 0 until it closes. Arguments: trouble file, group or nothing."""
+    trouble, group = sys.argv[1], sys.argv[2]
+    door = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    # A wish may be told before the supervisor listens; it looks once when it begins.
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets ended supervisors for us
+    if group:
+        with contextlib.suppress(OSError):  # then it stays in the daemon's group
+            linux.put(f"{group}/cgroup.procs", str(os.getpid()))
+    gc.collect()
+    gc.freeze()  # children would copy every page that a collection touches
+    gc.disable()
+    serve(door, trouble)
+
+
+def serve(door: socket.socket, trouble: str) -> None:
+    """Fork a supervisor for each message of the daemon."""
+    while True:
+        said, descriptors, _, _ = socket.recv_fds(door, 1, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        if not said:
+            return
+        try:
+            child = os.fork()
+        except OSError:  # no room for another process: the closed socket tells
+            child = -1
+        if child == 0:
+            door.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            run_forked(list(descriptors), trouble=trouble)
+        for descriptor in descriptors:
+            os.close(descriptor)
