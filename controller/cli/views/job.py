@@ -7,7 +7,7 @@ from controller.cli.dates import age, iso, moment, span
 from controller.cli.views.documents import plain
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
-from controller.cli.views.words import line, short, size
+from controller.cli.views.words import line, short, size, step_name
 from controller.model.job import Attempt, Job, StepRun
 
 
@@ -95,7 +95,7 @@ def job_text(job: Job, style: Style) -> str:
     for step in job.steps:
         code = "" if step.exit_code is None else f" exit {step.exit_code}"
         reason = f" ({line(step.reason)})" if step.reason else ""
-        lines.append(f"step {line(step.name)}: {step.state}{code}{reason}")
+        lines.append(f"step {step_name(step.name)}: {step.state}{code}{reason}")
         lines += [f"    {_attempt(attempt)}" for attempt in step.attempts]
         lines += [f"    {line(key)}={line(value)}" for key, value in step.outputs.items()]
     return "\n".join(lines)

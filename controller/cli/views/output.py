@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from controller.cli.views.style import Ink, Style
-from controller.cli.views.words import line
+from controller.cli.views.words import step_name
 from controller.model.safe_text import safe_text
 from controller.reconcile.requests import LogChunk
 
@@ -35,7 +35,7 @@ class OutputView:
         if place != self._current:
             self._current = place
             tries = f" (try {chunk.attempt})" if chunk.attempt > 1 else ""
-            yield self._style.paint(f"== {line(chunk.step)}{tries}", Ink.STRONG)
+            yield self._style.paint(f"== {step_name(chunk.step)}{tries}", Ink.STRONG)
         if chunk.gap:
             yield self._style.paint(f"[{chunk.gap} bytes are missing here]", Ink.BLOCKED)
         *complete, self._rest = (self._rest + chunk.data).split(b"\n")

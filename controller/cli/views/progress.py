@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TextIO
 
 from controller.cli.views.style import Style, Symbol
-from controller.cli.views.words import line, size
+from controller.cli.views.words import line, size, step_name
 from controller.model.job import State
 from controller.reconcile.requests import Listener, Progress, Stage
 
@@ -75,7 +75,7 @@ def sentence(progress: Progress, style: Style) -> str:
     """Say one event in one line."""
     who = line(progress.target or progress.subject)
     where = f" on {line(progress.server)}" if progress.server else ""
-    step = f" step {line(progress.step)}" if progress.step else ""
+    step = f" step {step_name(progress.step)}" if progress.step else ""
     state = f": {progress.state}" if progress.state else ""
     message = f"  {line(progress.message)}" if progress.message else ""
     if progress.stage is Stage.FILE:

@@ -14,6 +14,11 @@ def line(text: str | bytes) -> str:
     return safe_text(text)
 
 
+def step_name(name: str) -> str:
+    """Say a step; those that are put in, such as `_files`, without the mark that keeps them apart."""
+    return line(name.removeprefix("_"))
+
+
 def rows(text: str | bytes) -> list[str]:
     """Make text of several lines from anywhere safe, line by line."""
     return safe_text(text, lines=True).rstrip("\n").split("\n")
