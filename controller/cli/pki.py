@@ -92,9 +92,8 @@ def init(
         )
     known = shelf.look(folder)
     _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
-    ctl.next(
-        f"ctl pki {'renew NAME' if rotate else 'issue NAME --role agent --out DIR'}{_flag(place)}"
-    )
+    step = "renew NAME" if rotate else "issue NAME --role agent --out DIR"
+    ctl.next(f"ctl pki {step}{_flag(place)}")
     return ExitCode.DONE
 
 
@@ -181,7 +180,8 @@ def show(
     if name == ROOT:
         _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
         return ExitCode.DONE
-    one = next((a for a in known.authorities if a.authority == name), None)
+    own = name.removeprefix(f"{ROOT}-")
+    one = next((a for a in known.authorities if a.authority == own), None)
     if one is not None:
         _print(ctl, sheets.Authority(ledger=known, one=one, now=now))
         return ExitCode.DONE

@@ -56,9 +56,7 @@ def server_context(
         StateError: a file cannot be read, does not fit, or is open to others.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, trust, alpn)
-    context.num_tickets = (
-        0  # every connection shows its certificate, so a revoked one never resumes
-    )
+    context.num_tickets = 0  # nobody resumes: each connection shows its certificate
     context.verify_mode = _MODES[clients]
     _show(context, own)
     return context

@@ -72,6 +72,7 @@ def test_all_fields_are_documents_too(pki: Pki) -> None:
     assert told["authority_pin"].startswith(f"sha256:{told['authority']}")
     assert pki("show", told["serial"]).out == pki("show", "web-1").out
     assert pki("show", told["authority"]).out in pki("show", "ca").out
+    assert all(pki("show", name).code == 0 for name in pki("list", "-o", "name").out.split())
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,18 @@ def test_an_agent_that_answers_for_another_is_refused(place: Place) -> None:
     assert "web-1" in str(met.dialer)
 
 
+@pytest.mark.parametrize("name", ["web_1", "_web", "Web-1.Example.com", "127.0.0.1", "fd00::1"])
+def test_every_name_a_server_may_have_is_dialled_by_that_name(place: Place, name: str) -> None:
+    place.issue(name)
+    met = meet(
+        server_context(place.pair(name), trust=place.trust),
+        client_context(place.pair("main"), trust=place.trust),
+        name=name,
+    )
+    assert isinstance(met.dialer, Peer)
+    assert met.dialer.name == name
+
+
 def test_the_common_name_alone_is_never_a_name_to_dial(place: Place) -> None:
     place.issue("ops", Role.ADMIN)
     met = meet(

@@ -104,7 +104,7 @@ def test_a_private_key_that_others_may_read_is_not_used(path: Path) -> None:
 def test_a_torn_last_line_goes_before_the_next_one(path: Path) -> None:
     with open_folder(path) as folder:
         folder.append("ledger", b"one\n")
-        (path / "ledger").write_bytes(b"one\ntw")
+        (path / "ledger").write_bytes(b"one\ntwo, but torn before its end")
         folder.append("ledger", b"three\n")
         assert folder.read("ledger") == b"one\nthree\n"
 
