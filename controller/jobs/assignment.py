@@ -3,7 +3,7 @@
 Made by `job`; handed to `claim`, `step` and `attempt`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from controller.jobs.link import Link
@@ -19,7 +19,7 @@ class Assignment:
     """A job, the way to its server, and what was known of the pair before it.
 
     `was_marker` is the SHA-256 of the marker under the target's earlier name, None where there was none. `values` maps secret name to value. `stdin` goes to the first step of a job that is recorded as fed; None where this
-    process does not have it. Both live in memory only.
+    process does not have it. Both live in memory only. `held` says why the job must not begin after all.
     """
 
     equipment: Equipment
@@ -30,6 +30,7 @@ class Assignment:
     was_marker: Digest | None = None
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     stdin: bytes | None = field(default=None, repr=False)
+    held: Callable[[], str | None] = lambda: None
 
     @property
     def job(self) -> Job:

@@ -5,7 +5,8 @@ other, unless the state itself cannot be written: then all work here stops.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from controller.errors import ControllerError, SecretError, StateError
 from controller.jobs.accept import read_secrets
@@ -31,7 +32,15 @@ class Crew:
         self.troubles: dict[JobId, str] = {}
         self.fatal: StateError | None = None
 
-    async def drive(self, job: Job, body: JobBody, known: Known, stdin: bytes | None) -> Job:
+    async def drive(
+        self,
+        job: Job,
+        body: JobBody,
+        known: Known,
+        stdin: bytes | None,
+        *,
+        held: Callable[[], str | None] = lambda: None,
+    ) -> Job:
         """Drive a job as far as that goes now; give it as it stands then.
 
         Args:
@@ -39,6 +48,7 @@ class Crew:
             body: what it was recorded with.
             known: what was known of all pairs before.
             stdin: what its first step reads, if it is recorded as fed.
+            held: asked when the server is reached: why the job must not begin after all.
         """
         if self.stopping.is_set():
             return job
@@ -52,7 +62,7 @@ class Crew:
                 assignment = self.assignment(
                     recorder, link, body, known, values=values, stdin=stdin
                 )
-                await JobDriver(assignment).run()
+                await JobDriver(replace(assignment, held=held)).run()
         except StateError as error:
             self.break_off(error)
         except ControllerError as error:

@@ -78,7 +78,7 @@ class JobDriver:
             login = session.facts.login
             reason = f"cannot run as {user}: the login {login} is not root"
             await self._end(End(state=State.FAILED, reason=reason))
-        elif await self._begin():
+        elif not await self._held_back() and await self._begin():
             await self._do_steps()
             await self._conclude()
 
@@ -89,6 +89,14 @@ class JobDriver:
     @property
     def _runs(self) -> dict[str, StepRun]:
         return {step.name: step for step in self._job.steps}
+
+    async def _held_back(self) -> bool:
+        """Say whether the job must not begin after all; then it has ended."""
+        held = self._assignment.held()
+        if held is None or self._job.state is not State.PENDING:
+            return False
+        await self._end(End(state=State.SKIPPED, reason=held))
+        return True
 
     async def _begin(self) -> bool:
         """Take the target; false when the job has ended by that."""

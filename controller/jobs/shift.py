@@ -6,7 +6,7 @@ Made by `engine`, for a run or for what was left behind; calls `crew`.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.errors import StateError
@@ -14,6 +14,7 @@ from controller.jobs.crew import Crew
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import Known
 from controller.jobs.machine import Signal
+from controller.jobs.reasons import HALTED
 from controller.model.ids import JobId, RunId
 from controller.model.inventory import Server
 from controller.model.job import Job, JobBody, Run, State
@@ -26,7 +27,10 @@ _OFFLINE: Final = {WhenOffline.SKIP: Signal.SKIP, WhenOffline.FAIL: Signal.FAIL}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """Some jobs, all of one run or of several that were left behind (`run` None: nothing new is begun or halted)."""
+    """Some jobs, all of one run or of several that were left behind (`run` None: nothing new is begun or halted).
+
+    `halted` are the targets of which nothing more begins, not even a job that is on its way to its server.
+    """
 
     crew: Crew
     jobs: Mapping[JobId, Job]
@@ -34,6 +38,7 @@ class Shift:
     known: Known
     run: Run | None = None
     stdin: bytes | None = None
+    halted: set[str] = field(default_factory=set)
 
     def server(self, job: JobId) -> Server:
         """Give the server of a job."""
@@ -41,7 +46,13 @@ class Shift:
 
     async def drive(self, job: Job) -> Job:
         """Drive a job as far as that goes now; one that is not begun because its server is not reached ends as its order says."""
-        after = await self.crew.drive(job, self.bodies[job.id], self.known, self.stdin)
+        after = await self.crew.drive(
+            job,
+            self.bodies[job.id],
+            self.known,
+            self.stdin,
+            held=lambda: HALTED if job.target in self.halted else None,
+        )
         orders = {} if self.run is None else self.run.orders
         signal = _OFFLINE.get(orders.get(job.target or "", Order()).when_offline)
         if signal is None or after.state is not State.PENDING or after.reason != UNREACHABLE:
@@ -50,6 +61,7 @@ class Shift:
 
     async def halt(self, halted: Mapping[str, str]) -> None:
         """Write down why nothing more of targets starts; return when that is durable."""
+        self.halted.update(halted)
         if self.run is not None:
             try:
                 await record_halts(self.crew, self.run.id, halted)

@@ -22,7 +22,7 @@ from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.standing import declared
 from controller.reconcile.steps import PLAN, walk
-from controller.reconcile.trial import Case, others, trial
+from controller.reconcile.trial import Case, reach, trial
 from controller.transport.port import Session
 
 
@@ -94,12 +94,13 @@ async def _adopt(case: Case, paths: list[str]) -> Adoption:
         await session.close()
     if not made:
         return Adoption(refused=tuple(refused))
-    after = await trial(case, made, lives)
+    also, others = await reach(case, await trial(case, made, lives), made)
     return Adoption(
         patch=patch(together(case.tree, made)),
         adopted=tuple(made),
         refused=tuple(refused),
-        others=await others(case, after),
+        also=also,
+        others=others,
     )
 
 

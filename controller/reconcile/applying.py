@@ -7,6 +7,7 @@ from controller.errors import RefusedError, StalePlanError
 from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.diagnostic import Severity
+from controller.model.job import Run
 from controller.model.plan import Action, Change, Plan
 from controller.planning import applying, stale
 from controller.reconcile import planfiles, resuming
@@ -58,7 +59,14 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
         changes = resuming.narrow(plan, changes, resumption)
     if changes and before is None and not request.confirm(plan):
         return ApplyOutcome(plan=plan, declined=True)
-    report = await carry_out(rooms, engine, seen, changes, request=request, resumption=resumption)
+    run = replace(
+        run_of_plan(rooms, seen, plan),
+        orders=applying.apply_orders(plan, saved=before),
+        overrides=request.overrides,
+    )
+    if resumption is not None:
+        run = resuming.resumed(run, resumption)
+    report = await carry_out(rooms, engine, seen, changes, run=run, request=request)
     took = (rooms.clock.now() - started).total_seconds()
     return ApplyOutcome(plan=plan, report=replace(with_held(report, plan), took=took))
 
@@ -167,14 +175,20 @@ def waiting_outcome(seen: Seen, rooms: Rooms) -> ApplyOutcome:
     return ApplyOutcome(plan=plan, report=RunReport(waiting=True))
 
 
+def run_of_plan(rooms: Rooms, seen: Seen, plan: Plan) -> Run:
+    """Make the run that carries out a plan."""
+    sha = None if seen.revision is None else seen.revision.sha
+    return run_of(rooms.ids, rooms.actor, rooms.clock.now(), title="apply", plan=plan, commit=sha)
+
+
 async def carry_out(
     rooms: Rooms,
     engine: Engine,
     seen: Seen,
     changes: tuple[Change, ...],
     *,
+    run: Run,
     request: ApplyRequest,
-    resumption: Resumption | None,
 ) -> RunReport:
     """Record a run with its jobs, forget what is to be forgotten, then drive the jobs.
 
@@ -183,23 +197,13 @@ async def carry_out(
     forgettable = [change for change in changes if change.action is Action.FORGET]
     orders = orders_of(seen, changes)
     await note_overrides(rooms, request)
-    await keep_in_step(rooms, seen, plan_of(seen))
     if not orders:
+        await keep_in_step(rooms, seen, plan_of(seen))
         return RunReport(forgotten=await forget(rooms, seen, forgettable))
-    commit = None if seen.revision is None else seen.revision.sha
-    run = run_of(
-        rooms.ids,
-        rooms.actor,
-        rooms.clock.now(),
-        title="apply",
-        plan=plan_of(seen),
-        commit=commit,
-    )
-    run = replace(run, overrides=request.overrides)
-    if resumption is not None:
-        run = replace(run, resumes=resumption.run.id, plan_digest=resumption.run.plan_digest)
-    jobs = jobs_of(run, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
+    project = seen.declaration.settings.name
+    jobs = jobs_of(run, orders, rooms.ids, project=project, commit=run.config_commit)
     await engine.submit(run, jobs)
+    await keep_in_step(rooms, seen, plan_of(seen))
     forgotten = await forget(rooms, seen, forgettable)
     done = await engine.drive(run.id, parallel=request.parallel, within=request.timeout)
     return replace(await report_of(rooms, done), forgotten=forgotten)

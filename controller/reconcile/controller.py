@@ -16,11 +16,11 @@ from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
 from controller.model.standing import Ignore, Pin
 from controller.model.tree import Tree
-from controller.planning import planner
 from controller.planning.gates import GateResult
 from controller.reconcile import (
     adopting,
     applying,
+    asking,
     checking,
     drifting,
     health,
@@ -33,11 +33,10 @@ from controller.reconcile import (
     status,
     trusting,
 )
-from controller.reconcile.deciding import inputs_of, plan_of, policy_of
+from controller.reconcile.deciding import plan_of
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
-from controller.reconcile.known import known_seen
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -134,16 +133,7 @@ class LocalController:
 
     async def why(self, target: str, server: str) -> tuple[GateResult, ...]:
         """Ask every gate of a pair, in order."""
-        request = PlanRequest(targets=(target,))
-        seen = await walk(self._rooms, Seen(request=request), PLAN)
-        return planner.why(
-            seen.declaration,
-            inputs_of(seen),
-            known_seen(seen),
-            policy_of(seen),
-            (target, server),
-            self._rooms.clock.now(),
-        )
+        return await asking.ask(self._rooms, (target, server))
 
     async def run(self, request: RunRequest) -> RunReport:
         """Run a task or a target now."""

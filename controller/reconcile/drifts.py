@@ -52,11 +52,16 @@ class NotAdopted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """Live content as a patch of the config repository; `others` counts further pairs whose work it changes."""
+    """Live content as a patch of the config repository.
+
+    `also` are further files of the pair that the patch changes, because they come from the same template or source;
+    `others` counts further pairs whose work it changes.
+    """
 
     patch: str = ""
     adopted: tuple[str, ...] = ()
     refused: tuple[NotAdopted, ...] = ()
+    also: tuple[str, ...] = ()
     others: int = 0
 
 

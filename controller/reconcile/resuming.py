@@ -86,6 +86,11 @@ def wanted_by(resumption: Resumption, overrides: Mapping[str, str]) -> PlanReque
     return PlanRequest(targets=resumption.targets, overrides=overrides)
 
 
+def resumed(run: Run, resumption: Resumption) -> Run:
+    """Mark a run as the going on of another, under the plan digest of that."""
+    return replace(run, resumes=resumption.run.id, plan_digest=resumption.run.plan_digest)
+
+
 def asked_again(seen: Seen, resumption: Resumption) -> Seen:
     """Narrow what was loaded to the servers of what is left, and let what failed be tried again."""
     servers = frozenset(server for _, server in resumption.left)

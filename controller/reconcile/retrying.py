@@ -9,14 +9,10 @@ from controller.errors import RefusedError
 from controller.model.job import Job, State
 from controller.model.plan import Gate
 from controller.model.standing import Standing
-from controller.planning import planner
 from controller.planning.gates import GateResult, first_no
-from controller.reconcile.deciding import inputs_of, policy_of
-from controller.reconcile.known import known_seen
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile import asking
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
-from controller.reconcile.steps import PLAN, walk
 
 UNASKED: Final = frozenset({Gate.OFFLINE, Gate.LAST_FAILED})
 """A server that does not answer is met by the job itself; what failed last is what a retry is for."""
@@ -61,10 +57,5 @@ async def held(rooms: Rooms, seen: Seen, job: Job) -> GateResult | None:
     target = None if job.target is None else seen.declaration.targets.get(job.target)
     if target is None or job.server not in target.members:
         return None
-    pair = (target.name, job.server)
-    request = PlanRequest(targets=(target.name,), limit=job.server)
-    now = await walk(rooms, Seen(request=request, retry=frozenset({pair})), PLAN)
-    asked = planner.why(
-        now.declaration, inputs_of(now), known_seen(now), policy_of(now), pair, rooms.clock.now()
-    )
+    asked = await asking.ask(rooms, (target.name, job.server), retry=True)
     return first_no(result for result in asked if result.gate not in UNASKED)

@@ -4,7 +4,7 @@ Called by `adopting`. Nothing is written; the files are laid over the tree in me
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from controller.declaration import loader, pairs
@@ -77,15 +77,25 @@ def fits(live: Live, file: FileWork) -> bool:
     return live.data == file.content and not any(attributes(replace(live, work=file)))
 
 
-async def others(case: Case, after: Declaration) -> int:
-    """Count the other pairs that would have other work."""
+async def reach(
+    case: Case, after: Declaration, adopted: Collection[str]
+) -> tuple[tuple[str, ...], int]:
+    """Say what else a change would change: further files of the pair, and how many other pairs."""
     now = await resolved(case, case.seen.declaration, None)
     then = await resolved(case, after, None)
-    return sum(
+    files = {} if case.key not in then else {one.path: one for one in then[case.key].work.files}
+    also = tuple(
+        one.path
+        for one in case.pair.work.files
+        if one.path not in adopted
+        and (one.path not in files or files[one.path].content != one.content)
+    )
+    others = sum(
         1
         for key, one in now.items()
         if key != case.key and (key not in then or then[key].work.digest != one.work.digest)
     )
+    return also, others
 
 
 async def resolved(
