@@ -223,6 +223,33 @@ def test_the_patch_says_for_how_many_others_it_counts(fleet: Fleet) -> None:
     assert "changes the work of 1 other pair, too" in adopt(fleet).err
 
 
+def shared(fleet: Fleet) -> Path:
+    """Deliver the source a second time, to another path."""
+    twin = live(fleet, "twin")
+    text = (fleet.config.path / "pipelines/main.yaml").read_text()
+    second = f"      - {{path: {twin}, source: files/source.txt}}\n    steps:"
+    fleet.declare(text.replace("    steps:", second))
+    fleet.ctl("apply", "-y").ended(0)
+    return twin
+
+
+def test_the_patch_says_which_other_files_it_changes(fleet: Fleet) -> None:
+    twin = shared(fleet)
+    change(fleet, "source", "one", "1")
+    assert f"the patch changes {twin} on that server, too" in adopt(fleet).err
+
+
+def test_two_files_of_one_source_are_adopted_together_only_where_they_agree(fleet: Fleet) -> None:
+    twin = shared(fleet)
+    change(fleet, "source", "one", "1")
+    change(fleet, "twin", "one", "1")
+    assert f"{twin}; read" in adopt(fleet).err
+    change(fleet, "twin", "1", "first")
+    said = adopt(fleet, code=4)
+    assert "two different texts" in said.err
+    assert "+1" in said.out
+
+
 def test_a_template_that_turns_in_a_loop_is_refused_rather_than_guessed(fleet: Fleet) -> None:
     loop = TEMPLATE + "{% for one in [1, 2] %}\nname = {{ one }}\nopen = yes\n{% endfor %}\n"
     fleet.config.commit({"templates/shop.conf": loop})

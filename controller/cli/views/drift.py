@@ -87,6 +87,8 @@ def adoption_notes(done: Adoption) -> Iterator[str]:
         yield f"{line(one.message)}{hint}"
     if done.adopted:
         yield f"adopts {', '.join(map(line, done.adopted))}; read the patch before you commit it"
+    if done.also:
+        yield f"the patch changes {', '.join(map(line, done.also))} on that server, too"
     if done.others:
         yield f"the patch changes the work of {count(done.others, 'other pair')}, too"
 
