@@ -34,7 +34,7 @@ _MODES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Identity:
     """A certificate and its private key on disk."""
 
     certificate: Path
@@ -42,7 +42,7 @@ class Pair:
 
 
 def server_context(
-    own: Pair, *, trust: Path, clients: Clients = Clients.REQUIRED, alpn: Sequence[str] = ()
+    own: Identity, *, trust: Path, clients: Clients = Clients.REQUIRED, alpn: Sequence[str] = ()
 ) -> ssl.SSLContext:
     """Make the context of a listener.
 
@@ -62,7 +62,9 @@ def server_context(
     return context
 
 
-def client_context(own: Pair | None, *, trust: Path, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+def client_context(
+    own: Identity | None, *, trust: Path, alpn: Sequence[str] = ()
+) -> ssl.SSLContext:
     """Make the context of who dials; the other end has to carry the name that was dialled.
 
     Args:
@@ -97,7 +99,7 @@ def _context(protocol: int, trust: Path, alpn: Sequence[str]) -> ssl.SSLContext:
     return context
 
 
-def _show(context: ssl.SSLContext, own: Pair) -> None:
+def _show(context: ssl.SSLContext, own: Identity) -> None:
     """Load certificate and key, and see that they belong together."""
     _read(own.certificate, private=False)
     _read(own.key, private=True)

@@ -152,7 +152,7 @@ class Shelf:
         gone = tuple(self.ledger.denied(self._now))
         signed = (
             revocation.sign(
-                (pair for pair in gone if pair[0].authority == authority.authority),
+                (one for one in gone if one[0].authority == authority.authority),
                 issuer=certificate.from_pem(authority.certificate, where=LEDGER),
                 key=self.key_of(authority),
                 number=number,

@@ -60,6 +60,16 @@ def test_a_certificate_is_issued_shown_and_handed_over(pki: Pki) -> None:
     assert pki("show", "web-1").out == seen.out
 
 
+def test_files_that_cannot_be_handed_over_are_told_where_else_they_lie(pki: Pki) -> None:
+    (pki.folder / "out" / "ca.crt").mkdir(parents=True)
+    (pki.folder / "out").chmod(0o700)
+    seen = pki("issue", "web-1", "--role", "agent", "--out", "out")
+    assert seen.code == 1
+    assert "the certificate is signed all the same" in seen.err
+    assert f"hint: copy it from {pki.folder / 'pki'}" in seen.err
+    assert pki("show", "web-1").code == 0
+
+
 def test_all_fields_are_documents_too(pki: Pki) -> None:
     pki("issue", "web-1", "--role", "agent")
     told = json.loads(pki("show", "web-1", "-o", "json").out)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from controller.pki import founding, issuing, shelf
-from controller.pki.contexts import Pair
+from controller.pki.contexts import Identity
 from controller.pki.entries import Issued
 from controller.pki.ledger import Ledger
 from controller.pki.role import Role
@@ -50,8 +50,8 @@ class Place:
         wish = issuing.Wish(name=name, role=role, **more)  # type: ignore[arg-type]
         return issuing.issue(self.path, wish, now=self.now, by=BY)
 
-    def pair(self, name: str) -> Pair:
-        return Pair(certificate=self.path / f"{name}.crt", key=self.path / f"{name}.key")
+    def identity(self, name: str) -> Identity:
+        return Identity(certificate=self.path / f"{name}.crt", key=self.path / f"{name}.key")
 
     def der(self, name: str) -> bytes:
         return self.certificate(name).public_bytes(serialization.Encoding.DER)

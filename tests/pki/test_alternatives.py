@@ -31,6 +31,13 @@ def test_people_carry_only_what_was_wished_for() -> None:
     assert settle("ops", Role.USER, []) == ()
     wished = ["email:ops@example.com", "URI:spiffe://example.com/ops"]
     assert settle("ops", Role.ADMIN, wished) == tuple(wished)
+    assert [text_of(general(text)) for text in wished] == wished
+
+
+@pytest.mark.parametrize("name", ["a..b", "web-", "w.-x", "a:b:c"])
+def test_a_machine_that_nothing_could_dial_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be found by the name"):
+        settle(name, Role.AGENT, [])
 
 
 @pytest.mark.parametrize(

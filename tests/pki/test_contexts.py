@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 
 from controller.errors import RefusedError, StateError
 from controller.pki import founding, revoking
-from controller.pki.contexts import Clients, Pair, client_context, server_context
+from controller.pki.contexts import Clients, Identity, client_context, server_context
 from controller.pki.denied import DenyList
 from controller.pki.peer import Peer, peer
 from controller.pki.reason import Reason
@@ -94,8 +94,8 @@ def meet(
 
 def test_both_ends_know_each_other(place: Place) -> None:
     met = meet(
-        server_context(place.pair("web-1"), trust=place.trust, alpn=["ctl/1"]),
-        client_context(place.pair("main"), trust=place.trust, alpn=["ctl/1"]),
+        server_context(place.identity("web-1"), trust=place.trust, alpn=["ctl/1"]),
+        client_context(place.identity("main"), trust=place.trust, alpn=["ctl/1"]),
     )
     assert isinstance(met.listener, Peer)
     assert (met.listener.name, met.listener.role) == ("main", Role.CONTROLLER)
@@ -105,8 +105,8 @@ def test_both_ends_know_each_other(place: Place) -> None:
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1_2])
 def test_tls_below_1_3_is_refused(place: Place, old: ssl.TLSVersion) -> None:
-    listening = server_context(place.pair("web-1"), trust=place.trust)
-    dialing = client_context(place.pair("main"), trust=place.trust)
+    listening = server_context(place.identity("web-1"), trust=place.trust)
+    dialing = client_context(place.identity("main"), trust=place.trust)
     dialing.minimum_version = dialing.maximum_version = old
     met = meet(listening, dialing)
     assert isinstance(met.listener, ssl.SSLError)
@@ -116,10 +116,10 @@ def test_tls_below_1_3_is_refused(place: Place, old: ssl.TLSVersion) -> None:
 
 def test_who_dials_without_a_certificate_is_refused_but_for_enrolment(place: Place) -> None:
     dialing = client_context(None, trust=place.trust)
-    met = meet(server_context(place.pair("web-1"), trust=place.trust), dialing)
+    met = meet(server_context(place.identity("web-1"), trust=place.trust), dialing)
     assert isinstance(met.listener, ssl.SSLError)
     assert isinstance(met.dialer, OSError)
-    enrol = server_context(place.pair("web-1"), trust=place.trust, clients=Clients.OPTIONAL)
+    enrol = server_context(place.identity("web-1"), trust=place.trust, clients=Clients.OPTIONAL)
     met = meet(enrol, dialing)
     assert met.listener is None
     assert isinstance(met.dialer, Peer)
@@ -135,8 +135,8 @@ def test_a_certificate_of_another_authority_is_refused(
     listener = other if stranger == "listener" else place
     dialer = other if stranger == "dialer" else place
     met = meet(
-        server_context(listener.pair("web-1"), trust=place.trust),
-        client_context(dialer.pair("main"), trust=place.trust),
+        server_context(listener.identity("web-1"), trust=place.trust),
+        client_context(dialer.identity("main"), trust=place.trust),
     )
     assert isinstance(met.listener, ssl.SSLError)
     assert isinstance(met.dialer, OSError)
@@ -148,8 +148,8 @@ def test_an_enrolment_listener_still_refuses_a_bad_certificate(
     other = founded(tmp_path / "other")
     other.issue("main", Role.CONTROLLER)
     met = meet(
-        server_context(place.pair("web-1"), trust=place.trust, clients=Clients.OPTIONAL),
-        client_context(other.pair("main"), trust=place.trust),
+        server_context(place.identity("web-1"), trust=place.trust, clients=Clients.OPTIONAL),
+        client_context(other.identity("main"), trust=place.trust),
     )
     assert isinstance(met.listener, ssl.SSLError)
 
@@ -157,8 +157,8 @@ def test_an_enrolment_listener_still_refuses_a_bad_certificate(
 def test_an_agent_that_answers_for_another_is_refused(place: Place) -> None:
     place.issue("web-2")
     met = meet(
-        server_context(place.pair("web-2"), trust=place.trust),
-        client_context(place.pair("main"), trust=place.trust),
+        server_context(place.identity("web-2"), trust=place.trust),
+        client_context(place.identity("main"), trust=place.trust),
         name="web-1",
     )
     assert isinstance(met.dialer, ssl.SSLCertVerificationError)
@@ -169,8 +169,8 @@ def test_an_agent_that_answers_for_another_is_refused(place: Place) -> None:
 def test_every_name_a_server_may_have_is_dialled_by_that_name(place: Place, name: str) -> None:
     place.issue(name)
     met = meet(
-        server_context(place.pair(name), trust=place.trust),
-        client_context(place.pair("main"), trust=place.trust),
+        server_context(place.identity(name), trust=place.trust),
+        client_context(place.identity("main"), trust=place.trust),
         name=name,
     )
     assert isinstance(met.dialer, Peer)
@@ -180,8 +180,8 @@ def test_every_name_a_server_may_have_is_dialled_by_that_name(place: Place, name
 def test_the_common_name_alone_is_never_a_name_to_dial(place: Place) -> None:
     place.issue("ops", Role.ADMIN)
     met = meet(
-        server_context(place.pair("ops"), trust=place.trust),
-        client_context(place.pair("main"), trust=place.trust),
+        server_context(place.identity("ops"), trust=place.trust),
+        client_context(place.identity("main"), trust=place.trust),
         name="ops",
     )
     assert isinstance(met.dialer, ssl.SSLCertVerificationError)
@@ -192,8 +192,8 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     past.issue("web-1", days=30)
     past.issue("main", Role.CONTROLLER, days=5)
     met = meet(
-        server_context(past.pair("web-1"), trust=past.trust),
-        client_context(past.pair("main"), trust=past.trust),
+        server_context(past.identity("web-1"), trust=past.trust),
+        client_context(past.identity("main"), trust=past.trust),
     )
     assert isinstance(met.listener, ssl.SSLCertVerificationError)
     assert "expired" in str(met.listener)
@@ -206,8 +206,8 @@ def test_a_certificate_that_is_not_good_yet_is_refused(tmp_path: Path) -> None:
     future = Place(path=place.path, now=NOW + timedelta(days=1))
     future.issue("main", Role.CONTROLLER)
     met = meet(
-        server_context(place.pair("web-1"), trust=place.trust),
-        client_context(place.pair("main"), trust=place.trust),
+        server_context(place.identity("web-1"), trust=place.trust),
+        client_context(place.identity("main"), trust=place.trust),
     )
     assert isinstance(met.listener, ssl.SSLCertVerificationError)
 
@@ -215,8 +215,8 @@ def test_a_certificate_that_is_not_good_yet_is_refused(tmp_path: Path) -> None:
 def test_another_role_than_expected_is_refused(place: Place) -> None:
     place.issue("web-2")
     met = meet(
-        server_context(place.pair("web-1"), trust=place.trust),
-        client_context(place.pair("web-2"), trust=place.trust),
+        server_context(place.identity("web-1"), trust=place.trust),
+        client_context(place.identity("web-2"), trust=place.trust),
         roles=(Role.CONTROLLER, Role.ADMIN, Role.USER),
     )
     assert isinstance(met.listener, RefusedError)
@@ -226,16 +226,16 @@ def test_another_role_than_expected_is_refused(place: Place) -> None:
 def test_a_user_never_listens_as_an_agent(place: Place) -> None:
     place.issue("mallory", Role.USER)
     met = meet(
-        server_context(place.pair("mallory"), trust=place.trust),
-        client_context(place.pair("main"), trust=place.trust),
+        server_context(place.identity("mallory"), trust=place.trust),
+        client_context(place.identity("main"), trust=place.trust),
         name="mallory",
     )
     assert isinstance(met.dialer, ssl.SSLCertVerificationError)
 
 
 def test_a_revoked_certificate_is_refused_by_a_listener_that_runs_on(place: Place) -> None:
-    listening = server_context(place.pair("web-1"), trust=place.trust)
-    dialing = client_context(place.pair("main"), trust=place.trust)
+    listening = server_context(place.identity("web-1"), trust=place.trust)
+    dialing = client_context(place.identity("main"), trust=place.trust)
     denied = DenyList(place.path / "denied")
     assert isinstance(meet(listening, dialing, denied=denied).listener, Peer)
     revoking.revoke(place.path, "main", reason=Reason.KEY_COMPROMISE, now=NOW, by=BY)
@@ -253,8 +253,8 @@ def test_leaves_of_both_authorities_meet_during_a_rotation(place: Place, tmp_pat
 
     def reach(trust: Path, dialer: str) -> Result:
         return meet(
-            server_context(place.pair("web-1"), trust=trust),
-            client_context(place.pair(dialer), trust=place.trust),
+            server_context(place.identity("web-1"), trust=trust),
+            client_context(place.identity(dialer), trust=place.trust),
         ).listener
 
     assert isinstance(reach(place.trust, "main"), Peer)
@@ -265,25 +265,27 @@ def test_leaves_of_both_authorities_meet_during_a_rotation(place: Place, tmp_pat
 
 
 def test_no_session_is_ever_resumed(place: Place) -> None:
-    assert server_context(place.pair("web-1"), trust=place.trust).num_tickets == 0
+    assert server_context(place.identity("web-1"), trust=place.trust).num_tickets == 0
 
 
 def test_a_key_that_others_may_read_is_not_used(place: Place) -> None:
-    place.pair("web-1").key.chmod(0o640)
+    place.identity("web-1").key.chmod(0o640)
     with pytest.raises(StateError, match="others may read it"):
-        server_context(place.pair("web-1"), trust=place.trust)
+        server_context(place.identity("web-1"), trust=place.trust)
 
 
 def test_certificate_and_key_have_to_belong_together(place: Place) -> None:
-    mixed = Pair(certificate=place.pair("web-1").certificate, key=place.pair("main").key)
+    mixed = Identity(
+        certificate=place.identity("web-1").certificate, key=place.identity("main").key
+    )
     with pytest.raises(StateError, match="do not belong together"):
         server_context(mixed, trust=place.trust)
 
 
 def test_a_passphrase_is_never_asked_for(place: Place) -> None:
-    pair = place.pair("web-1")
-    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
-    pair.key.write_bytes(
+    own = place.identity("web-1")
+    key = serialization.load_pem_private_key(own.key.read_bytes(), None)
+    own.key.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -291,7 +293,7 @@ def test_a_passphrase_is_never_asked_for(place: Place) -> None:
         )
     )
     with pytest.raises(StateError, match="cannot use"):
-        client_context(pair, trust=place.trust)
+        client_context(own, trust=place.trust)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +305,8 @@ def test_a_bundle_without_an_authority_is_an_error_not_trust_in_nobody(
     trust = tmp_path / "bad.crt"
     trust.write_bytes(bundle)
     with pytest.raises(StateError):
-        client_context(place.pair("main"), trust=trust)
+        client_context(place.identity("main"), trust=trust)
     with pytest.raises(StateError):
         client_context(None, trust=tmp_path / "none.crt")
+    with pytest.raises(StateError, match="holds no authority"):
+        client_context(None, trust=place.identity("web-1").certificate)

@@ -11,8 +11,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from controller.errors import ControllerError, StateError
-from controller.pki import founding, issuing, revoking, shelf
+from controller.errors import RefusedError, StateError
+from controller.pki import founding, issuing, ledger, revoking, shelf
 from controller.pki.entries import KeyPlace
 from controller.pki.ledger import LIVE
 from controller.pki.reason import Reason
@@ -165,24 +165,24 @@ def test_a_damaged_ledger_is_told_with_its_line_and_left_alone(
 ) -> None:
     place = Place(path=tmp_path / "pki")
     shutil.copytree(template, place.path)
-    ledger = place.path / "ledger"
-    ledger.write_bytes(ledger.read_bytes() + damage)
-    before = ledger.read_bytes()
+    book = place.path / "ledger"
+    book.write_bytes(book.read_bytes() + damage)
+    before = book.read_bytes()
     number = before.count(b"\n")
     with pytest.raises(StateError, match=f"ledger:{number}"):
         place.issue("web-2")
-    assert ledger.read_bytes() == before
+    assert book.read_bytes() == before
 
 
 def test_a_torn_last_line_does_not_count(template: Path, tmp_path: Path) -> None:
     place = Place(path=tmp_path / "pki")
     shutil.copytree(template, place.path)
-    ledger = place.path / "ledger"
-    whole = ledger.read_bytes()
-    ledger.write_bytes(whole + b'{"event":"issu')
+    book = place.path / "ledger"
+    whole = book.read_bytes()
+    book.write_bytes(whole + b'{"event":"issu')
     assert len(place.ledger.issued) == 2
     place.issue("web-2")
-    assert ledger.read_bytes().startswith(whole + b'{"event":"issued"')
+    assert book.read_bytes().startswith(whole + b'{"event":"issued"')
 
 
 def test_without_its_private_key_an_authority_still_revokes_for_our_listeners(
@@ -235,9 +235,21 @@ def test_the_next_command_that_writes_renews_a_list_that_soon_ends(
     assert end == late.replace(microsecond=0) + LIVES
 
 
+def test_a_full_ledger_signs_no_more_and_still_revokes(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(path=tmp_path / "pki")
+    shutil.copytree(template, place.path)
+    monkeypatch.setattr(ledger, "MOST", place.ledger.length)
+    with pytest.raises(RefusedError, match=r"cannot sign: .* lines"):
+        place.issue("web-2")
+    assert not list(place.path.glob(".*.key"))
+    revoking.revoke(place.path, "web-1", reason=Reason.UNSPECIFIED, now=NOW, by=BY)
+    assert place.ledger.revoked
+
+
 def test_looking_changes_nothing(template: Path) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in template.iterdir()}
     known = shelf.look(template)
     assert all(known.state(one, NOW) in LIVE for one in known.issued.values())
     assert {p.name: p.stat().st_mtime_ns for p in template.iterdir()} == before
-    assert issubclass(StateError, ControllerError)
