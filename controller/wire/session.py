@@ -287,7 +287,7 @@ class Session:
         message = _read_control(frame, self.me.side) if frame.header else None
         if isinstance(message, Goodbye):
             return self._farewell(link, message)
-        if not isinstance(message, Welcome) or frame.type is not FrameType.CONTROL or frame.ack:
+        if not isinstance(message, Welcome) or frame.type is not FrameType.CONTROL:
             raise ProtocolError("bad-greeting", "a connection does not begin with a welcome")
         agreed = check_welcome(self.me, self.peer, link.epoch, message)
         if self.link is not None and link.epoch < self.link.epoch:

@@ -53,6 +53,8 @@ class Wire:
     far: Link
     to_far: bytearray = field(default_factory=bytearray)
     to_near: bytearray = field(default_factory=bytearray)
+    far_log: bytearray = field(default_factory=bytearray)
+    near_log: bytearray = field(default_factory=bytearray)
 
 
 @dataclass
@@ -89,9 +91,11 @@ class Pair:
         """Let so many bytes arrive at each end."""
         data = bytes(wire.to_far[:far])
         del wire.to_far[:far]
+        wire.far_log += data
         self.far_events += self.door.receive(wire.far, data, self.now)
         data = bytes(wire.to_near[:near])
         del wire.to_near[:near]
+        wire.near_log += data
         self.near_events += self.near.receive(wire.near, data, self.now)
 
     def settle(self) -> None:

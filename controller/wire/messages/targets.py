@@ -72,11 +72,10 @@ class ClaimTarget:
 
 @record
 class TargetClaim:
-    """Taken; or `is_stale` and `stale` is the other marker (none where `is_missing`); or held by `holder`."""
+    """Taken; or `is_stale`, and `stale` is the marker that is there (empty: none); or held by `holder`."""
 
     taken: bool
     is_stale: bool = False
-    is_missing: bool = False
     holder: Holder | None = None
     took_over: Holder | None = None
     stale: bytes = b""
