@@ -13,6 +13,7 @@ from typing import Final
 import yaml
 
 from controller.declaration.decoding import FORBIDDEN
+from controller.declaration.events import Parser
 from controller.errors import RefusedError
 from controller.model.diagnostic import Place
 
@@ -49,7 +50,7 @@ def find(text: str, key: Place) -> Scalar:
     """
     flow: list[bool] = []
     found = False
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=Parser):
         mark, end = event.start_mark, event.end_mark
         if mark is None or end is None:
             continue
