@@ -3,7 +3,7 @@
 Called by `applying`. A resumed run is a new run under the plan digest of the old one, with the waves of the old one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -52,7 +52,7 @@ async def find(rooms: Rooms, prefix: str, *, failed_only: bool) -> Resumption:
     if len(found) != 1:
         said = "no run" if not found else f"{len(found)} runs"
         raise NotFoundError(f"cannot resume {prefix}: {said} of that id", hint="ctl jobs list")
-    jobs = await rooms.store.jobs.list(run=found[0].id, limit=ALL)
+    jobs = await _jobs_of(rooms, _chain(found[0], runs))
     if any(not job.state.ended for job in jobs):
         raise RefusedError(f"cannot resume run {found[0].id}: it still goes on", hint="ctl status")
     left = {
@@ -60,10 +60,41 @@ async def find(rooms: Rooms, prefix: str, *, failed_only: bool) -> Resumption:
         for job in jobs
         if job.target is not None and is_left(job, failed_only=failed_only)
     }
+    left = await _not_done_since(rooms, left)
     if not left:
         what = "failed" if failed_only else "is left"
         raise RefusedError(f"cannot resume run {found[0].id}: nothing of it {what}")
     return Resumption(run=found[0], left=left)
+
+
+def _chain(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """List a run and those that it went on with, newest first: what it did not take up is left of those."""
+    known = {each.id: each for each in runs}
+    chain = [run]
+    while chain[-1].resumes in known and len(chain) < len(runs):
+        chain.append(known[chain[-1].resumes])
+    return chain
+
+
+async def _jobs_of(rooms: Rooms, chain: Iterable[Run]) -> tuple[Job, ...]:
+    """List the jobs of runs, given newest first; of each pair the newest one."""
+    found: dict[tuple[str | None, str], Job] = {}
+    for run in chain:
+        for job in await rooms.store.jobs.list(run=run.id, limit=ALL):
+            found.setdefault((job.target, job.server), job)
+    return tuple(found.values())
+
+
+async def _not_done_since(rooms: Rooms, left: Mapping[PairKey, Job]) -> dict[PairKey, Job]:
+    """Leave out the pairs on which another run ended well in the meantime."""
+    found = dict(left)
+    for target in sorted({target for target, _ in left}):
+        for job in await rooms.store.jobs.list(target=target, limit=ALL):
+            before = found.get((target, job.server))
+            later = before is not None and job.created_at > before.created_at
+            if later and job.state is State.SUCCEEDED:
+                del found[target, job.server]
+    return found
 
 
 def is_left(job: Job, *, failed_only: bool) -> bool:
