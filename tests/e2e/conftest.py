@@ -22,6 +22,25 @@ def sshds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sshd]]
         one.loopback.stop()
 
 
+@pytest.fixture(scope="session")
+def six(
+    sshds: dict[str, Sshd], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Sshd]]:
+    """Six OpenSSH servers: the two, and four more."""
+    folder = tmp_path_factory.mktemp("six")
+    more = {name: start_sshd(folder / name, name) for name in ("web-3", "web-4", "web-5", "web-6")}
+    yield {**sshds, **more}
+    for one in more.values():
+        one.loopback.stop()
+
+
+@pytest.fixture
+def rack(tmp_path: Path, six: dict[str, Sshd]) -> Iterator[Fleet]:
+    """This machine and six ssh servers `web-1` to `web-6`, in the group `fleet`."""
+    with launched(tmp_path, six) as made:
+        yield made
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     """This machine as the server `here`."""
