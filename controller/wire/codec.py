@@ -18,7 +18,9 @@ from controller.wire.record import record
 
 ENVELOPE: Final = ("kind", "call", "answer", "stream")
 NAME_LENGTH: Final = 64
+_PLACES: Final = frozenset(ENVELOPE[1:])
 _encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_decode: Final = json.JSONDecoder().decode
 
 
 @record
@@ -67,7 +69,7 @@ def unpack(header: bytes, payload: bytes) -> Envelope:
     try:
         fields = _read_object(header)
         name = check_text(fields.get("kind"))
-        numbers = {place: check_count(fields[place]) for place in ENVELOPE[1:] if place in fields}
+        numbers = {place: check_count(fields[place]) for place in _PLACES & fields.keys()}
     except (ValueError, RecursionError) as wrong:
         words = f"a header can't be read: {type(wrong).__name__}"
         raise ProtocolError("bad-header", words) from None
@@ -77,7 +79,7 @@ def unpack(header: bytes, payload: bytes) -> Envelope:
 
 
 def _read_object(header: bytes) -> dict[str, object]:
-    fields = json.loads(header)
+    fields = _decode(header.decode())
     if not isinstance(fields, dict):
         raise ValueError("a header is an object")  # noqa: TRY004 - as for all that a peer writes
     return fields

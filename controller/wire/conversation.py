@@ -222,6 +222,8 @@ class Conversation:
             self.calls.settle(envelope.answer)
             failed = Failed(code="unsupported", message=f"the reply is {why} here")
             return [Replied(call=envelope.answer, message=failed), *self._feed_the_starved()]
+        if envelope.stream:
+            self.streams.refuse(envelope.stream)
         refusal = Unsupported(of=envelope.name, why=why, message=words)
         self._post(refusal, answer=envelope.call, stream=envelope.stream)
         return []
@@ -243,9 +245,11 @@ class Conversation:
             )
 
     def _feed_the_starved(self) -> list[Event]:
+        if not self._starved:
+            return []
         limits, outbox = self._limits, self.outbox
         room = outbox.size * 2 <= limits.window and len(outbox) * 2 <= limits.messages
-        if not (self._starved and room and not self.calls.full):
+        if not room or self.calls.full:
             return []
         self._starved = False
         return [Room()]

@@ -68,6 +68,11 @@ class Streams:
         self._last_theirs = number
         self._open[number] = Stream(writes=flow is Flow.READ, offset=offset)
 
+    def refuse(self, number: int) -> None:
+        """Count a stream of the peer's as opened and closed; what it says of it before it knows is no lie."""
+        if number % 2 != self._next % 2:
+            self._last_theirs = max(self._last_theirs, number)
+
     def known(self, number: int) -> bool:
         """Say whether a stream was ever opened, so that what comes for it may be late but is no lie."""
         ours = number % 2 == self._next % 2

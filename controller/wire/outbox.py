@@ -49,11 +49,11 @@ class Outbox:
             raise ProtocolError(
                 "bad-ack", f"number {number} is acknowledged, {self.last} were sent"
             )
-        before = len(self._kept)
-        while self.acknowledged < number:
+        news = number - self.acknowledged
+        for _ in range(news):
             header, payload = self._kept.popleft()
             self.size -= len(header) + len(payload)
-        return len(self._kept) < before
+        return news > 0
 
     def after(self, number: int) -> Iterator[Packed]:
         """Give what comes after a number, in order; nothing may be added or dropped meanwhile."""

@@ -586,6 +586,7 @@ def test_a_kind_that_is_not_known_is_answered_and_the_session_goes_on() -> None:
     pair.near._talk.streams.open(None, 0)
     pair.near._talk.outbox.add(b'{"kind":"reboot","call":1,"at":"noon"}', b"")
     pair.near._talk.outbox.add(b'{"kind":"open-camera","stream":1}', b"")
+    pair.near.grant(1, 1000)
     pair.near._talk.outbox.add(b'{"kind":"chatter"}', b"")
     pair.near._talk.outbox.add(b'{"kind":"changed","number":1}', b"")
     pair.near._talk.outbox.add(b'{"kind":"noted","number":"1"}', b"")
