@@ -87,7 +87,8 @@ class Look:
         """Gather what is declared and known of a pair."""
         seen = self.observed.servers.get(key[1])
         name = None if target is None else target.repo
-        named = self.policy.scope.targets is not None and key[0] in self.policy.scope.targets
+        policy = self.policy
+        named = policy.scope.targets if policy.named is None else policy.named
         return Subject(
             key=key,
             target=target,
@@ -98,7 +99,7 @@ class Look:
             stored=self.observed.records.get(key),
             seen=seen,
             refused=None if name is None else self.inputs.blocked_sources.get(name),
-            named=named,
+            named=named is not None and key[0] in named,
             surely_new=self.observed.complete,
         )
 

@@ -64,8 +64,8 @@ class Policy:
     """What the person asked for.
 
     `filters` are the filters as typed, for people: {"limit": ..., "target": ...}. `heal` is `--heal`. `by_hand` is
-    false under `serve`. Targets of `scope` count as named by `--target`. `retry` holds pairs a person wants to
-    run again whatever came of the last try. `full` asks for pairs in sync, too, as changes that do nothing. `expires`
+    false under `serve`. Targets of `scope` count as named by `--target`, unless `named` says which do. `retry` holds
+    pairs a person wants to run again whatever came of the last try. `full` asks for pairs in sync, too, as changes that do nothing. `expires`
     is how long a saved plan may be applied. `standing` is what people decided; `proved` says that whoever approved was
     proved by a token or a certificate. `overrides` maps a gate or a limit of the guard to the reason a person gave.
     `timezone` is the person's, for times in messages. `resuming` names targets whose halted rollout is gone on with.
@@ -85,3 +85,4 @@ class Policy:
     timezone: str = "UTC"
     resuming: frozenset[str] = frozenset()
     serial: int = 0
+    named: frozenset[str] | None = None

@@ -29,11 +29,13 @@ async def ask(rooms: Rooms, pair: PairKey, *, retry: bool = False) -> tuple[Gate
         seen = replace(seen, scope=replace(seen.scope, targets=names))
     seen = replace(seen, retry=frozenset({pair} if retry else ()))
     seen = await walk(rooms, seen, DECIDE)
+    # That only some targets were looked at names none of them, as a retry does.
+    named = frozenset({pair[0]} if retry else ())
     return planner.why(
         seen.declaration,
         inputs_of(seen),
         known_seen(seen),
-        policy_of(seen),
+        replace(policy_of(seen), named=named),
         pair,
         rooms.clock.now(),
     )
