@@ -33,15 +33,24 @@ from controller.wire.outbox import Outbox
 
 
 class Conversation:
-    """The state of one session; `id` is empty until a handshake has named it."""
+    """The state of one session; `id` is empty until a handshake has named it.
 
-    def __init__(self, side: To, limits: Limits) -> None:
+    Args:
+        side: who this end is.
+        limits: what it takes.
+        before: the session before, whose numbers are not given again: a late answer to it answers nothing here.
+    """
+
+    def __init__(self, side: To, limits: Limits, before: Conversation | None = None) -> None:
         self.id = ""
         self.received = 0
         """The highest number received; every one up to it was given to the shell once."""
         self.outbox = Outbox()
         self.calls = Calls(limits.requests)
         self.streams = Streams(side, limits.streams, limits.credit)
+        if before is not None:
+            self.calls.go_on(before.calls)
+            self.streams.go_on(before.streams)
         self._side = side
         self._limits = limits
         self._refusals = 0
@@ -102,8 +111,12 @@ class Conversation:
 
     def room(self, stream: int) -> int:
         """Say how many bytes of a stream may be sent now."""
+        taken = self.streams.room(stream)
         free = self._limits.window - self.outbox.size
-        return max(0, min(self.streams.room(stream), free, self._limits.chunk))
+        if taken and (free <= 0 or len(self.outbox) >= self._limits.messages):
+            self._starved = True
+            return 0
+        return min(taken, max(free, 0), self._limits.chunk)
 
     def finish(self, stream: int, message: End | Cancel) -> None:
         """Say that a stream is over; its number is free of meaning from now on."""

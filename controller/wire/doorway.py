@@ -78,7 +78,7 @@ class Doorway:
         if guest is not None:
             return guest.session.receive(link, data, now)
         knock = self._knocks.get(link)
-        if knock is None:
+        if knock is None or link.closed is not None:
             return []
         try:
             for frame in link.decoder.feed(data):
@@ -138,7 +138,7 @@ class Doorway:
         key = (knock.peer, hello.instance)
         guest = self._guests.get(key) or _Guest(session=Session(self._me, knock.peer))
         if key not in self._guests:
-            self._make_room()
+            self._make_room(knock.peer)
         events = guest.session.accept(link, hello, now)
         self._guests[key] = self._inside[link] = guest
         del self._knocks[link]
@@ -163,15 +163,18 @@ class Doorway:
                 events += guest.session.close(Goodbye(reason="stale-lease"))
         return events
 
-    def _make_room(self) -> None:
-        """Forget the session that is longest without a connection where there are too many."""
-        if len(self._guests) < self._me.limits.sessions:
+    def _make_room(self, peer: str) -> None:
+        """Forget a session without a connection where there are too many, of this peer or of all."""
+        own = [key for key in self._guests if key[0] == peer]
+        limits = self._me.limits
+        crowd = own if len(own) >= limits.sessions_each else list(self._guests)
+        if crowd is not own and len(crowd) < limits.sessions:
             return
-        for key, guest in self._guests.items():
-            if guest.session.link is None:
+        for key in crowd:
+            if self._guests[key].session.link is None:
                 del self._guests[key]
                 return
-        raise ProtocolError("busy", f"{len(self._guests)} sessions are in use")
+        raise ProtocolError("busy", f"{len(crowd)} sessions are in use")
 
     def _turn_away(self, link: Link, wrong: ProtocolError) -> list[Event]:
         knock = self._knocks.pop(link)

@@ -37,6 +37,10 @@ class Streams:
         self._next = 1 if side is To.CONTROLLER else 2
         self._last_theirs = 0
 
+    def go_on(self, before: Streams) -> None:
+        """Give no number again that was given before."""
+        self._next = before._next
+
     @property
     def numbers(self) -> tuple[int, ...]:
         """Streams that are open."""

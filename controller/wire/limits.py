@@ -37,6 +37,8 @@ class Limits:
     """Features one side names."""
     sessions: int = 64
     """Sessions an agent keeps, those without a connection included."""
+    sessions_each: int = 16
+    """Of these, sessions of one name."""
     clusters: int = 256
     """Clusters whose leases an agent keeps."""
     greetings: int = 32

@@ -10,7 +10,6 @@ that only goes forward). The shells of `agent` and of the carrier own the connec
 
 from __future__ import annotations
 
-import zlib
 from typing import Final, get_args
 
 from controller.wire.codec import read_message, unpack
@@ -31,6 +30,7 @@ from controller.wire.messages.greetings import (
 )
 from controller.wire.messages.streams import Cancel, End
 from controller.wire.messages.table import To
+from controller.wire.pulse import Pulse
 
 FAREWELLS: Final = frozenset(get_args(Farewell))
 
@@ -57,10 +57,7 @@ class Session:
         self._born = 0
         self._fresh = self._name_next()
         self._greeting: set[Link] = set()
-        self._stall = (0, 0.0)  # what was acknowledged, and since when nothing more
-        self._beat = 0
-        self._beat_at = 0.0
-        self._beat_due = 0.0
+        self._pulse = Pulse(me)
 
     # what this side says
 
@@ -125,9 +122,7 @@ class Session:
     def heartbeat(self, state: HostState, now: float) -> None:
         """Say how the machine does; for agents, after `BeatDue`."""
         if self.link is not None:
-            self._beat += 1
-            self._beat_at = now
-            self.link.say(Heartbeat(number=self._beat, state=state))
+            self.link.say(Heartbeat(number=self._pulse.beat(now), state=state))
 
     # connections
 
@@ -193,10 +188,10 @@ class Session:
     def receive(self, link: Link, data: bytes, now: float) -> list[Event]:
         """Take bytes from a connection; never raises for what the peer sent."""
         events: list[Event] = []
+        if link.closed is not None:
+            return events
         try:
             for frame in link.decoder.feed(data):
-                if link.closed is not None:
-                    break
                 link.heard = now
                 events += self._take(link, frame, now)
         except ProtocolError as wrong:
@@ -215,17 +210,9 @@ class Session:
 
     def deadline(self) -> float | None:
         """Say when `tick` is to be called at the latest; None while there is no connection."""
-        limits = self.me.limits
-        times = [link.began + limits.greeting for link in self._greeting]
-        link = self.link
-        if link is not None:
-            times.append(link.heard + limits.silence)
-            if link.owing_since is not None:
-                times.append(link.owing_since + limits.delay)
-            if len(self._talk.outbox):
-                times.append(max(self._stall[1], link.began) + limits.acknowledgement)
-            if self.me.side is To.AGENT:
-                times.append(self._beat_due)
+        times = [link.began + self.me.limits.greeting for link in self._greeting]
+        if self.link is not None:
+            times.append(self._pulse.deadline(self.link, self._talk.outbox))
         return min(times) if times else None
 
     def tick(self, now: float) -> list[Event]:
@@ -237,27 +224,19 @@ class Session:
         link = self.link
         if link is None:
             return events
-        acknowledged = self._talk.outbox.acknowledged
-        if not len(self._talk.outbox) or acknowledged != self._stall[0]:
-            self._stall = (acknowledged, now)
-        stalled = now >= max(self._stall[1], link.began) + limits.acknowledgement
-        if now >= link.heard + limits.silence or stalled:
+        if self._pulse.silent(link, self._talk.outbox, now):
             return events + self._close(link, Goodbye(reason="silent"), ours=True)
         if link.owing_since is not None and now >= link.owing_since + limits.delay:
             link.hurry()
-        if self.me.side is To.AGENT and now >= self._beat_due:
-            self._beat_due = now + self._interval()
+        if self._pulse.beats(now):
             events.append(BeatDue())
         return events
-
-    def _interval(self) -> float:
-        """Give the time to the next heartbeat: spread by a fifth, so that a fleet does not beat as one."""
-        spread = zlib.crc32(f"{self.me.name} {self._beat}".encode()) / (1 << 32)
-        return self.me.limits.heartbeat * (0.8 + 0.4 * spread)
 
     # what the peer says
 
     def _take(self, link: Link, frame: Frame, now: float) -> list[Event]:
+        if link.closed is not None:
+            return []  # it was closed by a frame that came with this one
         if link is not self.link:
             return self._greeted(link, frame, now)
         if frame.type is FrameType.CONTROL:
@@ -276,11 +255,12 @@ class Session:
         if isinstance(message, Heartbeat):
             link.answer_beat(message.number)
             return [Beat(number=message.number, state=message.state)]
-        if isinstance(message, HeartbeatAck) and message.number == self._beat:
-            return [BeatAnswered(number=message.number, took=now - self._beat_at)]
+        if isinstance(message, HeartbeatAck):
+            took = self._pulse.answered(message.number, now)
+            return [] if took is None else [BeatAnswered(number=message.number, took=took)]
         if isinstance(message, (Hello, Welcome)):
             raise ProtocolError("bad-greeting", "a connection is greeted twice")
-        return []  # a later version's, or an answer to an earlier heartbeat
+        return []  # of a later version
 
     def _greeted(self, link: Link, frame: Frame, now: float) -> list[Event]:
         """Take the first frame of a connection of a controller: the welcome, or a goodbye."""
@@ -330,7 +310,7 @@ class Session:
 
     def _reset(self) -> list[Event]:
         before = self._talk
-        self._talk = Conversation(self.me.side, self.me.limits)
+        self._talk = Conversation(self.me.side, self.me.limits, before)
         return [Reset(requests=before.calls.asked, streams=before.streams.numbers)]
 
     def _use(self, link: Link, has: int, now: float) -> list[Event]:
@@ -340,8 +320,7 @@ class Session:
             events = self._close(self.link, Goodbye(reason="evicted"), ours=True)
         self.link = link
         link.began = now
-        self._stall = (self._talk.outbox.acknowledged, now)
-        self._beat_due = now + self._interval()
+        self._pulse.begin(now)
         events += self._talk.acknowledge(has)
         link.attach(self._talk.outbox, has=has, received=self._talk.received)
         return events

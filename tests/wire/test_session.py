@@ -456,8 +456,8 @@ def test_heartbeats_carry_the_state_of_the_machine_and_are_answered() -> None:
 def test_heartbeats_are_spread_over_a_fifth_of_their_interval() -> None:
     sessions = [controller() for _ in range(200)]
     for number, session in enumerate(sessions):
-        session.me = dataclasses.replace(session.me, name=f"web-{number}")
-    times = [session._interval() for session in sessions]
+        session._pulse.me = dataclasses.replace(session.me, name=f"web-{number}")
+    times = [session._pulse.interval() for session in sessions]
     assert min(times) >= 0.8 * LIMITS.heartbeat
     assert max(times) <= 1.2 * LIMITS.heartbeat
     assert max(times) - min(times) > 0.3 * LIMITS.heartbeat
@@ -633,8 +633,9 @@ def test_connections_without_a_hello_are_bounded() -> None:
     assert links[0].closed is None
 
 
-def test_sessions_are_bounded_and_those_without_a_connection_make_room() -> None:
-    limits = dataclasses.replace(LIMITS, sessions=2)
+@pytest.mark.parametrize("which", ["sessions", "sessions_each"])
+def test_sessions_are_bounded_and_those_without_a_connection_make_room(which: str) -> None:
+    limits = dataclasses.replace(LIMITS, **{which: 2})
     door = doorway(limits)
 
     def knock(instance: str) -> tuple[Link, list[Event]]:
@@ -657,3 +658,63 @@ def test_news_and_their_receipt_go_through() -> None:
     pair.settle()
     assert pair.near_events == [Notified(message=news)]
     assert pair.far_events == [Notified(message=Noted(number=3))]
+
+
+def test_a_quiet_time_is_no_stall() -> None:
+    pair = Pair().talk()
+    pair.near.notify(Noted(number=1))
+    pair.settle()
+    pair.door.tick(1.0)
+    pair.settle()
+    pair.near.tick(1.0)
+    pair.wire.near.heard = 80.0
+    pair.near.notify(Noted(number=2))
+    assert pair.near.tick(80.1) == []
+    assert pair.near.deadline() == 80.1 + LIMITS.acknowledgement
+
+
+def test_a_late_answer_to_a_lost_session_answers_nothing_in_the_next() -> None:
+    pair = Pair().talk()
+    old = pair.near.request(GetSize(path="/old"))
+    pair.settle()
+    message(pair, b"{}", seq=2)
+    pair.near_events += pair.near.receive(pair.wire.near, pair.wire.far.take(), 0.0)
+    pair.dial()
+    new = pair.near.request(GetSize(path="/new"))
+    stream = pair.near.open(OpenOutput(attempt="a"))
+    pair.settle()
+    assert new > old
+    with pytest.raises(UnknownCallError):
+        pair.far.reply(old, Size(size=1))
+    pair.far.reply(new, Size(size=2))
+    pair.settle()
+    assert pair.near_events[-1] == Replied(call=new, message=Size(size=2))
+    assert stream == 1
+
+
+def test_bytes_on_a_closed_connection_are_not_kept() -> None:
+    pair = Pair().talk()
+    pair.near.close(Goodbye(reason="closing"))
+    before = pair.wire.near.decoder.held
+    for _ in range(10):
+        assert pair.near.receive(pair.wire.near, bytes(1000), 0.0) == []
+    assert pair.wire.near.decoder.held == before
+
+
+def test_a_writer_that_found_no_room_is_told_of_it() -> None:
+    pair = Pair(SMALL).talk()
+    streams = [pair.near.open(OpenOutput(attempt="a")) for _ in range(3)]
+    for stream in streams:
+        pair.near.grant(stream, 1 << 20)
+    pair.settle()
+    for stream in streams:
+        while room := pair.far.room(stream):
+            pair.far.send(stream, bytes(room))
+    assert pair.far.room(streams[-1]) == 0
+    pair.far_events.clear()
+    pair.settle()
+    pair.near.tick(0.0)
+    pair.now = 1.0
+    pair.near.tick(1.0)
+    pair.settle()
+    assert Room() in pair.far_events
