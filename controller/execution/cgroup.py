@@ -70,7 +70,12 @@ class Group:
 
     def remove(self) -> bool:
         """Remove the group when no process is left in it; say whether it is gone."""
-        for folder, _, _ in os.walk(self.path, topdown=False):
-            with contextlib.suppress(OSError):  # busy: somebody lives there
-                os.rmdir(folder)
+        try:
+            os.rmdir(self.path)
+        except FileNotFoundError:
+            return True
+        except OSError:  # its processes made groups below, or live
+            for folder, _, _ in os.walk(self.path, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
         return not os.path.isdir(self.path)

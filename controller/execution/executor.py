@@ -113,6 +113,8 @@ class Executor:
         digest = attempt_digest(spec)
         if spec.digest is not None and spec.digest != digest:
             raise DigestError(f"cannot accept {spec.id}: planned {spec.digest}, arrived {digest}")
+        if not self._ledger.room:
+            raise FullError(f"cannot accept {spec.id}: no room on the disk of {self._folders.base}")
         if len(self._waiting) + len(self._running) >= self._most:
             raise FullError(f"cannot accept {spec.id}: {self._most} attempts are open")
         task = asyncio.ensure_future(self._record(spec, digest))
@@ -439,7 +441,7 @@ class Executor:
     async def _interrupt(self, running: Running) -> None:
         """Nobody looks after an attempt any more: end what is left of it, for nothing may run unseen."""
         takedown = Takedown(running.orphans(), grace=0.0, now=clock.monotonic())
-        while not takedown.step(clock.monotonic()):
+        while not takedown.step(clock.monotonic()):  # noqa: ASYNC110 — the kernel tells nobody when they are gone
             await asyncio.sleep(TICK)
         left = f"; {len(takedown.left)} processes of it cannot be ended" if takedown.left else ""
         await self._ledger.append(_interrupted(running.name, f"its supervisor was ended{left}"))
@@ -480,7 +482,8 @@ class Executor:
         """Leave a wish in the folder of an attempt, and have its supervisor look."""
         folder = self._folders.attempt(running.name)
         fresh = folder / f"{name}.new"
-        fresh.write_text(f"{seconds}\n")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(str(seconds))
         fresh.replace(folder / name)
         linux.tell(running.pid, running.started, signal.SIGUSR1)
 

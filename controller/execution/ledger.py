@@ -2,8 +2,9 @@
 
 An append-only file of lines that prove themselves. `append` returns when its record is on the disk; records that arrive
 while the disk is busy go down together in the next fsync. A torn last line is cut off at the next start; a damaged one
-in the middle is passed over and counted. Past `compact_at` bytes the file is rewritten with one line an attempt, and of
-discarded attempts only the newest `remember` stay known.
+in the middle is passed over and counted. The room of the next lines is taken ahead: zeros behind the last line are not
+damage. Past `compact_at` bytes the file is rewritten with one line an attempt, and of discarded attempts only the newest
+`remember` stay known.
 
 `executor` calls it; it calls `lines`.
 """
@@ -24,6 +25,9 @@ Entry = dict[str, object]
 """Everything known of one attempt: the keys of its records, later ones over earlier ones."""
 
 COMPACT_AT = 16 << 20
+AHEAD = 256 << 10
+RESERVE = 64 << 10
+"""Of the room taken ahead, this much is for the ends of what was accepted before the disk was full."""
 REMEMBER = 20_000
 
 
@@ -80,6 +84,8 @@ class Ledger:
         self.path = path
         self.known: dict[str, Entry] = {}
         self.damaged = 0
+        self.room = True
+        self._ahead = 0
         self._compact_at = compact_at
         self._least = compact_at
         self._remember = remember
@@ -97,11 +103,12 @@ class Ledger:
         Raises:
             BrokenError: it cannot be read or written.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._descriptor = os.open(self.path, flags, 0o600)
             records, self._size, self.damaged = parse(self.path.read_bytes())
             os.ftruncate(self._descriptor, self._size)
+            self._take_room(0)
             os.fsync(self._descriptor)
             sync_folder(self.path.parent)
         except OSError as error:
@@ -160,13 +167,23 @@ class Ledger:
                     done.set_exception(BrokenError(self._broken))
 
     def _put(self, lines: bytes) -> None:
-        left = memoryview(lines)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        self._take_room(len(lines))
+        _write_at(self._descriptor, lines, self._size)
         os.fdatasync(self._descriptor)
         self._size += len(lines)
         if self._size > self._least:
             self._compact()
+
+    def _take_room(self, size: int) -> None:
+        """Take room on the disk ahead, so that a full one cannot keep an end from being recorded."""
+        if self._size + size + RESERVE <= self._ahead:
+            return
+        try:
+            os.posix_fallocate(self._descriptor, self._size, size + AHEAD)
+            self._ahead = self._size + size + AHEAD
+            self.room = True
+        except OSError:
+            self.room = False
 
     def _compact(self) -> None:
         records, _, _ = parse(self.path.read_bytes())
@@ -175,18 +192,24 @@ class Ledger:
         dropped = {id(entry) for entry in gone[: max(0, len(gone) - self._remember)]}
         lines = b"".join(encode(entry) for entry in entries if id(entry) not in dropped)
         fresh = self.path.with_suffix(".new")
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
-        left = memoryview(lines)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        _write_at(descriptor, lines, 0)
         os.fsync(descriptor)
         fresh.replace(self.path)
         sync_folder(self.path.parent)
         os.close(self._descriptor)
         self._descriptor, self._size = descriptor, len(lines)
+        self._ahead = self._size
         # What has not ended cannot be dropped: wait until it has doubled, or every append would rewrite it.
         self._least = max(self._compact_at, 2 * self._size)
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    left = memoryview(data)
+    while left:
+        done = os.pwrite(descriptor, left, offset)
+        left, offset = left[done:], offset + done
 
 
 def sync_folder(folder: Path) -> None:

@@ -46,9 +46,13 @@ def main() -> None:
 def serve(door: socket.socket, trouble: str) -> None:
     """Fork a supervisor for each message of the daemon."""
     while True:
-        said, descriptors, _, _ = socket.recv_fds(door, 1, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        said, descriptors, _, _ = socket.recv_fds(door, 1, MAX_DESCRIPTORS)
         if not said:
             return
+        for descriptor in descriptors:
+            os.set_inheritable(
+                descriptor, False
+            )  # `recv_fds` passes no flags on, whatever it is given
         try:
             child = os.fork()
         except OSError:  # no room for another process: the closed socket tells

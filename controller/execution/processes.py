@@ -25,10 +25,12 @@ class Processes:
         attempt: its id.
         group: its cgroup, where there is one.
         ancestor: the supervisor, or 0 when it is gone.
-        session: the session of the command.
+        session: the session of the command and when its leader started; 0 is unknown.
     """
 
-    def __init__(self, attempt: str, group: Group | None, *, ancestor: int, session: int) -> None:
+    def __init__(
+        self, attempt: str, group: Group | None, *, ancestor: int, session: tuple[int, int] = (0, 0)
+    ) -> None:
         self.group = group
         self._ancestor = ancestor
         self._session = session
@@ -36,6 +38,8 @@ class Processes:
 
     def living(self) -> list[int]:
         """Give the number of every process that is left."""
+        if self._ancestor == os.getpid() and _childless():
+            return []  # it adopts orphans, so there are no others: no need to look through all of /proc
         if self.group is not None:
             return self.group.members()
         return self._descendants() if self._ancestor else self._marked()
@@ -94,10 +98,23 @@ class Processes:
 
     def _marked(self) -> list[int]:
         found = []
+        session, began = self._session
+        if linux.start_time(session) not in (None, began):
+            session = (
+                0  # the number is a stranger's now; while members live, nobody else can get it
+            )
         for pid in linux.processes():
             about = linux.fields(pid)
             if about is None or about[0] in "ZX":
                 continue
-            if int(about[3]) == self._session or linux.bears(pid, self._mark):
+            if (session and int(about[3]) == session) or linux.bears(pid, self._mark):
                 found.append(pid)
         return found
+
+
+def _childless() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False

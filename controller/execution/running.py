@@ -25,7 +25,7 @@ class Running:
     """An attempt and its supervisor.
 
     Args:
-        entry: what the ledger says: `id pid start leader group`.
+        entry: what the ledger says: `id pid start leader leader_start group`.
         control: the socket to the supervisor, when it was started in this life of the daemon.
     """
 
@@ -33,7 +33,7 @@ class Running:
         self.name = str(entry["id"])
         self.pid = whole(entry["pid"])
         self.started = whole(entry["start"])
-        self._leader = whole(entry["leader"])
+        self._session = (whole(entry["leader"]), whole(entry["leader_start"]))
         self._group = Group(str(entry["group"])) if entry["group"] else None
         self._control = control
 
@@ -63,7 +63,7 @@ class Running:
 
     def orphans(self) -> Processes:
         """Give the processes of the attempt when its supervisor is gone."""
-        return Processes(self.name, self._group, ancestor=0, session=self._leader)
+        return Processes(self.name, self._group, ancestor=0, session=self._session)
 
     def forget(self) -> None:
         """Let go of what is held; the attempt goes on."""

@@ -94,7 +94,7 @@ def read_end(record: Mapping[str, object]) -> End:
         kept=whole(record["kept"]),
         lost=None if lost is None else whole(lost),
         oom=bool(record["oom"]),
-        left=tuple(whole(pid) for pid in left) if isinstance(left, list) else (),
+        left=tuple(whole(pid) for pid in left) if isinstance(left, (list, tuple)) else (),
     )
 
 

@@ -1,13 +1,13 @@
 """The supervisor: one small process an attempt, which outlives the daemon.
 
-It forks the command behind a barrier, drains its output to the spool, watches the time, heeds wishes left as files in
-the attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the end to `exit`, whole or not at all.
+It forks the command behind a barrier, drains its output to the spool, watches the time, heeds wishes left in the
+attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the end to `exit`, whole or not at all.
 
 `nursery` forks it and calls `supervise`. It imports little: every supervisor pays for it.
 """
 
 # pathlib would cost every supervisor memory and time.
-# ruff: noqa: PTH104, PTH108, PTH110
+# ruff: noqa: PTH104, PTH108, PTH115
 from __future__ import annotations
 
 import contextlib
@@ -50,7 +50,12 @@ def supervise(descriptors: list[int]) -> None:
     linux.adopt_orphans()
     attempt = Supervisor(plan)
     attempt.fork(stdin=stdin, text=text)
-    report = {"pid": os.getpid(), "start": linux.start_time(os.getpid()), "leader": attempt.leader}
+    report = {
+        "pid": os.getpid(),
+        "start": linux.start_time(os.getpid()),
+        "leader": attempt.leader,
+        "leader_start": linux.start_time(attempt.leader) or 0,
+    }
     control.sendall(encode(report))
     if control.recv(1) == b"":
         attempt.refuse()
@@ -128,9 +133,7 @@ class Supervisor:
                 os.close(descriptor)
         if self._group is not None:
             self._group.take(self.leader)
-        self._processes = Processes(
-            str(self._plan["id"]), self._group, ancestor=os.getpid(), session=self.leader
-        )
+        self._processes = Processes(str(self._plan["id"]), self._group, ancestor=os.getpid())
 
     def release(self) -> None:
         """Let the command start, and its time run."""
@@ -220,8 +223,8 @@ class Supervisor:
         self._heed(clock.monotonic())
 
     def _heed(self, now: float) -> None:
-        """Do what the files in the folder wish."""
-        if self._feed >= 0 and os.path.exists(f"{self._folder}/shut"):
+        """Do what is wished."""
+        if self._feed >= 0 and self._wish("shut") is not None:
             os.close(self._feed)
             self._feed = -1
         stop = self._wish("stop")
@@ -235,9 +238,9 @@ class Supervisor:
             self._go_on(now)
 
     def _wish(self, name: str) -> float | None:
-        """Read the seconds that a wish comes with; None when nobody has it."""
+        """Read the seconds that a wish comes with; None when nobody has it. It is a link: that needs no room on a full disk."""
         try:
-            return float(linux.read(f"{self._folder}/{name}"))
+            return float(os.readlink(f"{self._folder}/{name}"))
         except (OSError, ValueError):
             return None
 

@@ -74,11 +74,12 @@ class Workspace:
             raise FullError(f"cannot write {path!r}: a file has at most {self._most} bytes")
         *parents, name = _parts(path) or [""]
         with self._inside(parents, make=True) as folder:
-            fresh = os.O_TRUNC if offset == 0 else 0
-            opened = self._open(
-                name, folder, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | fresh, mode
-            )
+            opened = self._open(name, folder, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, mode)
             try:
+                if offset == 0:
+                    os.ftruncate(
+                        opened, 0
+                    )  # not by O_TRUNC: only now it is known to be no second name
                 left = memoryview(data)
                 while left:
                     done = os.pwrite(opened, left, offset)

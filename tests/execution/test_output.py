@@ -1,0 +1,149 @@
+"""Output is exact, numbered, bounded, and never holds the command back."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from controller.execution import linux
+from controller.execution.ending import Ending
+from controller.execution.output import Output
+from controller.execution.spec import Spec
+from controller.execution.spool import Spool
+from controller.execution.status import End
+from tests.execution.room import A1, Room, collect, script
+
+
+def spooled(folder: Path, parts: list[bytes], *, head: int, tail: int) -> End:
+    folder.mkdir()
+    spool = Spool(str(folder), head=head, tail=tail)
+    for part in parts:
+        spool.take(memoryview(part))
+    said = spool.finish()
+    return End(
+        Ending.EXIT,
+        length=int(str(said["length"])),
+        sha256=str(said["sha256"]),
+        kept=int(str(said["kept"])),
+        lost=None,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 150_000), max_size=12),
+    head=st.integers(0, 200_000),
+    tail=st.integers(0, 200_000),
+    data=st.data(),
+)
+def test_any_offset_of_any_output_gives_exactly_what_is_kept(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    head: int,
+    tail: int,
+    data: st.DataObject,
+) -> None:
+    parts = [bytes([n % 251]) * size for n, size in enumerate(sizes)]
+    whole = b"".join(parts)
+    folder = tmp_path_factory.mktemp("spool") / "o"
+    end = spooled(folder, parts, head=head, tail=tail)
+    assert (end.length, end.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+    at = begin = data.draw(st.integers(0, len(whole)))
+    output, seen, missing = Output(folder, head=head), 0, 0
+    while (chunk := output.read(at, end=end, limit=70_000)) is not None:
+        assert chunk.offset == at + chunk.gap
+        assert chunk.data == whole[chunk.offset : chunk.offset + len(chunk.data)]
+        at, missing, seen = (
+            chunk.offset + len(chunk.data),
+            missing + chunk.gap,
+            seen + len(chunk.data),
+        )
+    gone = (
+        range(min(head, len(whole)), max(head, len(whole) - tail))
+        if len(whole) > head + tail
+        else range(0)
+    )
+    assert at == len(whole)
+    assert (
+        missing == len(range(max(begin, gone.start), max(begin, gone.stop)))
+        if gone
+        else missing == 0
+    )
+
+
+async def test_a_hundred_megabytes_cost_no_memory_and_little_disk(bare: Room) -> None:
+    executor = await bare.enter()
+    spec = Spec(id=A1, job="job", argv=("head", "-c", "100000000", "/dev/zero"), workdir="/")
+    await bare.start(executor, spec)
+    supervisor, peaks = executor._running[A1].pid, [0]
+    while not executor.status(A1).over:
+        try:
+            rollup = linux.read(f"/proc/{supervisor}/smaps_rollup")
+        except OSError:
+            break
+        private = sum(
+            int(row.split()[1]) for row in rollup.splitlines() if row.startswith("Private_Dirty")
+        )
+        peaks.append(private)
+        await asyncio.sleep(0.01)
+    status = await executor.wait(A1)
+    assert status.end is not None
+    assert status.end.length == 100_000_000
+    assert status.end.sha256 == hashlib.sha256(bytes(100_000_000)).hexdigest()
+    assert max(peaks) < 8 << 10
+    on_disk = sum(path.stat().st_size for path in (bare.folder / "attempts" / A1).glob("o.*"))
+    assert on_disk <= (10 << 20) + (2 << 20)
+    chunks = [chunk async for chunk in executor.output(A1)]
+    assert [chunk.gap for chunk in chunks if chunk.gap] == [100_000_000 - (10 << 20)]
+    assert sum(len(chunk.data) for chunk in chunks) == 10 << 20
+
+
+async def test_nobody_reading_holds_nobody_back(bare: Room) -> None:
+    executor = await bare.enter()
+    status = await bare.run(executor, script(A1, "head -c 3000000 /dev/urandom; exit 4"))
+    assert status.end is not None
+    assert status.end.exit_code == 4
+    assert hashlib.sha256(await collect(executor, A1)).hexdigest() == status.end.sha256
+
+
+async def test_output_is_followed_while_it_grows_and_resumed_from_any_offset(bare: Room) -> None:
+    executor = await bare.enter()
+    await bare.start(executor, script(A1, "for i in 1 2 3 4 5; do echo $i; sleep 0.03; done"))
+    assert await collect(executor, A1, follow=True) == b"1\n2\n3\n4\n5\n"
+    assert [chunk.data async for chunk in executor.output(A1, offset=6)] == [b"4\n5\n"]
+    assert [chunk async for chunk in executor.output(A1, offset=1000)] == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(["mount", *options], check=False).returncode:
+        pytest.skip("no right to mount a small disk here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_a_full_disk_is_told_and_holds_neither_the_command_nor_its_end_back(
+    small_disk: Path,
+) -> None:
+    room = Room(folder=small_disk / "room", groups=None)
+    executor = await room.enter()
+    status = await room.run(executor, script(A1, "head -c 3000000 /dev/urandom; exit 3"))
+    assert status.end is not None
+    assert (status.end.exit_code, status.end.length) == (3, 3_000_000)
+    lost = status.end.lost
+    assert lost is not None
+    assert f"output lost from byte {lost} on" in status.end.message
+    chunks = [chunk async for chunk in executor.output(A1)]
+    assert sum(len(chunk.data) for chunk in chunks) == lost
+    assert (chunks[-1].offset, chunks[-1].gap) == (3_000_000, 3_000_000 - lost)
+    await room.start(executor, script(f"{A1}.2", "sleep 1000"))
+    assert (await executor.stop(f"{A1}.2")).over
+    await room.clear()
