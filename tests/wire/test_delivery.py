@@ -20,6 +20,7 @@ from controller.wire.limits import Limits
 from controller.wire.messages.files import GetSize, Size
 from controller.wire.messages.news import Changed
 from controller.wire.messages.streams import OpenFile
+from controller.wire.session import Session
 from tests.wire.ends import SMALL, Pair, Wire
 
 CONTENT = bytes(range(256)) * 24
@@ -46,6 +47,11 @@ class World:
         self.stream = self.pair.near.open(OpenFile(path="/f"))
         self.pair.near.grant(self.stream, 700)
 
+    def far(self) -> Session | None:
+        """Give the agent's session, on whichever connection it is."""
+        guest = self.pair.door._guests.get(("control", "c1"))
+        return guest.session if guest else None
+
     def ask(self) -> None:
         number = len(self.asked) + 1
         try:
@@ -55,12 +61,13 @@ class World:
         self.asked.append(number)
 
     def tell(self) -> None:
-        if self.pair.door.session(self.pair.wire.far) is None:
+        session = self.far()
+        if session is None:
             return
         number = len(self.told) + 1
         news = Changed(number=number, attempt="j.a.1", job="j", phase="ended")
         try:
-            self.pair.far.notify(news)
+            session.notify(news)
         except WindowFullError:
             return
         self.told.append(number)
@@ -115,7 +122,7 @@ class World:
             self.ends += 1
 
     def _serve(self) -> None:
-        session = self.pair.door.session(self.pair.wire.far)
+        session = self.far()
         if session is None:
             return
         try:
@@ -135,7 +142,7 @@ class World:
 
     def check_bounds(self) -> None:
         limits = self.pair.limits
-        far = self.pair.door.session(self.pair.wire.far)
+        far = self.far()
         for session in (self.pair.near, far):
             if session is not None:
                 outbox = session._talk.outbox
@@ -229,3 +236,18 @@ def test_both_ends_open_and_resume_as_told() -> None:
     world.pair.settle()
     opened = [event.resumed for event in world.pair.near_events if isinstance(event, Opened)]
     assert opened == [False, True]
+
+
+def test_what_came_on_the_old_connection_after_the_new_hello_is_dropped_once() -> None:
+    world = World(Limits())
+    world.pair.settle()
+    world.act()
+    old = world.pair.wire
+    world.tell()
+    world.dial()
+    world.pair.load(world.pair.wire)  # the hello counts what was received so far
+    world.pair.load(old)
+    world.pair.carry(old, 1 << 20, 1 << 20)
+    world.pair.settle()
+    world.act()
+    assert world.noticed == world.told == [1]

@@ -718,3 +718,38 @@ def test_a_writer_that_found_no_room_is_told_of_it() -> None:
     pair.near.tick(1.0)
     pair.settle()
     assert Room() in pair.far_events
+
+
+def test_a_welcome_that_comes_after_a_later_one_changes_nothing() -> None:
+    pair = Pair().talk()
+    first = pair.dial()
+    pair.load(first)
+    pair.carry(first, 0, 1 << 20)
+    pair.load(first)
+    second = pair.dial()
+    pair.settle()
+    assert pair.near.link is second.near
+    pair.carry(first, 1 << 20, 0)
+    assert pair.near.link is second.near
+    assert reasons(pair.near_events)[-1] == ("evicted", True)
+
+
+def test_a_fresh_session_whose_welcome_was_lost_is_gone_on_with_from_its_first_message() -> None:
+    pair = Pair().talk()
+    pair.far.notify(Changed(number=1, attempt="a", job="j", phase="running"))
+    pair.settle()
+    pair.cut()
+    pair.door = doorway()  # the agent was restarted
+    lost = pair.dial()
+    pair.load(lost)
+    pair.carry(lost, 0, 1 << 20)
+    session = pair.far
+    news = Changed(number=2, attempt="a", job="j", phase="ended")
+    session.notify(news)
+    pair.cut()
+    pair.near_events.clear()
+    pair.dial()
+    pair.settle()
+    assert pair.far is session
+    assert [type(event) for event in pair.near_events] == [Reset, Opened, Notified]
+    assert pair.near_events[-1] == Notified(message=news)
