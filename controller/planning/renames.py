@@ -69,6 +69,11 @@ def carried(declaration: Declaration, observed: Observed) -> Observed:
     return replace(observed, records=records, servers=servers)
 
 
+def seen_today(declaration: Declaration, seen: ServerSeen) -> ServerSeen:
+    """Show what was seen of one server under the names that targets have today."""
+    return _seen(seen, seen.server, _names(declaration.targets))
+
+
 def earlier(declaration: Declaration, observed: Observed) -> dict[PairKey, PairKey]:
     """Give, for every pair that something is still known of under an earlier name, that name."""
     return {now: was for was, now in moved(declaration, observed)}

@@ -13,7 +13,6 @@ from controller.planning import applying, stale
 from controller.reconcile import planfiles, resuming
 from controller.reconcile.deciding import plan_of, refuse
 from controller.reconcile.forgetting import forget
-from controller.reconcile.loading import load
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
     ApplyOutcome,
@@ -46,17 +45,17 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
     if not await settle(rooms, engine, request):
         return waiting_outcome(seen, rooms)
     request = replace(request, timeout=left_of(rooms, request.timeout, started))
-    resumption = await resumption_of(rooms, request)
+    resumption = await resumption_of(rooms, seen, request)
     if resumption is not None:
-        seen = resuming.asked_again(await aim(rooms, seen, request, resumption), resumption)
+        seen = resuming.aimed(seen, resumption, request.overrides)
     seen = await walk(rooms, seen, DECIDE)
     plan = plan_of(seen)
+    if resumption is not None:
+        plan = resuming.narrowed(seen, plan, resumption)
     guard_whole(rooms, seen, plan)
     guard_fresh(before, plan)
     guard_budget(plan)
     changes = applying.apply_set(plan, saved=before)
-    if resumption is not None:
-        changes = resuming.narrow(plan, changes, resumption)
     if changes and before is None and not request.confirm(plan):
         return ApplyOutcome(plan=plan, declined=True)
     run = replace(
@@ -78,17 +77,13 @@ async def saved_plan(rooms: Rooms, request: ApplyRequest) -> Plan | None:
     return await planfiles.read(rooms, request.planfile, signers=request.signers)
 
 
-async def resumption_of(rooms: Rooms, request: ApplyRequest) -> Resumption | None:
+async def resumption_of(rooms: Rooms, seen: Seen, request: ApplyRequest) -> Resumption | None:
     """Find what is left of the run that is to be resumed."""
     if request.resume is None:
         return None
-    return await resuming.find(rooms, request.resume, failed_only=request.failed_only)
-
-
-async def aim(rooms: Rooms, seen: Seen, request: ApplyRequest, resumption: Resumption) -> Seen:
-    """Take the targets of what is left as those that are named."""
-    wanted = resuming.wanted_by(resumption, request.overrides)
-    return await load(rooms, replace(seen, request=wanted))
+    return await resuming.find(
+        rooms, seen.declaration, request.resume, failed_only=request.failed_only
+    )
 
 
 def wanted_of(request: ApplyRequest, saved: Plan | None) -> PlanRequest:

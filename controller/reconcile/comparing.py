@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from controller.model.applied import Applied
 from controller.model.compared import Compared
+from controller.model.declaration import Secret
 from controller.model.work import Pair, secret_names
 from controller.planning.inputs import PairKey
 from controller.planning.subject import record_of
@@ -28,15 +29,22 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
         if secret_names(pair.work):
             key = (pair.target, pair.server)
             record = record_of(today, key, today.servers.get(pair.server))
-            compared[key] = compare_pair(keyring, pair, record)
+            compared[key] = compare_pair(keyring, pair, record, seen.declaration.secrets)
     return replace(seen, compared=compared)
 
 
-def compare_pair(keyring: Keyring, pair: Pair, record: Applied | None) -> Mapping[str, Compared]:
-    """Compare the secrets of one pair, by secret name."""
+def compare_pair(
+    keyring: Keyring, pair: Pair, record: Applied | None, declared: Mapping[str, Secret]
+) -> Mapping[str, Compared]:
+    """Compare the secrets of one pair, by secret name; one that was renamed with what was applied under its earlier name."""
+    applied = {} if record is None else dict(record.secrets)
+    for name in secret_names(pair.work):
+        was = declared[name].was if name in declared else None
+        if was in applied:
+            applied.setdefault(name, applied[was])
     return comparison.compare(
         "" if record is None else record.key,
-        {} if record is None else record.secrets,
+        applied,
         set(secret_names(pair.work)),
         keyring.read,
     )

@@ -1,4 +1,8 @@
-"""The step that opens every server in scope once, reads its markers and locks, and runs the checks of what is in sync."""
+"""The step that opens every server in scope once, reads its markers and locks, and runs the checks of what is in sync.
+
+A step of `steps`; `desk` and `checking` see single servers through it, `forgetting` and `submission` ask it which left. Calls
+`probing` and the carriers.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,11 +18,10 @@ from controller.errors import (
 from controller.jobs import marker
 from controller.model.applied import Applied
 from controller.model.declaration import OnDrift
-from controller.model.inventory import Server
+from controller.model.inventory import Carrier, Server
 from controller.model.observation import MarkerSeen, ServerSeen
 from controller.model.work import Pair
-from controller.planning.inputs import Observed
-from controller.planning.renames import carried
+from controller.planning.renames import renames, seen_today
 from controller.reconcile.connectivity import note_connectivity
 from controller.reconcile.probing import run_checks
 from controller.reconcile.repos import reach_of
@@ -47,7 +50,7 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
     room = asyncio.Semaphore(rooms.parallel)
     done = 0
 
-    async def look(server: Server) -> ServerSeen:
+    async def visit(server: Server) -> ServerSeen:
         nonlocal done
         async with room:
             wanted = pairs.get(server.name, [])
@@ -60,7 +63,7 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
         )
         return found
 
-    found = {s.server: s for s in await asyncio.gather(*(look(s) for s in servers))}
+    found = {s.server: s for s in await asyncio.gather(*(visit(s) for s in servers))}
     async with rooms.saving() as free:
         if free:
             await rooms.store.observations.put_servers(map(without_contents, found.values()))
@@ -70,9 +73,11 @@ async def observe(rooms: Rooms, seen: Seen) -> Seen:
 
 
 def servers_to_see(seen: Seen) -> list[Server]:
-    """List the servers of all pairs in scope, and of records in scope whose pair is gone."""
+    """List the servers of all pairs in scope, and of records in scope whose pair is gone; all under the names of today."""
+    today = renames(seen.declaration)
     names = {pair.server for pair in seen.pairs}
-    names |= {server for target, server in seen.records if seen.scope.holds(target, server)}
+    known = map(today.now, seen.records)
+    names |= {server for target, server in known if seen.scope.holds(target, server)}
     if seen.scope.whole:
         names |= set(seen.declaration.inventory.servers)
     servers = {**left(seen), **seen.declaration.inventory.servers}
@@ -80,12 +85,26 @@ def servers_to_see(seen: Seen) -> list[Server]:
 
 
 def left(seen: Seen) -> dict[str, Server]:
-    """List the servers that left the inventory while something is known of them, as they were reached last."""
+    """List the servers that left the inventory while something is known of them, as they were reached last.
+
+    One that is declared under another name did not leave: what lies there is now of that name.
+    """
+    declared = seen.declaration.inventory.servers
+    there = {way_to(server) for server in declared.values()}
     return {
-        record.connection.name: record.connection
-        for record in seen.records.values()
-        if record.connection is not None
+        key[1]: replace(record.connection, name=key[1])
+        for key, record in seen.records.items()
+        if key[1] not in declared
+        and record.connection is not None
+        and way_to(record.connection) not in there
     }
+
+
+def way_to(server: Server) -> tuple[object, ...]:
+    """Say where a server is found; two names with the same way are one machine."""
+    if server.carrier is Carrier.LOCAL:
+        return (server.carrier,)
+    return server.carrier, server.address, server.ssh.port, server.ssh.jump
 
 
 def without_contents(found: ServerSeen) -> ServerSeen:
@@ -158,12 +177,7 @@ async def read_server(
 
 def records_there(seen: Seen, found: ServerSeen) -> dict[str, Applied]:
     """Give what the markers of a server say, by the target's name of today."""
-    today = carried(seen.declaration, Observed(servers={found.server: found}))
-    return {
-        target: one.record
-        for there in today.servers.values()
-        for target, one in there.markers.items()
-    }
+    return {name: one.record for name, one in seen_today(seen.declaration, found).markers.items()}
 
 
 def wanted_there(seen: Seen, pairs: Sequence[Pair], records: Mapping[str, Applied]) -> list[Wanted]:

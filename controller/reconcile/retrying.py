@@ -3,13 +3,16 @@
 Called by `desk`.
 """
 
+from datetime import datetime
 from typing import Final
 
 from controller.errors import RefusedError
+from controller.model.declaration import Declaration
 from controller.model.job import Job, State
 from controller.model.plan import Gate
 from controller.model.standing import Standing
 from controller.planning.gates import GateResult, first_no
+from controller.planning.renames import renames
 from controller.reconcile import asking
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -34,7 +37,8 @@ async def guard(rooms: Rooms, seen: Seen, job: Job) -> None:
             f"cannot retry job {job.id}: nobody knows how run {tried.run} ended there",
             hint="ctl jobs list, then ctl jobs resolve JOB --as succeeded|failed --reason TEXT",
         )
-    rolled_back(job, await rooms.store.standings.all())
+    rolled_back(job, await rooms.store.standings.all(), rooms.clock.now())
+    renamed(seen.declaration, job)
     blocker = await held(rooms, seen, job)
     if blocker is not None:
         raise RefusedError(
@@ -42,10 +46,23 @@ async def guard(rooms: Rooms, seen: Seen, job: Job) -> None:
         )
 
 
-def rolled_back(job: Job, standing: Standing) -> None:
+def renamed(declaration: Declaration, job: Job) -> None:
+    """Refuse a job of a pair that has another name today: it would mark the server with the earlier one."""
+    key = (job.target or "", job.server)
+    now = renames(declaration).now(key)
+    if now != key:
+        raise RefusedError(
+            f"cannot retry job {job.id}: {key[0]} on {key[1]} is now {now[0]} on {now[1]}",
+            hint=f"ctl run --target {now[0]} --on {now[1]}",
+        )
+
+
+def rolled_back(job: Job, standing: Standing, now: datetime) -> None:
     """Refuse a job of a commit that its target was taken back from."""
     pin = standing.pins.get(job.target or "")
-    if pin is not None and job.commit == pin.bad:
+    if pin is None or (pin.until is not None and pin.until <= now):
+        return
+    if job.commit == pin.bad:
         raise RefusedError(
             f"cannot retry job {job.id}: {pin.by} rolled {pin.target} back from {pin.bad[:7]}: {pin.reason}",
             hint=f"ctl rollback {pin.target} --lift --reason TEXT",

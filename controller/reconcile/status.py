@@ -14,6 +14,7 @@ from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Plan
 from controller.reconcile.decided import decided_words
 from controller.reconcile.deciding import plan_of
+from controller.reconcile.known import known_today
 from controller.reconcile.requests import (
     InvalidDeclarationError,
     PlanRequest,
@@ -39,7 +40,8 @@ async def status(rooms: Rooms) -> StatusReport:
             dirty=bool(rooms.config.dirty()),
             diagnostics=error.diagnostics,
         )
-    plan = plan_of(seen)
+    plan, today = plan_of(seen), known_today(seen)
+    seen = replace(seen, records=today.records, servers=today.servers)
     jobs = await rooms.store.jobs.open()
     latest = {
         name: await rooms.store.jobs.list(target=name, limit=1) for name in seen.declaration.targets
@@ -77,7 +79,7 @@ def target_status(
         task=target.task,
         servers=len(target.members),
         in_sync=len(target.members)
-        - len({c.server for c in changes if c.server in target.members}),
+        - len({c.server for c in changes if c.server in target.members and is_news(c)}),
         wanted=None if source is None else source.revision.sha,
         applied=applied_commit(target, seen),
         sync=sync,
@@ -123,6 +125,11 @@ def judge(change: Change) -> tuple[Sync, str, str]:
     if change.action is not Action.NONE:
         return Sync.PENDING, change.action.capitalize(), change.reason
     return Sync.IN_SYNC, "Applied", change.reason
+
+
+def is_news(change: Change) -> bool:
+    """Say whether a pair is not simply in sync; some are shown only for a remark."""
+    return judge(change)[0] is not Sync.IN_SYNC
 
 
 def applied_commit(target: Target, seen: Seen) -> Sha | None:

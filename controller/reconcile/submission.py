@@ -1,7 +1,10 @@
-"""Turning the changes of a plan into a run with its jobs. Pure."""
+"""Turning the changes of a plan into a run with its jobs.
+
+Pure. Called by `applying`, `running` and `desk`; the engine records what comes out, and `jobs` works from that alone.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.jobs.marker import manifest
@@ -61,11 +64,11 @@ def orders_of(seen: Seen, changes: Sequence[Change]) -> list[Order]:
     """Say what jobs the changes of a plan need; forgetting needs none."""
     pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
     today = known_today(seen)
-    orders = []
+    orders: list[Order] = []
     for change in changes:
         key = (change.target, change.server)
         if change.action is Action.REMOVE:
-            orders += undo_of(seen, change, known_record(today, key))
+            orders += undo_of(seen, change, known_record(today, key), today.records.get(key))
         elif change.action is not Action.FORGET and key in pairs:
             orders.append(order_of(seen, change, pairs[key], known_record(today, key)))
     return orders
@@ -93,19 +96,25 @@ def order_of(seen: Seen, change: Change, pair: Pair, record: Applied | None) -> 
     )
 
 
-def undo_of(seen: Seen, change: Change, record: Applied | None) -> list[Order]:
-    """Say what job lets a pair go: the undo as it was rendered when the pair was last applied, where that is known."""
+def undo_of(
+    seen: Seen, change: Change, record: Applied | None, stored: Applied | None
+) -> list[Order]:
+    """Say what job lets a pair go: the undo as it was rendered when the pair was last applied.
+
+    Only the state, `stored`, knows how a server was reached that left the inventory; and where the marker says nothing, it
+    knows what is in force, too.
+    """
+    if stored is not None and (record is None or record.undo is None):
+        record = stored
     server = seen.declaration.inventory.servers.get(change.server)
-    if record is None or record.undo is None:
-        return []
-    server = server or record.connection
-    if server is None:
+    if server is None and stored is not None and stored.connection is not None:
+        server = replace(stored.connection, name=change.server)
+    if record is None or record.undo is None or server is None:
         return []
     return [
         Order(
-            target=change.was[0]
-            if change.was
-            else change.target,  # its marker has the earlier name
+            # its marker has the earlier name
+            target=change.was[0] if change.was else change.target,
             server=server,
             work=record.undo,
             trigger=change.trigger,

@@ -1,16 +1,18 @@
 """Records and markers that change without a job: renamed pairs, and what is kept for the day a pair is let go.
 
-Called by `applying`. First there, then here: a crash in between is found again as a pair that is still known as it was.
+Called by `applying`; calls `renames` and `keepsakes` to be told which, and the servers only where a marker is to be written.
+First there, then here: a crash in between is found again as a pair that is still known as it was.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.errors import LockedError, RefusedError, TransportError
+from controller.errors import LockedError, RefusedError, SecretError, TransportError
 from controller.jobs.marker import encode_marker
 from controller.model.applied import Applied
 from controller.model.ids import Digest
+from controller.model.inventory import Server
 from controller.model.observation import Holder
 from controller.model.plan import Plan
 from controller.model.work import Pair
@@ -27,45 +29,66 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
     """Move renamed pairs and refresh what is kept of pairs in sync; what is not reached waits for the next time."""
     running = {(change.target, change.server) for change in plan.changes if change.runs}
     stored, today = known_seen(seen), known_today(seen)
-    moved = renames.moved(seen.declaration, stored, running)
-    await asyncio.gather(*(move(rooms, seen, old, known_record(today, new)) for old, new in moved))
+    moved = [
+        (old, new)
+        for old, new in renames.moved(seen.declaration, stored, running)
+        if seen.scope.holds(*new)
+    ]
     done = running | {new for _, new in moved}
-    pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
     stale = keepsakes.outdated(seen.declaration, seen.pairs, stored, done)
+    pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
     room = asyncio.Semaphore(rooms.parallel)
+    kept = await asyncio.gather(
+        *(move(rooms, seen, old, known_record(today, new), room) for old, new in moved)
+    )
+    fresh = await asyncio.gather(
+        *(refresh(rooms, seen, pairs[key], known_record(today, key), room) for key in stale)
+    )
+    await put(rooms, [one for one in (*kept, *fresh) if one is not None])
+    gone = {old: new for (old, new), record in zip(moved, kept, strict=True) if record is not None}
+    if gone:
+        await rooms.store.records.forget(gone)
+    for old, new in gone.items():
+        await rooms.activity.append("pair-moved", rooms.actor, **told_of(old, new))
 
-    async def one(pair: Pair) -> Applied | None:
-        async with room:
-            return await refresh(rooms, seen, pair, known_record(today, (pair.target, pair.server)))
 
-    fresh = await asyncio.gather(*(one(pairs[key]) for key in stale))
-    await rooms.store.records.put(found(fresh))
-
-
-def found(records: Iterable[Applied | None]) -> list[Applied]:
-    """Leave out what could not be refreshed."""
-    return [record for record in records if record is not None]
+async def put(rooms: Rooms, records: Sequence[Applied]) -> None:
+    """Store what changed at once, if anything did."""
+    if records:
+        await rooms.store.records.put(records)
 
 
-async def move(rooms: Rooms, seen: Seen, old: PairKey, record: Applied | None) -> None:
-    """Give one pair its new name, there and here; `record` has it already."""
-    if record is None:
-        return
-    told = {
-        "target": record.target,
-        "server": record.server,
+def told_of(old: PairKey, new: PairKey) -> dict[str, str]:
+    """Say in the activity log which pair gets which name."""
+    return {
+        "target": new[0],
+        "server": new[1],
         "from_target": old[0],
         "from_server": old[1],
     }
+
+
+async def move(
+    rooms: Rooms, seen: Seen, old: PairKey, record: Applied | None, room: asyncio.Semaphore
+) -> Applied | None:
+    """Give the marker of one pair its new name; `record` has it already, and is given back when it may be stored."""
+    if record is None or not may_move(seen, old, record):
+        return None
+    told = told_of(old, (record.target, record.server))
     await rooms.activity.append("pair-moving", rooms.actor, **told)
     try:
-        await move_marker(rooms, seen, record, old[0])
-    except (TransportError, RefusedError) as error:
+        async with room:
+            await move_marker(rooms, seen, record, old[0])
+    except (TransportError, RefusedError, SecretError) as error:
         await rooms.activity.append("pair-kept", rooms.actor, **told, reason=error.message)
-        return
-    await rooms.store.records.put([record])
-    await rooms.store.records.forget([old])
-    await rooms.activity.append("pair-moved", rooms.actor, **told)
+        return None
+    return record
+
+
+def may_move(seen: Seen, old: PairKey, record: Applied) -> bool:
+    """Say whether all of a pair can be moved now: a marker under another target's name must be at hand."""
+    there = seen.servers.get(record.server)
+    return old[0] == record.target or (there is not None and there.reached)
 
 
 async def move_marker(rooms: Rooms, seen: Seen, record: Applied, before: str) -> None:
@@ -88,7 +111,9 @@ async def move_marker(rooms: Rooms, seen: Seen, record: Applied, before: str) ->
         await session.close()
 
 
-async def refresh(rooms: Rooms, seen: Seen, pair: Pair, record: Applied | None) -> Applied | None:
+async def refresh(
+    rooms: Rooms, seen: Seen, pair: Pair, record: Applied | None, room: asyncio.Semaphore
+) -> Applied | None:
     """Bring one record up to date, and its marker where the marker keeps the same; None when that must wait."""
     if record is None:
         return None
@@ -104,18 +129,30 @@ async def refresh(rooms: Rooms, seen: Seen, pair: Pair, record: Applied | None) 
     if marker is None or there is None or not there.reached:
         return None
     try:
-        session = await reach_of(seen).dialer.open(server)
-        try:
-            await write_marker(
-                rooms, session, seen.declaration.settings.name, kept, expect=marker.sha256
-            )
-        finally:
-            await session.close()
-    except (TransportError, RefusedError) as error:
+        async with room:
+            await rewrite_marker(rooms, seen, server, kept, expect=marker.sha256)
+    except (TransportError, RefusedError, SecretError) as error:
         told = {"target": pair.target, "server": pair.server, "reason": error.message}
         await rooms.activity.append("pair-kept", rooms.actor, **told)
         return None
     return replace(kept, connection=server)
+
+
+async def rewrite_marker(
+    rooms: Rooms, seen: Seen, server: Server, record: Applied, *, expect: Digest
+) -> None:
+    """Open a server and write the marker of a pair in place of the one that was seen.
+
+    Raises:
+        TransportError: the server does not answer.
+        LockedError: somebody holds the target there, or there is another marker.
+    """
+    session = await reach_of(seen).dialer.open(server)
+    try:
+        project = seen.declaration.settings.name
+        await write_marker(rooms, session, project, record, expect=expect)
+    finally:
+        await session.close()
 
 
 async def write_marker(
