@@ -46,6 +46,7 @@ MAX_OUTPUTS = 64 << 10
 FOLLOW = (0.01, 0.25)
 """Seconds between looks at an output that grows: at first, and when nothing comes for a while."""
 CONFIRM = 5.0
+OPEN = ("accepted", "started")
 
 
 class Executor:
@@ -71,6 +72,7 @@ class Executor:
         self._running: dict[str, Running] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._accepting: dict[str, asyncio.Task[None]] = {}
+        self._launching: dict[str, asyncio.Task[None]] = {}
 
     async def recover(self) -> dict[str, Status]:
         """Take the folder and find out what became of every attempt; call it first, once.
@@ -84,11 +86,7 @@ class Executor:
         self._take_folder()
         self._ledger.open()
         self._spawner.open()
-        unsettled = [
-            name
-            for name, entry in self._ledger.known.items()
-            if entry["event"] in ("accepted", "started")
-        ]
+        unsettled = [name for name, entry in self._ledger.known.items() if entry["event"] in OPEN]
         for name in unsettled:
             await self._settle(name, self._ledger.known[name])
         self._forget_unknown()
@@ -115,7 +113,7 @@ class Executor:
             raise DigestError(f"cannot accept {spec.id}: planned {spec.digest}, arrived {digest}")
         if not self._ledger.room:
             raise FullError(f"cannot accept {spec.id}: no room on the disk of {self._folders.base}")
-        if len(self._waiting) + len(self._running) >= self._most:
+        if len(self._waiting) + len(self._launching) + len(self._running) >= self._most:
             raise FullError(f"cannot accept {spec.id}: {self._most} attempts are open")
         task = asyncio.ensure_future(self._record(spec, digest))
         self._accepting[spec.id] = task
@@ -139,7 +137,11 @@ class Executor:
             raise UnknownAttemptError(f"cannot start {name}: it was never accepted here")
         spec = self._waiting.pop(name, None)
         if spec is not None:
-            await asyncio.shield(asyncio.ensure_future(self._launch(spec)))
+            task = asyncio.ensure_future(self._launch(spec))
+            self._launching[name] = task
+            task.add_done_callback(lambda _: self._launching.pop(name, None))
+        if name in self._launching:
+            await asyncio.shield(self._launching[name])
         return self.status(name)
 
     def status(self, name: str) -> Status:
@@ -161,7 +163,8 @@ class Executor:
 
     async def wait(self, name: str) -> Status:
         """Wait until an attempt is over. Cancelling this stops the waiting, not the work."""
-        while not self.status(name).over:
+        check_name(name)
+        while self._ledger.known.get(name, {}).get("event") in OPEN:
             watcher = self._watchers.get(name)
             if watcher is None:
                 await asyncio.sleep(FOLLOW[0])  # accepted and not yet started
@@ -205,6 +208,8 @@ class Executor:
         """
         if self._waiting.pop(name, None) is not None:
             await self._end(name, End(Ending.STOP, message="stopped before it was started"))
+        if name in self._launching:
+            await asyncio.shield(self._launching[name])
         running = self._running.get(name)
         if running is not None:
             self._wish(running, "stop", grace)
@@ -305,6 +310,7 @@ class Executor:
 
     async def close(self) -> None:
         """Give the folder back; attempts go on."""
+        await asyncio.gather(*self._launching.values(), return_exceptions=True)
         for watcher in self._watchers.values():
             watcher.cancel()
         await asyncio.gather(*self._watchers.values(), return_exceptions=True)
@@ -364,26 +370,27 @@ class Executor:
     async def _supervised(self, spec: Spec) -> Running:
         loop = asyncio.get_running_loop()
         launch = await loop.run_in_executor(None, Launch, spec, self._folders, self._groups)
+        control = None
         try:
             control = await self._spawner.spawn(launch.descriptors)
-        finally:
-            launch.close()
-        try:
             await loop.sock_sendall(control, launch.plan)
-            report = await self._report(control)
             record: Entry = {
                 "id": spec.id,
                 "event": "started",
                 "boot": self._boot,
                 "group": launch.group,
                 "means": launch.means,
-                **report,
+                **await self._report(control),
             }
             await self._ledger.append(record)
             await loop.sock_sendall(control, b"g")
         except BaseException:
-            control.close()  # the barrier stays shut for ever
+            if control is not None:
+                control.close()  # the barrier stays shut for ever
+            launch.abandon()
             raise
+        finally:
+            launch.close()
         return Running(record, control)
 
     async def _report(self, control: socket.socket) -> dict[str, object]:
@@ -440,9 +447,12 @@ class Executor:
 
     async def _interrupt(self, running: Running) -> None:
         """Nobody looks after an attempt any more: end what is left of it, for nothing may run unseen."""
-        takedown = Takedown(running.orphans(), grace=0.0, now=clock.monotonic())
+        orphans = running.orphans()
+        takedown = Takedown(orphans, grace=0.0, now=clock.monotonic())
         while not takedown.step(clock.monotonic()):  # noqa: ASYNC110 — the kernel tells nobody when they are gone
             await asyncio.sleep(TICK)
+        if orphans.group is not None:
+            orphans.group.remove()
         left = f"; {len(takedown.left)} processes of it cannot be ended" if takedown.left else ""
         await self._ledger.append(_interrupted(running.name, f"its supervisor was ended{left}"))
 

@@ -66,6 +66,13 @@ class Groups:
         """
         group = Group(self.path(attempt))
         os.mkdir(group.path)
+        try:
+            return group, self._limit(group, limits, disk)
+        except OSError:
+            group.remove()
+            raise
+
+    def _limit(self, group: Group, limits: Limits, disk: str | None) -> dict[str, str]:
         means = {"stop": CGROUP, "pause": CGROUP}
         for controller, values in _values(limits, disk).items():
             means[controller] = NONE
@@ -73,7 +80,7 @@ class Groups:
                 for name, value in values.items():
                     _set(f"{group.path}/{name}", value)
                 means[controller] = CGROUP
-        return group, means
+        return means
 
     def sweep(self, keep: frozenset[str]) -> None:
         """Remove the empty groups of attempts that are over."""
@@ -111,15 +118,19 @@ def _set(path: str, value: str) -> None:
             raise
 
 
-def find_groups() -> Groups | None:
-    """Find the folder in which this process may make groups, and move into a leaf of it; None where there is none."""
+def find_groups(name: str = "ctl-agent") -> Groups | None:
+    """Find the folder in which this process may make groups, and move into a leaf of it; None where there is none.
+
+    Args:
+        name: of the folder where nobody delegates one, so we make it at the root.
+    """
     mount = linux.unified_mount()
     if mount is None:
         return None
     own = linux.own_group()
     try:
         if own == "/":
-            base = f"{mount}/ctl-agent"
+            base = f"{mount}/{name}"
             os.makedirs(base, exist_ok=True)
             return Groups(base)
         base = mount + (os.path.dirname(own) if os.path.basename(own) == "agent" else own)

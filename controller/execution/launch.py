@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from controller.execution import linux
+from controller.execution.cgroup import Group
 from controller.execution.command import TEXT
 from controller.execution.folders import Folders
 from controller.execution.groups import NONE, Groups
@@ -47,16 +48,21 @@ class Launch:
             group, self.means = groups.make(spec.id, spec.limits, disk=disk)
             self.group = group.path
         rlimits = self._instead(spec.limits, login)
+        self.plan = _framed(_plan(spec, folders, login, self.group, rlimits))
         for name, content in (("text", spec.text), ("stdin", spec.stdin)):
             if content:
                 self.descriptors.append(linux.memory_file(f"{spec.id}.{name}", content))
-        self.plan = _framed(_plan(spec, folders, login, self.group, rlimits))
 
     def close(self) -> None:
         """Close the files that the supervisor has copies of."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         self.descriptors.clear()
+
+    def abandon(self) -> None:
+        """Take the group back of an attempt that cannot be started."""
+        if self.group is not None:
+            Group(self.group).remove()
 
     def _instead(self, limits: Limits, login: Login) -> dict[str, int]:
         """Choose limits of single processes where no group holds them, and say so."""

@@ -51,7 +51,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[Room]:
 async def open_room() -> AsyncIterator[Room]:
     """Where other users may pass through, which they may not in the folders of pytest."""
     with tempfile.TemporaryDirectory(prefix="ctl-room-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 — no wait worth a thread
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 — no wait worth a thread
         made = Room(folder=Path(folder) / "room", groups=None)
         yield made
         await finish(made)

@@ -10,7 +10,7 @@ import pytest
 from controller.execution.ending import Ending
 from controller.execution.spec import Limits
 from controller.execution.status import Phase
-from tests.execution.room import A1, Room, collect, eventually, processes_of, running, script
+from tests.execution.room import A1, Room, collect, eventually, processes_of, running, script, until
 
 FAMILY = """
 sleep {n} &
@@ -43,7 +43,7 @@ async def test_a_stop_reaches_children_that_became_daemons(room: Room) -> None:
     async for chunk in executor.output(A1, follow=True):
         if b"ready" in chunk.data:
             break
-    assert len(list(running(number))) >= 5
+    await until(lambda: len(list(running(number))) >= 5)
     status = await executor.stop(A1, grace=0.3)
     assert list(running(number)) == []
     assert status.end is not None
@@ -150,3 +150,15 @@ async def test_memory_without_a_controller_is_limited_a_process_at_a_time(bare: 
     assert b"memory" in (await collect(executor, A1)).lower()
     assert status.means["memory"] == "rlimit of each process"
     assert status.means["cpu"] == "none"
+
+
+async def test_a_stop_that_comes_during_the_start_is_not_lost(bare: Room) -> None:
+    executor = await bare.enter()
+    bare.names.append(A1)
+    await executor.accept(script(A1, "sleep 1000"))
+    starting = asyncio.ensure_future(executor.start(A1))
+    await asyncio.sleep(0)
+    status = await executor.stop(A1)
+    await starting
+    assert status.end is not None
+    assert (status.end.ending, processes_of(A1)) == (Ending.STOP, [])
