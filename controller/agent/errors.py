@@ -1,0 +1,57 @@
+"""What this room cannot do.
+
+AgentError             something the agent can say to whoever asked
+├── FolderError        a folder or file cannot be trusted: others could change what root would do
+├── ScriptError        a script is not offered, or cannot be run as it is
+└── SettingsError      the command line or the file asks for what cannot be; holds every finding
+
+The daemon turns `reference` into the wire's error codes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """Something the agent can say to whoever asked.
+
+    Args:
+        message: what went wrong, lower case, with the values that matter.
+        hint: what to do about it.
+    """
+
+    reference: ClassVar[str] = "agent"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class FolderError(AgentError):
+    """A folder or file cannot be trusted, or is not there."""
+
+    reference = "untrusted"
+
+
+class ScriptError(AgentError):
+    """A script is not offered, or cannot be run as it is.
+
+    Args:
+        message: what went wrong.
+        hint: what to do about it.
+        problem: what is wrong with the script itself, to stand behind its name in a list.
+    """
+
+    reference = "script"
+
+    def __init__(self, message: str, *, hint: str | None = None, problem: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem or message
+
+
+class SettingsError(AgentError):
+    """The command line or the file asks for what cannot be; the message has one line for each finding."""
+
+    reference = "settings"
