@@ -10,7 +10,7 @@ from controller.cli.views.change import alone, change_lines
 from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.job import job_document
 from controller.cli.views.style import Ink, Style, Symbol
-from controller.cli.views.words import line
+from controller.cli.views.words import line, step_name
 from controller.model.job import Job, State
 from controller.reconcile.requests import RunReport
 
@@ -67,7 +67,7 @@ def _job(job: Job, style: Style) -> Iterator[str]:
     for step in job.steps:
         if step.state not in {State.SUCCEEDED, State.PENDING}:
             failed = f" exit {step.exit_code}" if step.exit_code not in {None, 0} else ""
-            yield f"    step {line(step.name)}: {step.state}{failed}"
+            yield f"    step {step_name(step.name)}: {step.state}{failed}"
 
 
 def report_document(report: RunReport) -> dict[str, object]:
