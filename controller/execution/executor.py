@@ -42,6 +42,7 @@ from controller.execution.takedown import TICK, Takedown
 from controller.execution.workspace import Workspace
 
 MOST = 1000
+KEPT = 5000
 MAX_OUTPUTS = 64 << 10
 FOLLOW = (0.01, 0.25)
 """Seconds between looks at an output that grows: at first, and when nothing comes for a while."""
@@ -56,12 +57,16 @@ class Executor:
         folder: where everything lies; made when missing.
         groups: where cgroups may be made; None is nowhere.
         most: attempts that may be accepted and not over at one time.
+        kept: attempts that may wait to be discarded.
     """
 
-    def __init__(self, folder: Path, *, groups: Groups | None = None, most: int = MOST) -> None:
+    def __init__(
+        self, folder: Path, *, groups: Groups | None = None, most: int = MOST, kept: int = KEPT
+    ) -> None:
         self._folders = Folders(folder)
         self._groups = groups
         self._most = most
+        self._kept = kept
         self._boot = linux.boot_id()
         self._lock = -1
         self._ledger = Ledger(self._folders.ledger)
@@ -111,10 +116,7 @@ class Executor:
         digest = attempt_digest(spec)
         if spec.digest is not None and spec.digest != digest:
             raise DigestError(f"cannot accept {spec.id}: planned {spec.digest}, arrived {digest}")
-        if not self._ledger.room:
-            raise FullError(f"cannot accept {spec.id}: no room on the disk of {self._folders.base}")
-        if len(self._waiting) + len(self._launching) + len(self._running) >= self._most:
-            raise FullError(f"cannot accept {spec.id}: {self._most} attempts are open")
+        self._check_room(spec.id)
         task = asyncio.ensure_future(self._record(spec, digest))
         self._accepting[spec.id] = task
         try:
@@ -334,6 +336,17 @@ class Executor:
             ) from error
         except OSError as error:
             raise BrokenError(f"cannot use {self._folders.base}: {error.strerror}") from error
+
+    def _check_room(self, name: str) -> None:
+        if not self._ledger.room:
+            raise FullError(f"cannot accept {name}: no room on the disk of {self._folders.base}")
+        if len(self._waiting) + len(self._launching) + len(self._running) >= self._most:
+            raise FullError(f"cannot accept {name}: {self._most} attempts are open")
+        if self._ledger.kept >= self._kept:
+            raise FullError(
+                f"cannot accept {name}: {self._kept} attempts wait to be discarded",
+                hint="fetch their output and discard them",
+            )
 
     async def _record(self, spec: Spec, digest: str) -> None:
         try:

@@ -97,6 +97,11 @@ class Ledger:
         self._gone: deque[str] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
+    @property
+    def kept(self) -> int:
+        """Say of how many attempts the output is still there."""
+        return len(self.known) - len(self._gone)
+
     def open(self) -> None:
         """Read what is there, cut off a torn end, and open it for appending.
 

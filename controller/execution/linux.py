@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+PIECE = 32 << 10
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SET_CHILD_SUBREAPER = 36
 SETPIPE_SIZE = 1031
@@ -33,8 +34,18 @@ def read(path: str) -> str:
     Raises:
         OSError: there is no such file, or it cannot be read.
     """
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        said = b""
+        while (
+            True
+        ):  # until nothing comes: these files give less than is asked for long before their end
+            part = os.read(opened, PIECE)
+            if not part:
+                return said.decode("utf-8", "surrogateescape")
+            said += part
+    finally:
+        os.close(opened)
 
 
 def fields(pid: int) -> list[str] | None:
