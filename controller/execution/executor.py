@@ -146,23 +146,6 @@ class Executor:
             await asyncio.shield(self._launching[name])
         return self.status(name)
 
-    def status(self, name: str) -> Status:
-        """Say what is known of an attempt now."""
-        check_name(name)
-        entry = self._ledger.known.get(name)
-        if entry is None:
-            return Status(name, Phase.NONE)
-        folder = self._folders.attempt(name)
-        phase, end = self._phase(name, entry, folder)
-        return Status(
-            name,
-            phase,
-            end=end,
-            length=end.length if end is not None else self._output(name, entry).length(),
-            outputs=self._outputs(entry) if end is not None else b"",
-            means=_words(entry.get("means")),
-        )
-
     async def wait(self, name: str) -> Status:
         """Wait until an attempt is over. Cancelling this stops the waiting, not the work."""
         check_name(name)
@@ -324,51 +307,6 @@ class Executor:
             os.close(self._lock)
             self._lock = -1
 
-    def _take_folder(self) -> None:
-        try:
-            self._folders.make()
-            self._lock = os.open(self._folders.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BrokenError(
-                f"cannot use {self._folders.base}: another agent has it",
-                hint="stop the other agent",
-            ) from error
-        except OSError as error:
-            raise BrokenError(f"cannot use {self._folders.base}: {error.strerror}") from error
-
-    def _check_room(self, name: str) -> None:
-        if not self._ledger.room:
-            raise FullError(f"cannot accept {name}: no room on the disk of {self._folders.base}")
-        if len(self._waiting) + len(self._launching) + len(self._running) >= self._most:
-            raise FullError(f"cannot accept {name}: {self._most} attempts are open")
-        if self._ledger.kept >= self._kept:
-            raise FullError(
-                f"cannot accept {name}: {self._kept} attempts wait to be discarded",
-                hint="fetch their output and discard them",
-            )
-
-    async def _record(self, spec: Spec, digest: str) -> None:
-        try:
-            self._folders.attempt(spec.id).mkdir(mode=0o700)
-        except FileExistsError as error:
-            raise RefusedError(
-                f"cannot accept {spec.id}: its folder is there, and the damaged ledger does not know it"
-            ) from error
-        except OSError as error:
-            raise FullError(f"cannot accept {spec.id}: {error.strerror}") from error
-        record = {
-            "id": spec.id,
-            "event": "accepted",
-            "job": spec.job,
-            "digest": digest,
-            "head": spec.head,
-            "at": clock.wall(),
-            "boot": self._boot,
-        }
-        await self._ledger.append(record)
-        self._waiting[spec.id] = spec
-
     async def _launch(self, spec: Spec) -> None:
         """Start an attempt, or write down why it could not be."""
         try:
@@ -379,47 +317,6 @@ class Executor:
             await self._end(spec.id, End(Ending.START, message=str(error)))
         else:
             self._watch(running)
-
-    async def _supervised(self, spec: Spec) -> Running:
-        loop = asyncio.get_running_loop()
-        launch = await loop.run_in_executor(None, Launch, spec, self._folders, self._groups)
-        control = None
-        try:
-            control = await self._spawner.spawn(launch.descriptors)
-            await loop.sock_sendall(control, launch.plan)
-            record: Entry = {
-                "id": spec.id,
-                "event": "started",
-                "boot": self._boot,
-                "group": launch.group,
-                "means": launch.means,
-                **await self._report(control),
-            }
-            await self._ledger.append(record)
-            await loop.sock_sendall(control, b"g")
-        except BaseException:
-            if control is not None:
-                control.close()  # the barrier stays shut for ever
-            launch.abandon()
-            raise
-        finally:
-            launch.close()
-        return Running(record, control)
-
-    async def _report(self, control: socket.socket) -> dict[str, object]:
-        said = b""
-        while not said.endswith(b"\n"):
-            part = await asyncio.get_running_loop().sock_recv(control, 4096)
-            if not part:
-                raise FullError(f"cannot start a supervisor: {self._trouble()}")
-            said += part
-        return decode(said) or {}
-
-    def _trouble(self) -> str:
-        try:
-            return self._folders.trouble.read_text(errors="replace").splitlines()[-1]
-        except (OSError, IndexError):
-            return "no room for another process"
 
     def _watch(self, running: Running) -> None:
         self._running[running.name] = running
@@ -469,46 +366,11 @@ class Executor:
         left = f"; {len(takedown.left)} processes of it cannot be ended" if takedown.left else ""
         await self._ledger.append(_interrupted(running.name, f"its supervisor was ended{left}"))
 
-    async def _end(self, name: str, end: End) -> None:
-        await self._ledger.append({"id": name, "event": "ended", "end": end.record()})
-
-    def _phase(self, name: str, entry: Entry, folder: Path) -> tuple[Phase, End | None]:
-        event = entry["event"]
-        if event == "accepted":
-            return Phase.ACCEPTED, None
-        if event == "started":
-            return (Phase.PAUSED if (folder / "paused").exists() else Phase.RUNNING), None
-        end = entry.get("end")
-        if not isinstance(end, dict):
-            return Phase.INTERRUPTED if event == "interrupted" else Phase.ENDED, None
-        return Phase.ENDED, read_end(end)
-
-    def _output(self, name: str, entry: Entry) -> Output:
-        head = entry.get("head", 0)
-        return Output(self._folders.attempt(name), head=whole(head))
-
-    def _outputs(self, entry: Entry) -> bytes:
-        """Read what the attempt left as its outputs; a stranger wrote it, and may have put anything there."""
-        try:
-            folder = Workspace(self._folders.job(str(entry["job"])))
-            return folder.get(f"{entry['id']}.output", limit=MAX_OUTPUTS)
-        except (ExecutionError, OSError, KeyError):
-            return b""
-
     def _of(self, name: str) -> Running:
         running = self._running.get(name)
         if running is None:
             raise RefusedError(f"cannot reach {name}: it does not run")
         return running
-
-    def _wish(self, running: Running, name: str, seconds: float) -> None:
-        """Leave a wish in the folder of an attempt, and have its supervisor look."""
-        folder = self._folders.attempt(running.name)
-        fresh = folder / f"{name}.new"
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(str(seconds))
-        fresh.replace(folder / name)
-        linux.tell(running.pid, running.started, signal.SIGUSR1)
 
     async def _confirm(self, name: str, *, paused: bool, seconds: float) -> Status:
         running = self._of(name)
@@ -530,16 +392,6 @@ class Executor:
             await asyncio.sleep(FOLLOW[0])
         return self.status(name)
 
-    async def _push(self, name: str, opened: int, data: memoryview) -> int:
-        try:
-            return os.write(opened, data)
-        except BlockingIOError:
-            self._of(name)  # it may have ended without reading
-            await asyncio.sleep(FOLLOW[0])
-            return 0
-        except BrokenPipeError as error:
-            raise RefusedError(f"cannot feed {name}: its input is closed") from error
-
     async def _glance(self, name: str, pause: float) -> None:
         """Wait a moment, less when the attempt ends meanwhile."""
         watcher = self._watchers.get(name)
@@ -554,24 +406,3 @@ class Executor:
             if entry.get("job") == job and not self.status(name).over:
                 raise RefusedError(f"cannot discard {job}: {name} is not over")
         await asyncio.get_running_loop().run_in_executor(None, _delete, self._folders.job(job))
-
-    def _forget_unknown(self) -> None:
-        """Delete folders of attempts that were never recorded: nobody was told of them, nothing of them ran."""
-        if self._ledger.damaged:
-            return  # the record may have been there
-        for folder in list(self._folders.attempts.iterdir()):
-            if folder.name not in self._ledger.known:
-                _delete(folder)
-
-
-def _interrupted(name: str, message: str) -> dict[str, object]:
-    return {"id": name, "event": "interrupted", "message": message}
-
-
-def _delete(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-def _words(means: object) -> dict[str, str]:
-    return {str(name): str(word) for name, word in means.items()} if isinstance(means, dict) else {}

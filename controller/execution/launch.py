@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from controller.execution import linux
 from controller.execution.cgroup import Group
 from controller.execution.command import TEXT
 from controller.execution.folders import Folders
+from controller.execution.handover import frame
 from controller.execution.groups import NONE, Groups
 from controller.execution.login import Login, find_login
 from controller.execution.spec import Limits, Spec
@@ -48,7 +48,7 @@ class Launch:
             group, self.means = groups.make(spec.id, spec.limits, disk=disk)
             self.group = group.path
         rlimits = self._instead(spec.limits, login)
-        self.plan = _framed(_plan(spec, folders, login, self.group, rlimits))
+        self.plan = frame(_plan(spec, folders, login, self.group, rlimits))
         for name, content in (("text", spec.text), ("stdin", spec.stdin)):
             if content:
                 self.descriptors.append(linux.memory_file(f"{spec.id}.{name}", content))
@@ -145,8 +145,3 @@ def _words(spec: Spec) -> list[str]:
         first[2:].decode("utf-8", "surrogateescape").split(None, 1) if first[:2] == b"#!" else []
     )
     return [*(word.strip() for word in words or ["/bin/sh"]), place]
-
-
-def _framed(plan: dict[str, object]) -> bytes:
-    body = json.dumps(plan).encode("ascii")
-    return len(body).to_bytes(8, "big") + body

@@ -15,9 +15,10 @@ import os
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 from controller.execution import linux
-from controller.execution.supervisor import run_forked
+from controller.execution.supervisor import supervise
 
 MAX_DESCRIPTORS = 3
 
@@ -63,3 +64,29 @@ def serve(door: socket.socket, trouble: str) -> None:
             run_forked(list(descriptors), trouble=trouble)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def run_forked(descriptors: list[int], *, trouble: str) -> NoReturn:
+    """Be a supervisor in a process forked for it, and nothing else ever after.
+
+    Args:
+        descriptors: as `supervise` takes them.
+        trouble: the file that takes the reason if it fails; its attempt is then interrupted.
+    """
+    code = 70
+    try:
+        os.setsid()
+        supervise(descriptors)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 — a forked process: no exception may return into the nursery's loop
+        with contextlib.suppress(OSError):
+            made = os.open(trouble, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            at = error.__traceback__
+            while at is not None and at.tb_next is not None:
+                at = at.tb_next
+            line = at.tb_lineno if at is not None else 0
+            file = at.tb_frame.f_code.co_filename if at is not None else "?"
+            if os.fstat(made).st_size < 1 << 16:
+                os.write(made, f"{type(error).__name__}: {error} ({file}:{line})\n".encode())
+    finally:
+        os._exit(code)

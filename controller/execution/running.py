@@ -8,17 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from pathlib import Path
 
 from controller.execution import linux
 from controller.execution.cgroup import Group
 from controller.execution.ledger import Entry
-from controller.execution.lines import decode
 from controller.execution.processes import Processes
-from controller.execution.status import End, read_end, whole
+from controller.execution.status import whole
 
 GLANCE = 0.1
-MAX_EXIT = 65536
 
 
 class Running:
@@ -85,13 +82,3 @@ async def _readable(descriptor: int) -> None:
 def _settle(told: asyncio.Future[None]) -> None:
     if not told.done():
         told.set_result(None)
-
-
-def read_exit(folder: Path) -> End | None:
-    """Read the exit file of an attempt; None when there is none that is whole."""
-    try:
-        with (folder / "exit").open("rb") as file:
-            record = decode(file.read(MAX_EXIT))
-        return None if record is None else read_end(record)
-    except (OSError, KeyError, TypeError, ValueError):
-        return None

@@ -1,7 +1,7 @@
 """The supervisor: one small process an attempt, which outlives the daemon.
 
 It forks the command behind a barrier, drains its output to the spool, watches the time, heeds wishes left in the
-attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the end to `exit`, whole or not at all.
+attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the end to the exit file.
 
 `nursery` forks it and calls `supervise`. It imports little: every supervisor pays for it.
 """
@@ -11,18 +11,18 @@ attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import socket
 from collections.abc import Mapping
-from typing import NoReturn
 
 from controller.execution import clock, linux
 from controller.execution.cgroup import Group
 from controller.execution.command import become_command
 from controller.execution.ending import Ending
+from controller.execution.exitfile import ExitFile
+from controller.execution.handover import receive
 from controller.execution.lines import encode
 from controller.execution.processes import Processes
 from controller.execution.spool import Spool
@@ -32,8 +32,6 @@ BUFFER = 256 << 10
 LINGER = 2.0
 """Seconds that descendants may hold the output open after the command has ended."""
 LAST_DRAIN = 1.0
-RESERVE = 8192
-"""Bytes kept for the exit file when the disk is full; its message is bounded far below."""
 
 
 def supervise(descriptors: list[int]) -> None:
@@ -64,25 +62,6 @@ def supervise(descriptors: list[int]) -> None:
     attempt.run()
 
 
-def receive(control: socket.socket) -> dict[str, object]:
-    """Read the plan: eight bytes of length, then JSON."""
-    size = int.from_bytes(_exactly(control, 8), "big")
-    plan = json.loads(_exactly(control, size))
-    if not isinstance(plan, dict):
-        raise TypeError("cannot read the plan of an attempt")
-    return plan
-
-
-def _exactly(control: socket.socket, size: int) -> bytearray:
-    taken = bytearray()
-    while len(taken) < size:
-        part = control.recv(min(size - len(taken), 1 << 20))
-        if not part:
-            raise EOFError("cannot read the plan of an attempt: its sender is gone")
-        taken += part
-    return taken
-
-
 class Supervisor:
     """One attempt, seen by the process that looks after it.
 
@@ -95,6 +74,7 @@ class Supervisor:
         self._plan = plan
         self._folder = str(plan["folder"])
         self._group = Group(str(plan["group"])) if plan["group"] else None
+        self._exit = ExitFile(self._folder)
         self._spool = Spool(self._folder, head=_whole(plan["head"]), tail=_whole(plan["tail"]))
         self._buffer = memoryview(bytearray(BUFFER))
         self._poll = select.poll()
@@ -110,11 +90,7 @@ class Supervisor:
 
     def fork(self, *, stdin: int, text: int) -> None:
         """Make the child that waits at the barrier, and put it into its group."""
-        self._exit_file = os.open(
-            f"{self._folder}/exit.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-        )
-        with contextlib.suppress(OSError):  # a file system that cannot reserve
-            os.posix_fallocate(self._exit_file, 0, RESERVE)
+        self._exit.reserve()
         self._listen()
         self._output, output = os.pipe()
         linux.widen(self._output, BUFFER)
@@ -333,7 +309,7 @@ class Supervisor:
         oom: bool = False,
         left: tuple[int, ...] = (),
     ) -> None:
-        """Write the exit file: whole or not at all, in the room that was kept for it."""
+        """Write the exit file, and let go of the group if nobody is left in it."""
         record = {
             "ending": ending.value,
             "exit_code": code,
@@ -342,12 +318,7 @@ class Supervisor:
             "left": left,
             **self._spool.finish(),
         }
-        line = encode(record)
-        os.write(self._exit_file, line)
-        os.ftruncate(self._exit_file, len(line))
-        os.fsync(self._exit_file)
-        os.close(self._exit_file)
-        os.rename(f"{self._folder}/exit.new", f"{self._folder}/exit")
+        self._exit.write(record)
         if self._group is not None:
             self._group.remove()
 
@@ -366,29 +337,3 @@ def _seconds(value: object) -> float:
     if not isinstance(value, (int, float)):
         raise TypeError(f"cannot read {value!r} as seconds")
     return float(value)
-
-
-def run_forked(descriptors: list[int], *, trouble: str) -> NoReturn:
-    """Be a supervisor in a process forked for it, and nothing else ever after.
-
-    Args:
-        descriptors: as `supervise` takes them.
-        trouble: the file that takes the reason if it fails; its attempt is then interrupted.
-    """
-    code = 70
-    try:
-        os.setsid()
-        supervise(descriptors)
-        code = 0
-    except BaseException as error:  # noqa: BLE001 — a forked process: no exception may return into the nursery's loop
-        with contextlib.suppress(OSError):
-            made = os.open(trouble, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            at = error.__traceback__
-            while at is not None and at.tb_next is not None:
-                at = at.tb_next
-            line = at.tb_lineno if at is not None else 0
-            file = at.tb_frame.f_code.co_filename if at is not None else "?"
-            if os.fstat(made).st_size < 1 << 16:
-                os.write(made, f"{type(error).__name__}: {error} ({file}:{line})\n".encode())
-    finally:
-        os._exit(code)

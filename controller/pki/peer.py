@@ -68,9 +68,12 @@ def _read(der: bytes) -> x509.Certificate:
     if len(der) > LARGEST:
         raise _refused(f"it has more than {LARGEST} bytes")
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+        certificate = x509.load_der_x509_certificate(der)
+    except (ValueError, UserWarning) as error:
         raise _refused("it is no certificate") from error
+    if certificate.serial_number <= 0:  # the library only warns of that
+        raise _refused("its serial is not positive")
+    return certificate
 
 
 def _identify(certificate: x509.Certificate) -> Peer:

@@ -22,7 +22,7 @@ def excess(
     """List the limits that carrying out `changes` would break, but for those that a person passes over."""
     applied = tuple(changes)
     found = (
-        *_zero(applied, declaration),
+        *_zero(applied, declaration, policy),
         *_removals(applied, declaration, observed),
         *_servers(applied, declaration),
     )
@@ -37,10 +37,15 @@ def known_pairs(observed: Observed) -> int:
     return len(keys)
 
 
-def _zero(changes: tuple[Change, ...], declaration: Declaration) -> Iterator[Excess]:
+def _zero(
+    changes: tuple[Change, ...], declaration: Declaration, policy: Policy
+) -> Iterator[Excess]:
     leaving = sum(change.action in LEAVING for change in changes)
     if not leaving or (declaration.targets and declaration.inventory.servers):
         return
+    targets = {change.target for change in changes if change.action in LEAVING}
+    if policy.by_hand and declaration.inventory.servers and len(targets) == 1:
+        return  # a person takes away the only target there is, and sees it in the plan
     what = "servers" if declaration.targets else "targets"
     yield _excess(
         Limit.ZERO, f"cannot take it that no {what} are declared: {leaving} known pairs would go"

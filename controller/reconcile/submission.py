@@ -84,7 +84,7 @@ def order_of(seen: Seen, change: Change, pair: Pair, record: Applied | None) -> 
         work=pair.work,
         trigger=change.trigger,
         cause=change.reason,
-        expect=change.expect,
+        expect=expected(seen, change),
         record=record,
         revision=None if source is None else source.revision,
         repo=None if source is None else seen.declaration.repos.get(source.repo),
@@ -94,6 +94,18 @@ def order_of(seen: Seen, change: Change, pair: Pair, record: Applied | None) -> 
         protect=target.protect,
         was=change.was,
     )
+
+
+def expected(seen: Seen, change: Change) -> Digest | None:
+    """Give the SHA-256 of the marker that a job must find under its target's name of today; None where none lies there.
+
+    What the plan saw of a renamed target may lie there under the earlier name still.
+    """
+    if change.was is None or change.was[0] == change.target:
+        return change.expect
+    there = seen.servers.get(change.server)
+    marker = None if there is None else there.markers.get(change.target)
+    return None if marker is None else marker.sha256
 
 
 def undo_of(

@@ -167,7 +167,7 @@ def test_json_of_an_apply_has_the_promised_shape_and_nothing_else_on_stdout() ->
     assert document["format_version"] == "1.0"
     assert document["run"] == RUN.id
     assert document["summary"] == {
-        "succeeded": 1, "failed": 0, "unreachable": 0, "skipped": 0, "cancelled": 0, "unhealthy": 0,
+        "succeeded": 1, "failed": 0, "unreachable": 0, "skipped": 0, "cancelled": 0,
     }  # fmt: skip
     first = document["jobs"][0]
     assert {

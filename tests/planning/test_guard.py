@@ -111,7 +111,11 @@ def test_a_run_removes_no_more_pairs_than_its_budget(
 def test_no_declarations_never_mean_everything(
     renderer: Renderer, servers: tuple[Any, ...]
 ) -> None:
-    world = fleet("web-1", "web-2")
+    world = World(
+        declaration=declaration(
+            target("web", "web-1"), target("db", "web-1"), servers=(server("web-1"),)
+        )
+    )
     world.apply(renderer, world.plan(renderer))
     world.declaration = declaration(servers=servers)
     plan = world.plan(renderer)
@@ -120,6 +124,14 @@ def test_no_declarations_never_mean_everything(
         "cannot take it that no targets are declared: 2 known pairs would go"
     )
     assert world.plan(renderer, Policy(overrides={"zero-declarations": "the end"})).excess == ()
+
+
+def test_a_person_may_take_away_the_only_target_but_no_loop_does(renderer: Renderer) -> None:
+    world = fleet("web-1", "web-2")
+    world.apply(renderer, world.plan(renderer))
+    world.declaration = declaration(servers=(server("web-1"), server("web-2")))
+    assert limits(world.plan(renderer)) == []
+    assert limits(world.plan(renderer, Policy(by_hand=False))) == [Limit.ZERO]
 
 
 def test_servers_without_any_left_are_zero_too(renderer: Renderer) -> None:

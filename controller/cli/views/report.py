@@ -76,7 +76,14 @@ def report_document(report: RunReport) -> dict[str, object]:
     return {
         "format_version": FORMAT_VERSION,
         "run": None if report.run is None else report.run.id,
-        "summary": plain(summary),
+        "summary": {
+            "succeeded": summary.succeeded,
+            "failed": summary.failed,
+            "unreachable": summary.unreachable,
+            "skipped": summary.skipped,
+            "cancelled": summary.cancelled,
+        },
+        "unhealthy": summary.unhealthy,
         "halted": bool(report.halted),
         "halted_targets": plain(report.halted),
         "waiting": report.waiting,
