@@ -12,8 +12,8 @@ from controller.execution import linux
 from controller.execution.cgroup import Group
 from controller.execution.command import TEXT
 from controller.execution.folders import Folders
-from controller.execution.handover import frame
 from controller.execution.groups import NONE, Groups
+from controller.execution.handover import frame
 from controller.execution.login import Login, find_login
 from controller.execution.spec import Limits, Spec
 from controller.execution.workspace import Workspace

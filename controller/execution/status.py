@@ -60,6 +60,7 @@ class Status:
         end: set once it has ended.
         length: bytes of output so far.
         outputs: the bytes of its CTL_OUTPUT file, at the end.
+        message: why it was interrupted.
         means: what is held by what: stop, pause, memory, cpu, pids, io to a word such as `cgroup`.
     """
 
@@ -70,6 +71,7 @@ class Status:
     length: int = 0
     outputs: bytes = b""
     means: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
 
     @property
     def over(self) -> bool:

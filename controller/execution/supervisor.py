@@ -7,7 +7,7 @@ attempt's folder (`stop`, `pause`, `shut`; SIGUSR1 says "look"), and writes the 
 """
 
 # pathlib would cost every supervisor memory and time.
-# ruff: noqa: PTH104, PTH108, PTH115
+# ruff: noqa: PTH108, PTH115
 from __future__ import annotations
 
 import contextlib

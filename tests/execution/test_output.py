@@ -80,7 +80,7 @@ async def test_a_hundred_megabytes_cost_no_memory_and_little_disk(bare: Room) ->
     executor = await bare.enter()
     spec = Spec(id=A1, job="job", argv=("head", "-c", "100000000", "/dev/zero"), workdir="/")
     await bare.start(executor, spec)
-    supervisor, peaks = executor._running[A1].pid, [0]
+    supervisor, peaks = executor._watch.get(A1).pid, [0]
     while not executor.status(A1).over:
         try:
             rollup = linux.read(f"/proc/{supervisor}/smaps_rollup")

@@ -96,7 +96,7 @@ async def test_two_daemons_cannot_have_one_folder(bare: Room) -> None:
 async def test_a_killed_supervisor_is_an_interruption_and_nothing_runs_on(room: Room) -> None:
     executor = await room.enter()
     await room.start(executor, script(A1, "setsid sleep 1000 & sleep 1000"))
-    supervisor = executor._running[A1].pid
+    supervisor = executor._watch.get(A1).pid
     await until(lambda: len(processes_of(A1)) >= 3)
     os.kill(supervisor, signal.SIGKILL)
     status = await executor.wait(A1)
@@ -106,7 +106,7 @@ async def test_a_killed_supervisor_is_an_interruption_and_nothing_runs_on(room: 
 async def test_a_supervisor_killed_while_no_daemon_looks_is_an_interruption_too(room: Room) -> None:
     executor = await room.enter()
     await room.start(executor, script(A1, "sleep 1000"))
-    supervisor = executor._running[A1].pid
+    supervisor = executor._watch.get(A1).pid
     await room.leave(executor)
     os.kill(supervisor, signal.SIGKILL)
     await until(lambda: linux.start_time(supervisor) is None)
@@ -169,9 +169,9 @@ async def test_what_is_discarded_is_gone_but_never_starts_again(bare: Room) -> N
 
 async def test_a_nursery_that_was_killed_is_replaced(bare: Room) -> None:
     executor = await bare.enter()
-    assert executor._spawner._process is not None
-    executor._spawner._process.kill()
-    executor._spawner._process.wait()
+    assert executor._starter._spawner._process is not None
+    executor._starter._spawner._process.kill()
+    executor._starter._spawner._process.wait()
     status = await bare.run(executor, script(A1, "echo on"))
     assert status.end is not None
     assert status.end.exit_code == 0

@@ -1,0 +1,197 @@
+"""What is known of every attempt: the ledger and the folders of one room, and what is read from both.
+
+`executor` and `watch` call it; it calls `ledger`, `exitfile`, `output` and `workspace`. Only the daemon that holds the lock
+may have one open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from controller.execution import clock, linux
+from controller.execution.ending import Ending
+from controller.execution.errors import BrokenError, ExecutionError, FullError, RefusedError
+from controller.execution.exitfile import ExitFile
+from controller.execution.folders import Folders
+from controller.execution.ledger import Entry, Ledger
+from controller.execution.output import Output
+from controller.execution.spec import Spec, check_name
+from controller.execution.status import End, Phase, Status, read_end, whole
+from controller.execution.workspace import Workspace
+
+MAX_OUTPUTS = 64 << 10
+OPEN = ("accepted", "started")
+
+
+class Register:
+    """The records of one room.
+
+    Args:
+        folder: of the room.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folders = Folders(folder)
+        self.ledger = Ledger(self.folders.ledger)
+        self.boot = linux.boot_id()
+        self._lock = -1
+
+    def open(self) -> None:
+        """Take the folder and read the ledger.
+
+        Raises:
+            BrokenError: the folder cannot be used, or another daemon has it.
+        """
+        try:
+            self.folders.make()
+            self._lock = os.open(
+                self.folders.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BrokenError(
+                f"cannot use {self.folders.base}: another agent has it", hint="stop the other agent"
+            ) from error
+        except OSError as error:
+            raise BrokenError(f"cannot use {self.folders.base}: {error.strerror}") from error
+        self.ledger.open()
+
+    async def close(self) -> None:
+        """Give the folder back."""
+        await self.ledger.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def entry(self, name: str) -> Entry:
+        """Give what the ledger says of an attempt; empty when it was never accepted."""
+        check_name(name)
+        return self.ledger.known.get(name, {})
+
+    def is_open(self, name: str) -> bool:
+        """Say whether something may still happen to an attempt."""
+        return self.entry(name).get("event") in OPEN
+
+    def unsettled(self) -> list[str]:
+        """Name every attempt that has not ended as far as the ledger knows."""
+        return [name for name, entry in self.ledger.known.items() if entry["event"] in OPEN]
+
+    async def accept(self, spec: Spec, digest: str) -> None:
+        """Record an attempt for ever.
+
+        Raises:
+            RefusedError: there are traces of it, and the ledger is damaged.
+            FullError: the disk is full.
+            BrokenError: the ledger cannot be written.
+        """
+        try:
+            self.folders.attempt(spec.id).mkdir(mode=0o700)
+        except FileExistsError as error:
+            raise RefusedError(
+                f"cannot accept {spec.id}: its folder is there, and the damaged ledger does not know it"
+            ) from error
+        except OSError as error:
+            raise FullError(f"cannot accept {spec.id}: {error.strerror}") from error
+        record = {
+            "id": spec.id,
+            "event": "accepted",
+            "job": spec.job,
+            "digest": digest,
+            "head": spec.head,
+            "at": clock.wall(),
+            "boot": self.boot,
+        }
+        await self.ledger.append(record)
+
+    async def end(self, name: str, end: End) -> None:
+        """Record how an attempt ended."""
+        await self.ledger.append({"id": name, "event": "ended", "end": end.record()})
+
+    async def unstarted(self, name: str, ending: Ending, message: str) -> None:
+        """Record that an attempt ended without its command having run."""
+        await self.end(name, End(ending, message=message))
+
+    async def interrupted(self, name: str, message: str) -> None:
+        """Record that nobody knows how an attempt ended, only that it did."""
+        await self.ledger.append({"id": name, "event": "interrupted", "message": message})
+
+    def status(self, name: str) -> Status:
+        """Say what is known of an attempt now."""
+        entry = self.entry(name)
+        if not entry:
+            return Status(name, Phase.NONE)
+        end = self.end_of(name)
+        means = entry.get("means")
+        return Status(
+            name,
+            self._phase(entry),
+            end=end,
+            length=end.length if end is not None else self.output(name).length(),
+            outputs=self._outputs(entry) if end is not None else b"",
+            means={str(key): str(word) for key, word in means.items()}
+            if isinstance(means, dict)
+            else {},
+            message=str(entry.get("message", "")),
+        )
+
+    def end_of(self, name: str) -> End | None:
+        """Give the recorded end of an attempt; None when there is none."""
+        end = self.entry(name).get("end")
+        return read_end(end) if isinstance(end, dict) else None
+
+    def exit_of(self, name: str) -> End | None:
+        """Read the exit file of an attempt; None when there is none that is whole."""
+        record = ExitFile(str(self.folders.attempt(name))).read()
+        try:
+            return None if record is None else read_end(record)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def output(self, name: str) -> Output:
+        """Give the output of an attempt."""
+        return Output(self.folders.attempt(name), head=whole(self.entry(name).get("head", 0)))
+
+    async def discard(self, name: str) -> None:
+        """Delete what an attempt left, but for the knowledge that it was."""
+        job = str(self.entry(name)["job"])
+        await self.ledger.append({"id": name, "event": "discarded"})
+        self.folders.outputs(job, name).unlink(missing_ok=True)
+        delete(self.folders.attempt(name))
+
+    def delete_unknown(self) -> None:
+        """Delete folders of attempts that were never recorded: nobody was told of them, nothing of them ran."""
+        if self.ledger.damaged:
+            return  # the record may have been there
+        for folder in list(self.folders.attempts.iterdir()):
+            if folder.name not in self.ledger.known:
+                delete(folder)
+
+    def _phase(self, entry: Entry) -> Phase:
+        event = entry["event"]
+        if event == "started":
+            paused = self.folders.attempt(str(entry["id"])) / "paused"
+            return Phase.PAUSED if paused.exists() else Phase.RUNNING
+        if event in ("accepted", "interrupted"):
+            return Phase(str(event))
+        return Phase.ENDED
+
+    def _outputs(self, entry: Entry) -> bytes:
+        """Read what the attempt left as its outputs; a stranger wrote it, and may have put anything there."""
+        try:
+            folder = Workspace(self.folders.job(str(entry["job"])))
+            return folder.get(f"{entry['id']}.output", limit=MAX_OUTPUTS)
+        except (ExecutionError, OSError):
+            return b""
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder and everything below it, if it is there.
+
+    Raises:
+        OSError: something could not be deleted.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
