@@ -75,7 +75,7 @@ def _removal(declaration: Declaration, observed: Observed, policy: Policy, key: 
     action, remark = _way(subject, record, policy, left=declared is None)
     if action is Action.REMOVE and record is not None:
         subject = replace(subject, work=record.undo)
-    elif declared is None:
+    elif declared is None and seen is not None and not seen.reached:
         # Nobody waits for a server that was taken away and has nothing to undo.
         subject = replace(subject, seen=None)
     reason = gone_words(key[0], declared=subject.target is not None, exists=declared is not None)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from controller.model.applied import Applied
+from controller.model.inventory import Server
 from controller.planning.inputs import Observed, PairKey
 from controller.planning.renames import carried
 from controller.planning.subject import record_of
@@ -30,3 +31,12 @@ def known_record(today: Observed, key: PairKey) -> Applied | None:
     if record is None or (record.target, record.server) == key:
         return record
     return replace(record, target=key[0], server=key[1])
+
+
+def known_connection(seen: Seen, today: Observed, key: PairKey) -> Server | None:
+    """Say how the server of a pair was reached last; a marker does not say it."""
+    there, stored = today.servers.get(key[1]), today.records.get(key)
+    declared = seen.declaration.inventory.servers.get(key[1])
+    if declared is not None and there is not None and there.reached:
+        return declared
+    return declared if stored is None else stored.connection

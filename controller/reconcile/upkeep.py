@@ -18,7 +18,7 @@ from controller.model.plan import Plan
 from controller.model.work import Pair
 from controller.planning import keepsakes, renames
 from controller.planning.inputs import PairKey
-from controller.reconcile.known import known_record, known_seen, known_today
+from controller.reconcile.known import known_connection, known_record, known_seen, known_today
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -44,7 +44,12 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
     fresh = await asyncio.gather(
         *(refresh(rooms, seen, pairs[key], known_record(today, key), room) for key in stale)
     )
-    await put(rooms, [one for one in (*kept, *fresh) if one is not None])
+    renamed = [
+        replace(one, connection=known_connection(seen, today, (one.target, one.server)))
+        for one in kept
+        if one is not None
+    ]
+    await put(rooms, [*renamed, *(one for one in fresh if one is not None)])
     gone = {old: new for (old, new), record in zip(moved, kept, strict=True) if record is not None}
     if gone:
         await rooms.store.records.forget(gone)
