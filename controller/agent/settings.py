@@ -58,8 +58,12 @@ class Settings:
 USUAL = Settings()
 
 
-def load_settings(words: Sequence[str]) -> Settings:
-    """Read the command line, and the file it names by `--config`; the usual file may be missing.
+def load_settings(words: Sequence[str], *, usual: str = FILE) -> Settings:
+    """Read the command line, and the file it names by `--config`.
+
+    Args:
+        words: name and value, in one word or two.
+        usual: the file that is read where none is named; it may be missing.
 
     Raises:
         SettingsError: something asked for cannot be.
@@ -67,7 +71,7 @@ def load_settings(words: Sequence[str]) -> Settings:
     """
     said, findings = _read_words(words)
     files = [value for _, name, value in said if name == "config" and value]
-    place = files[-1] if files else FILE
+    place = files[-1] if files else usual
     try:
         place = path(place)
         text = read_file(place, most=MOST).decode()

@@ -11,6 +11,9 @@ from controller.agent.options import OPTIONS
 from controller.agent.settings import Settings, check_run, describe, load_settings
 from controller.agent.values import Address
 
+NONE = "/none/agent.conf"
+"""Not the settings of the machine the tests run on."""
+
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
@@ -24,7 +27,7 @@ def conf(tmp_path: Path) -> Path:
 
 def refusal(*words: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        load_settings(words)
+        load_settings(words, usual=NONE)
     return caught.value.message.split("\n")
 
 
@@ -57,10 +60,10 @@ def test_nothing_is_read_from_the_environment(conf: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_addresses_are_read_with_and_without_port(text: str, host: str, port: int) -> None:
-    read = load_settings(["--listen", text]).listen
+    read = load_settings(["--listen", text], usual=NONE).listen
     assert read == Address(host=host, port=port)
     assert read is not None
-    assert load_settings([f"--listen={read}"]).listen == read
+    assert load_settings([f"--listen={read}"], usual=NONE).listen == read
 
 
 @pytest.mark.parametrize(
@@ -197,4 +200,4 @@ addresses = st.builds(Address, host=hosts, port=st.integers(1, 65535))
     )
 )
 def test_settings_written_as_a_command_line_read_as_the_same(settings: Settings) -> None:
-    assert load_settings(settings.arguments()) == settings
+    assert load_settings(settings.arguments(), usual=NONE) == settings

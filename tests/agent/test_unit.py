@@ -17,6 +17,7 @@ from controller.agent.values import Address
 
 LISTENS = Settings(listen=Address(host="192.0.2.1", port=9443), scripts="/opt/scripts")
 NEW, OLD = 254, 252
+NONE = "/none/agent.conf"
 
 
 def analyze() -> tuple[str, int]:
@@ -132,7 +133,7 @@ def test_the_command_line_reads_back_as_the_settings(scripts: str, state: str) -
     settings = Settings(listen=LISTENS.listen, scripts=scripts, state=state, workers=4)
     words = words_of(make_units(settings, systemd=NEW)[UNIT])
     assert words[:5] == ["/usr/bin/python3", "-I", "-S", PROGRAM, "run"]
-    assert load_settings(words[5:]) == settings
+    assert load_settings(words[5:], usual=NONE) == settings
 
 
 def test_a_word_with_a_line_break_never_becomes_a_directive() -> None:
