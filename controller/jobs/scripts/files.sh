@@ -29,12 +29,15 @@ look() {
   if [ ! -e "./$file" ]; then news="$news (new)"; return; fi
   if [ -d "./$file" ]; then fail "it is a folder"; fi
   if [ ! -f "./$file" ]; then fail "it is not a regular file"; fi
-  attributes "./$file" && now=$(sha256sum <"./$file") || fail "it cannot be read"
+  attributes "./$file" && [ -r "./$file" ] && now=$(head_of "./$file" | sha256sum) || fail "it cannot be read"
   [ "${now%% *}" = "$sha" ] || return 0
   news=
   [ "$its_uid:$its_gid" = "$uid:$gid" ] || news="owner of $1 $its_names -> $2"
   [ "$mode" = "$wanted_mode" ] || news="${news:+$news$NL}mode of $1 $mode -> $wanted_mode"
 } 2>/dev/null
+
+# One byte more than is wanted tells a larger file apart, however large it is.
+head_of() { dd if="$1" bs=$((size + 1)) count=1 2>/dev/null; }
 
 # The next file of standard input, which is a file itself: one read gives all.
 take() { [ "$size" = 0 ] || dd bs="$size" count=1 2>/dev/null; }
