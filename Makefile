@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench sweep lint types arch format clean
+.PHONY: agent demo test check bench sweep lint types arch format clean
 
 demo: $(READY)
 	@KEEP=$(KEEP) $(BIN)/python -m controller demo $(if $(KEEP),--keep)
@@ -26,6 +26,9 @@ types: $(READY)
 
 arch: $(READY)
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+agent: $(READY)
+	@$(BIN)/python -m controller.agent.packing build/ctl-agent.pyz
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
