@@ -25,6 +25,8 @@ MOST = 2_000
 """Entries of the folder; more is no folder of scripts."""
 PAGE = 40 << 10
 """Bytes of JSON in one page, at most, well below what a frame's header takes."""
+PAGE_READ = 64 << 20
+"""Bytes of scripts that are read and summed up for one page, a script more at most."""
 SHOWN = 1 << 20
 """Bytes of a script's text that `inspect` shows: what a frame takes."""
 
@@ -56,15 +58,16 @@ class Scripts:
             ScriptError: too much lies there.
         """
         found: list[Script] = []
-        room = PAGE
+        room, unread = PAGE, PAGE_READ
         with self._opened() as folder:
             for name, file in sorted(_entries(folder).items()):
-                if name > after:
-                    one = _look(name, file, folder)
-                    room -= _weight(one)
-                    if room < 0 and found:
-                        return ScriptPage(scripts=tuple(found), more=True)
-                    found.append(one)
+                if name <= after:
+                    continue
+                one = _look(name, file, folder)
+                room, unread = room - _weight(one), unread - one.size
+                if found and min(room, unread) < 0:
+                    return ScriptPage(scripts=tuple(found), more=True)
+                found.append(one)
         return ScriptPage(scripts=tuple(found))
 
     def inspect(self, name: str) -> ScriptText:

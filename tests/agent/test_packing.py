@@ -135,6 +135,31 @@ def test_it_says_its_version_and_lists_scripts(python: str, packed: Path, script
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.8"])
+def test_an_interpreter_that_is_too_old_is_told_so(version: str, packed: Path) -> None:
+    name = f"python{version}"
+    places = map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))
+    for python in filter(None, (shutil.which(name), *places)):
+        said = subprocess.run(
+            [python, "-S", str(packed), "--version"],
+            env={},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if f"Python {version}:" in said.stderr:
+            assert (
+                said.stderr == f"ctl-agent: cannot run on Python {version}: it needs 3.9 or newer\n"
+            )
+            assert (said.returncode, said.stdout) == (1, "")
+            return
+        assert "pyenv" in said.stderr, (
+            said.stderr
+        )  # a stand-in for an interpreter that is elsewhere
+    pytest.skip(f"there is no Python {version} on this machine")
+
+
+@pytest.mark.real
 def test_it_shows_a_script_and_the_machine(packed: Path, scripts: Path) -> None:
     python = interpreters()[0]
     said = ask(python, packed, "scripts", "inspect", "task", "--scripts", str(scripts))
@@ -220,8 +245,9 @@ def test_compiling_again_changes_nothing_and_other_files_are_refused(packed: Pat
 
 @pytest.mark.real
 def test_starting_takes_little(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    python = interpreters()[0]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert ask(interpreters()[0], packed, "--version").returncode == 0
+    assert ask(python, packed, "--version").returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
     with capsys.disabled():

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from controller.agent.errors import FolderError, ScriptError
 from controller.agent.headers import read_headers
-from controller.agent.scripts import PAGE, SHOWN, Scripts
+from controller.agent.scripts import MOST, PAGE, PAGE_READ, SHOWN, Scripts
 from controller.declaration import headers as declared
 from controller.execution.executor import Executor
 from controller.execution.spec import MAX_TEXT, Spec
@@ -201,16 +201,21 @@ PROGRAM = Path("/bin/true").read_bytes()
     ],
     ids=["bash", "sh", "first-line", "env", "program"],
 )
+@pytest.mark.parametrize("user", [None, "nobody"])
 async def test_every_kind_of_script_finds_its_reader(
-    folder: Path, tmp_path: Path, text: bytes, said: bytes
+    folder: Path, tmp_path: Path, text: bytes, said: bytes, user: str | None
 ) -> None:
+    if user and os.geteuid() != 0:
+        pytest.skip("only root becomes another user")
     put(folder, "task", text)
     one = Scripts(str(folder)).read("task")
     executor = Executor(tmp_path / "room")
     await executor.recover()
     try:
         name = f"s{os.getpid()}.2"
-        await executor.accept(Spec(id=name, job="j", text=one.text, argv=one.argv))
+        await executor.accept(
+            Spec(id=name, job="j", text=one.text, argv=one.argv, workdir="/", user=user)
+        )
         await executor.start(name)
         ended = await executor.wait(name)
         output = b"".join([chunk.data async for chunk in executor.output(name)])
@@ -261,6 +266,24 @@ def test_lists_come_in_pages_that_fit_into_a_frame(folder: Path) -> None:
 
 def offered_last(scripts: Scripts, name: str) -> str:
     return next(one.problem for one in scripts.page("task-9").scripts if one.name == name)
+
+
+def test_large_scripts_come_in_pages_too(folder: Path) -> None:
+    for number in range(18):
+        (folder / f"task-{number:02}").write_bytes(b"#!/bin/sh\n")
+        os.truncate(folder / f"task-{number:02}", MAX_TEXT)
+        (folder / f"task-{number:02}").chmod(0o755)
+    page = Scripts(str(folder)).page()
+    assert (len(page.scripts), page.more) == (PAGE_READ // MAX_TEXT, True)
+    rest = Scripts(str(folder)).page(page.scripts[-1].name)
+    assert (len(rest.scripts), rest.more) == (2, False)
+
+
+def test_a_folder_of_too_much_is_refused(folder: Path) -> None:
+    for number in range(MOST + 1):
+        (folder / f"{number}").touch()
+    with pytest.raises(ScriptError, match=f"more than {MOST}"):
+        Scripts(str(folder)).page()
 
 
 def test_a_large_script_is_shown_in_part_and_still_run_whole(folder: Path) -> None:

@@ -57,6 +57,20 @@ def test_systemd_accepts_the_units_without_a_word(tmp_path: Path, drain: bool) -
 
 
 @pytest.mark.real
+def test_an_older_systemd_wonders_about_nothing_but_the_subgroup(tmp_path: Path) -> None:
+    program, version = analyze()
+    units = dict(make_units(LISTENS, systemd=NEW, python=sys.executable))
+    said = subprocess.run(
+        [program, "verify", "--man=no", *write(tmp_path, units)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert all("DelegateSubgroup" in line for line in said.stderr.splitlines())
+    assert bool(said.stderr) is (version < NEW)
+
+
+@pytest.mark.real
 def test_systemd_would_refuse_a_unit_with_a_mistake(tmp_path: Path) -> None:
     program, version = analyze()
     units = dict(make_units(LISTENS, systemd=version, python=sys.executable))
