@@ -132,3 +132,11 @@ def test_missing_and_damaged_files_are_told_and_nothing_fails(tmp_path: Path) ->
     )
     assert (seen.state.processors, seen.state.memory_total, seen.state.load) == (2, 0, ())
     assert seen.state.disk_total > 0
+
+
+def test_a_second_look_is_about_the_time_since_the_first(tmp_path: Path) -> None:
+    host = Host((), proc=str(tmp_path))
+    (tmp_path / "stat").write_text(STAT)
+    assert host.look().state.cpu == pytest.approx(0.54, abs=0.01)
+    (tmp_path / "stat").write_text(LATER)
+    assert host.look().state.cpu == pytest.approx(0.75)
