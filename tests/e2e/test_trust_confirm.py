@@ -43,9 +43,10 @@ def test_a_step_that_fails_is_undone_at_once(ships: Fleet) -> None:
     ships.ctl("plan", "--detailed-exitcode").ended(4)
 
 
-@pytest.mark.parametrize("how", ["killed", "cut"])
+@pytest.mark.parametrize("how", [pytest.param("killed", marks=pytest.mark.sweep), "cut"])
 def test_a_change_that_nobody_can_confirm_is_undone_by_the_server(ships: Fleet, how: str) -> None:
     sshd = ships.servers["web-1"]
+    door = sshd.loopback.process.pid
     declare(ships, within="2s", run=f"touch {ships.folder}/reached; sleep 0.3")
     applying = ships.spawn("apply", "-y")
     wait_for((ships.folder / "reached").exists)
@@ -53,24 +54,21 @@ def test_a_change_that_nobody_can_confirm_is_undone_by_the_server(ships: Fleet, 
         applying.kill()
         finished(applying)
     else:  # the change shuts the door: no new connection, and the old one dies
-        pid = sshd.loopback.process.pid
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(door, signal.SIGSTOP)
         sshd.kill_sessions()
     try:
         wait_for(lambda: conf(ships) == "old", seconds=15)
     finally:
         if how == "cut":
-            os.kill(pid, signal.SIGCONT)
+            os.kill(door, signal.SIGCONT)
     if how == "cut":
-        said = finished(applying)
-        assert said.code == 5, said.all
+        finished(applying).ended(5)
     ships.ctl("apply", "-y")
     assert (ships.folder / "log").read_text() == "reverted by web-1\n"
     (job,) = [one for one in ships.jobs() if one["target"] == "net"]
     assert (job["state"], job["reason"]) == ("failed", "Reverted")
     assert conf(ships) == "old"
-    plan = ships.ctl("plan", "--detailed-exitcode").ended(4)
-    assert "1 blocked" in plan.summary
+    ships.ctl("plan", "--detailed-exitcode").ended(4)
     ships.ctl("apply", "-y").ended(4)
     # a changed input is a new try
     declare(ships, within="30s", run="true", n=2)

@@ -71,8 +71,8 @@ def test_a_file_is_new_then_changed_then_only_its_mode_and_each_is_told(
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives files away")
-def test_owner_and_group_are_delivered_and_their_drift_is_seen(each: tuple[Fleet, str]) -> None:
-    fleet, server = each
+def test_owner_and_group_are_delivered_and_their_drift_is_seen(ships: Fleet) -> None:
+    fleet, server = ships, "web-1"
     there = fleet.folder / "owned"
     files_of(
         fleet, server, f"path: {there}, content: x, owner: nobody, group: daemon",
@@ -116,8 +116,8 @@ def test_what_its_own_command_refuses_changes_no_file_at_all(each: tuple[Fleet, 
     assert "bad-line-7" in fleet.ctl("jobs", "logs", "@last").ended(0).out
 
 
-def test_a_backup_keeps_what_was_there(each: tuple[Fleet, str]) -> None:
-    fleet, server = each
+def test_a_backup_keeps_what_was_there(ships: Fleet) -> None:
+    fleet, server = ships, "web-1"
     there = fleet.folder / "kept.conf"
     there.write_text("by hand\n")
     files_of(fleet, server, f"path: {there}, content: ours, backup: true")
@@ -128,9 +128,9 @@ def test_a_backup_keeps_what_was_there(each: tuple[Fleet, str]) -> None:
 
 
 def test_drift_of_a_file_is_shown_as_a_diff_and_healed_only_where_declared(
-    each: tuple[Fleet, str],
+    ships: Fleet,
 ) -> None:
-    fleet, server = each
+    fleet, server = ships, "web-1"
     there = fleet.folder / "drifts"
     entry = f'path: {there}, content: "a\\nb\\n"'
     files_of(fleet, server, entry)
@@ -158,7 +158,7 @@ def test_drift_of_a_file_is_shown_as_a_diff_and_healed_only_where_declared(
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
-SECRET = """\
+TELLTALE = """\
 secrets: {{canary: {{env: CANARY}}}}
 tasks:
   conf:
@@ -176,7 +176,7 @@ targets: {{conf: {{servers: {server}, task: conf}}}}
 def with_secret(fleet: Fleet, server: str) -> Path:
     there = fleet.folder / "secret.conf"
     fleet.variables["CANARY"] = CANARY
-    fleet.declare(SECRET.format(there=there, server=server))
+    fleet.declare(TELLTALE.format(there=there, server=server))
     return there
 
 
@@ -193,48 +193,36 @@ def telltales(fleet: Fleet, words: tuple[str, ...], *besides: Path) -> list[str]
 
 
 def test_a_secret_in_a_file_is_in_that_file_and_nowhere_else_on_either_side(
-    each: tuple[Fleet, str],
+    ships: Fleet,
 ) -> None:
-    fleet, server = each
-    there = with_secret(fleet, server)
-    saved = fleet.folder / "plan.json"
+    there = with_secret(ships, "web-1")
+    saved = ships.folder / "plan.json"
     shown: list[Seen] = []
 
-    def show() -> None:
-        shown.extend(fleet.ctl("plan", "-o", kind) for kind in ("table", "json", "md", "yaml"))
-        fleet.ctl("plan", "--out", str(saved), "--no-refresh")
-        shown.append(fleet.ctl("status"))
-        shown.append(fleet.ctl("why", "conf", server))
+    def show(code: int) -> None:
+        shown.append(ships.ctl("plan", "--detailed-exitcode", "-o", "json").ended(code))
+        shown.extend(ships.ctl("plan", "--no-refresh", "-o", kind) for kind in ("table", "md"))
+        ships.ctl("plan", "--out", str(saved), "--no-refresh")
 
-    show()
-    fleet.ctl("apply", "-y").ended(0)
+    show(2)
+    shown.append(ships.ctl("apply", "-y").ended(0))
     assert f"password = {CANARY}\n" in there.read_text()
-    shown.append(fleet.ctl("jobs", "logs", "@last"))
-    settled(fleet)
-    # by hand somebody writes another value there
-    there.write_text(f"user = x\npassword = {OTHER}\n")
-    drifted = fleet.ctl("plan", "--detailed-exitcode").ended(3)
-    shown.append(drifted)
-    show()
-    there.write_text(f"user = y\npassword = {CANARY}\n")
-    fleet.ctl("plan", "--detailed-exitcode").ended(3)
-    show()
-    shown.append(fleet.ctl("apply", "-y", "--heal").ended(0))
-    settled(fleet)
-    # the value itself changes
-    fleet.variables["CANARY"] = OTHER
-    shown.append(fleet.ctl("plan", "--detailed-exitcode").ended(2))
+    there.write_text(f"user = x\npassword = {OTHER}\n")  # by hand somebody writes another value
+    show(3)
+    shown.append(ships.ctl("apply", "-y", "--heal").ended(0))
+    assert CANARY in there.read_text()
+    ships.variables["CANARY"] = OTHER  # the value itself changes
+    show(2)
     assert "canary" in shown[-1].out
-    show()
-    shown.append(fleet.ctl("apply", "-y", "-o", "json").ended(0))
+    shown.append(ships.ctl("apply", "-y", "-o", "json").ended(0))
     assert OTHER in there.read_text()
-    show()
-    settled(fleet)
-    shown.append(fleet.ctl("logs", "activity", "-n", "1000"))
+    settled(ships)
+    words = (("status",), ("why", "conf", "web-1"), ("jobs", "logs", "@last"), ("logs", "activity"))
+    shown.extend(ships.ctl(*each) for each in words)
     for one in shown:
         assert CANARY not in one.all, one.all
         assert OTHER not in one.all, one.all
-    assert telltales(fleet, (CANARY, OTHER), there) == []
+    assert telltales(ships, (CANARY, OTHER), there) == []
 
 
 def test_the_diff_of_a_file_with_a_secret_says_that_it_changed_and_no_more(fleet: Fleet) -> None:
@@ -292,8 +280,8 @@ def test_a_checkout_is_the_tree_of_the_commit_and_keeps_its_releases(
     settled(fleet)
 
 
-def test_with_one_release_the_path_itself_is_the_tree(each: tuple[Fleet, str]) -> None:
-    fleet, server = each
+def test_with_one_release_the_path_itself_is_the_tree(ships: Fleet) -> None:
+    fleet, server = ships, "web-1"
     shop, place = shop_of(fleet, server)
     fleet.ctl("apply", "-y").ended(0)
     assert (place / "REVISION").read_text().strip() == shop.head
@@ -305,10 +293,8 @@ def test_with_one_release_the_path_itself_is_the_tree(each: tuple[Fleet, str]) -
 
 
 @pytest.mark.parametrize("damage", ["marker", "link", "gone"])
-def test_a_tree_that_was_changed_by_hand_is_drift_and_is_healed(
-    each: tuple[Fleet, str], damage: str
-) -> None:
-    fleet, server = each
+def test_a_tree_that_was_changed_by_hand_is_drift_and_is_healed(ships: Fleet, damage: str) -> None:
+    fleet, server = ships, "web-1"
     shop, place = shop_of(fleet, server, more=", on_drift: heal")
     fleet.ctl("apply", "-y").ended(0)
     if damage == "marker":
@@ -328,9 +314,9 @@ def test_a_tree_that_was_changed_by_hand_is_drift_and_is_healed(
 
 
 def test_somebody_else_who_deployed_and_a_server_built_anew_are_told_apart(
-    each: tuple[Fleet, str],
+    ships: Fleet,
 ) -> None:
-    fleet, server = each
+    fleet, server = ships, "web-1"
     shop, place = shop_of(fleet, server)
     fleet.ctl("apply", "-y").ended(0)
     first = shop.head
@@ -354,8 +340,8 @@ def test_somebody_else_who_deployed_and_a_server_built_anew_are_told_apart(
     settled(fleet)
 
 
-def test_a_tree_and_its_files_are_there_before_the_first_step(each: tuple[Fleet, str]) -> None:
-    fleet, server = each
+def test_a_tree_and_its_files_are_there_before_the_first_step(ships: Fleet) -> None:
+    fleet, server = ships, "web-1"
     shop = Repository(fleet.folder / "shop")
     shop.commit({"build.sh": "#!/bin/sh\ncat conf > built\n"})
     place, conf = fleet.folder / "tree", fleet.folder / "tree.conf"
@@ -469,8 +455,8 @@ def test_two_targets_that_want_one_path_are_both_named(fleet: Fleet) -> None:
     assert "pipelines/main.yaml:3" in said
 
 
-def test_a_hostile_tree_is_refused_or_harmless(each: tuple[Fleet, str]) -> None:
-    fleet, server = each
+def test_a_hostile_tree_is_refused_or_harmless(ships: Fleet) -> None:
+    fleet, server = ships, "web-1"
     shop, place = shop_of(fleet, server)
     prey = fleet.folder / "prey"
     prey.mkdir()
@@ -500,6 +486,7 @@ def test_a_hostile_tree_is_refused_or_harmless(each: tuple[Fleet, str]) -> None:
     assert not (place.parent / "up").exists()
 
 
+@pytest.mark.sweep
 def test_a_tree_of_ten_thousand_files_arrives_whole(ships: Fleet) -> None:
     shop, place = shop_of(ships, "web-1")
     many = {f"d{i % 100}/f{i}": f"{i}\n" for i in range(10_000)}

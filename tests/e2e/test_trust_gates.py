@@ -37,8 +37,9 @@ def held(fleet: Fleet, gate: str, *, code: int = 4) -> str:
     """Demand that a gate holds the one pair, in `plan`, `why` and `apply` alike; give what clears it."""
     before = lines(fleet)
     plan = fleet.ctl("plan", "-o", "json").ended(0).json
-    (change,) = plan["changes"]  # type: ignore[misc]
-    assert change["blocked_by"]["gate"] == gate, change
+    changes = plan["changes"]
+    assert isinstance(changes, list)
+    assert [one["blocked_by"]["gate"] for one in changes] == [gate]
     assert "1 blocked" in fleet.ctl("plan", "--detailed-exitcode").ended(4).summary
     found, clear = gate_of(fleet)
     assert found == gate

@@ -172,12 +172,13 @@ def test_a_new_name_with_was_runs_and_removes_nothing_and_takes_the_records_alon
 ) -> None:
     declare(ships, "t: {servers: web-1, task: work, on_remove: {run: undo}, protect: true}")
     ships.ctl("apply", "-y").ended(0)
+    text = ships.inventory()
     if how == "target":
         new = "renamed: {was: t, servers: web-1, task: work, on_remove: {run: undo}, protect: true}"
         declare(ships, new)
         key = ("renamed", "web-1")
     else:
-        text = ships.inventory().replace("  web-1:\n", "  www-1:\n    was: web-1\n")
+        text = text.replace("  web-1:\n", "  www-1:\n    was: web-1\n")
         new = "t: {servers: www-1, task: work, on_remove: {run: undo}, protect: true}"
         declare(ships, new, inventory=text)
         key = ("t", "web-1")

@@ -109,7 +109,7 @@ def test_a_halted_rollout_whose_controller_was_killed_goes_on_by_resume(rack: Fl
     bad.touch()
     world.want(health=f"sleep 0.3; test ! -e {bad}")
     applying = rack.spawn("apply", "-y")
-    wait_for(lambda: world.log.exists())
+    wait_for(world.log.exists)
     applying.kill()
     finished(applying)
     first = rack.ctl("apply", "-y")
