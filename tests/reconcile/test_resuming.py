@@ -213,6 +213,34 @@ async def test_other_targets_of_the_same_servers_are_left_alone_and_not_shown(
         assert h.town.worked == on(1, 1)
 
 
+async def test_what_was_approved_stays_approved_and_nothing_else_is(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        h.declare(rollout(more=", approval: {required: 1}"), servers=3)
+        await h.controller.approve("t", confirm=lambda _: True)
+        h.town.bad = {"web-2"}
+        run = await h.halted()
+        h.town.bad = set()
+        assert await h.resume(run, failed_only=True) == on(2)
+        assert await h.resume(run) == on(3)
+        h.declare(rollout(n=2, more=", approval: {required: 1}"))
+        await h.apply()
+        assert h.town.worked == on(1, 2, 2, 3)
+
+
+async def test_a_target_that_was_switched_off_meanwhile_is_not_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        h.declare(rollout(), servers=3)
+        h.town.bad = {"web-1"}
+        run = await h.halted()
+        h.town.bad = set()
+        await h.controller.suspend("t", reason="audit")
+        assert await h.resume(run) == []
+        await h.controller.resume("t")
+        assert await h.resume(run) == on(1, 2, 3)
+
+
 async def test_a_run_that_nobody_knows_is_not_found(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         h.declare(rollout(), servers=2)
