@@ -87,7 +87,12 @@ def told(fleet: Fleet, event: str, times: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("event", "times"), [("job-starting", 1), ("job-ended", 1), ("job-starting", 3)]
+    ("event", "times"),
+    [
+        ("job-ended", 1),
+        pytest.param("job-starting", 1, marks=pytest.mark.sweep),
+        pytest.param("job-starting", 3, marks=pytest.mark.sweep),
+    ],
 )
 def test_a_controller_killed_in_a_wave_leaves_nothing_torn_and_nothing_twice(
     rack: Fleet, event: str, times: int
