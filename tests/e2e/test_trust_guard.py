@@ -57,6 +57,7 @@ def test_no_targets_at_all_is_a_slip_of_the_pen_until_somebody_says_otherwise(fl
     assert not fleet.marker("t00").exists()
 
 
+@pytest.mark.sweep
 def test_many_removals_at_once_are_refused_and_few_are_not(fleet: Fleet) -> None:
     declare(fleet, many(20))
     fleet.ctl("apply", "-y").ended(0)

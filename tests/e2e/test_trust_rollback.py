@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.e2e.fleet import Fleet
 from tests.fakes.repositories import Repository
 
@@ -67,6 +69,7 @@ def test_going_back_pins_keeps_the_bad_commit_out_and_ends_with_the_commit_that_
     assert bad
 
 
+@pytest.mark.sweep
 def test_going_back_again_goes_further_and_never_to_what_was_bad(fleet: Fleet) -> None:
     shop = opened(fleet)
     fleet.ctl("apply", "-y").ended(0)
@@ -92,6 +95,7 @@ def test_going_back_again_goes_further_and_never_to_what_was_bad(fleet: Fleet) -
     assert version(fleet) == "3"
 
 
+@pytest.mark.sweep
 def test_going_back_obeys_the_gates(fleet: Fleet) -> None:
     shop = opened(fleet, more=", approval: {required: 1}")
     for number in (1, 2):

@@ -332,6 +332,7 @@ def test_no_more_servers_are_worked_on_at_once_than_the_person_allows(rack: Flee
     assert most_at_once(spans(rack)) == 2
 
 
+@pytest.mark.sweep
 def test_a_controller_that_dies_between_waves_leaves_no_server_twice(rack: Fleet) -> None:
     declare(rack, rollout("canary: 1, batch: 2"), nap=0.3)
     applying = rack.spawn("apply", "-y")
@@ -351,6 +352,7 @@ def test_the_plan_says_in_which_wave_each_server_is(rack: Fleet) -> None:
         assert said.index("Wave 1 of 4") < said.index("web-1") < said.index("Wave 2 of 4")
 
 
+@pytest.mark.sweep
 def test_a_wave_of_a_saved_plan_is_the_one_that_was_shown(rack: Fleet) -> None:
     declare(rack, rollout("canary: 1, batch: 2"))
     plan: Path = rack.folder / "plan.json"
