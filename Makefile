@@ -12,6 +12,10 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m "not sweep"
 
+# Laws with examples that nobody has seen before.
+laws: $(READY)
+	$(BIN)/python -m pytest -q -n 2 -m "not sweep" --hypothesis-profile=fresh tests/laws tests/model tests/planning tests/jobs tests/wire
+
 sweep: $(READY)
 	$(BIN)/python -m pytest -q -m sweep --timeout 1200
 
