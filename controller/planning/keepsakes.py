@@ -21,7 +21,7 @@ def outdated(
     observed: Observed,
     running: Collection[PairKey] = (),
 ) -> tuple[PairKey, ...]:
-    """List the pairs in sync whose record or marker keeps what is no longer declared.
+    """List the pairs in sync whose record or marker keeps what is no longer declared, and those without a record.
 
     Args:
         declaration: what is declared.
@@ -40,8 +40,9 @@ def outdated(
         if record.applied != pair.work.digest:
             continue
         stored = known.records.get(key)
-        wishes = _differ(record, declaration.targets[pair.target], pair)
-        if wishes or (stored is not None and _moved(stored.connection, servers[pair.server])):
+        # A state that learnt of a pair from its marker does not know yet how to let it go.
+        kept = stored is not None and not _moved(stored.connection, servers[pair.server])
+        if not kept or _differ(record, declaration.targets[pair.target], pair):
             found.append(key)
     return tuple(found)
 

@@ -15,7 +15,7 @@ from controller.model.ids import Digest
 from controller.model.inventory import Server
 from controller.model.observation import Holder
 from controller.model.plan import Plan
-from controller.model.work import Pair
+from controller.model.work import Pair, Work
 from controller.planning import keepsakes, renames
 from controller.planning.inputs import PairKey
 from controller.reconcile.known import known_connection, known_record, known_seen, known_today
@@ -125,7 +125,11 @@ async def refresh(
     target = seen.declaration.targets[pair.target]
     server = seen.declaration.inventory.servers[pair.server]
     kept = replace(
-        record, on_remove=target.on_remove, protect=target.protect, undo=pair.undo, connection=None
+        record,
+        on_remove=target.on_remove,
+        protect=target.protect,
+        undo=undo_of(pair, record),
+        connection=None,
     )
     there = seen.servers.get(pair.server)
     marker = None if there is None else there.markers.get(pair.target)
@@ -141,6 +145,13 @@ async def refresh(
         await rooms.activity.append("pair-kept", rooms.actor, **told)
         return None
     return replace(kept, connection=server)
+
+
+def undo_of(pair: Pair, record: Applied) -> Work | None:
+    """Give the undo of a pair; one that only came back from its marker is not another one."""
+    known, wanted = record.undo, pair.undo
+    same = known is not None and wanted is not None and known.digest == wanted.digest
+    return known if same else wanted
 
 
 async def rewrite_marker(

@@ -9,7 +9,7 @@ from controller.errors import StateError
 from controller.jobs.marker import decode_marker
 from controller.model.applied import Applied
 from controller.model.declaration import OnRemove
-from tests.fakes.house import House, house
+from tests.fakes.house import House, Town, house
 
 TASKS = "tasks: {work: {run: 'work'}, undo: {run: 'undo'}}\n"
 PLAIN = TASKS + "targets: {t: {servers: all, task: work}}\n"
@@ -210,6 +210,26 @@ async def test_how_a_server_is_reached_is_kept_without_opening_it_once_more(tmp_
         assert connection is not None
         assert connection.address == "10.0.0.2"
         assert h.town.opened == ["web-1"]  # by the plan
+
+
+async def test_a_fresh_state_keeps_what_it_needs_for_the_day_a_server_leaves(
+    tmp_path: Path,
+) -> None:
+    town = Town()
+    text = PLAIN.replace("task: work}", "task: work, on_remove: {run: undo}}")
+    async with house(tmp_path / "one", town) as h, house(tmp_path / "two", town) as fresh:
+        for each in (h, fresh):
+            each.declare(text, "servers: {web-1: {}, web-2: {address: 10.0.0.2}}\n")
+        await h.apply()
+        town.opened.clear()
+        assert (await fresh.apply()).report.run is None
+        assert sorted(town.opened) == ["web-1", "web-2"]  # by the plan
+        assert set(await fresh.records()) == {("t", "web-1"), ("t", "web-2")}
+        town.worked.clear()
+        fresh.declare(text, "servers: {web-1: {}}\n")
+        await fresh.apply(overrides={"budget-removals": "sold"})
+        assert town.worked == [("t", "web-2")]
+        assert town.markers("web-2") == set()
 
 
 async def test_all_that_is_refreshed_is_one_change_of_the_state(
