@@ -1,5 +1,6 @@
 """First steps: which configuration is asked for, and what it declares."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -42,7 +43,7 @@ async def load(rooms: Rooms, seen: Seen) -> Seen:
         tree=tree,
         declaration=declaration,
         diagnostics=loaded.diagnostics,
-        scope=scope_of(declaration, seen),
+        scope=scope_of(declaration, seen, await known_targets(rooms, seen, declaration)),
         reach=rooms.reach(declaration, known_hosts(tree, declaration)),
     )
 
@@ -66,7 +67,15 @@ def known_hosts(tree: Tree, declaration: Declaration) -> bytes:
     return tree.read([path])[path] if path in tree.entries else b""
 
 
-def scope_of(declaration: Declaration, seen: Seen) -> Scope:
+async def known_targets(rooms: Rooms, seen: Seen, declaration: Declaration) -> set[str]:
+    """Give the names that `--target` may say: what is declared, and what is still known although its block is gone."""
+    declared = set(declaration.targets)
+    if declared.issuperset(seen.request.targets):
+        return declared
+    return declared | {target for target, _ in await rooms.store.records.all()}
+
+
+def scope_of(declaration: Declaration, seen: Seen, known: Collection[str]) -> Scope:
     """Turn `-l` and `--target` into names.
 
     Raises:
@@ -74,9 +83,9 @@ def scope_of(declaration: Declaration, seen: Seen) -> Scope:
         UsageError: the selector cannot be read.
     """
     for name in seen.request.targets:
-        if name not in declaration.targets:
-            known = ", ".join(sorted(declaration.targets)) or "none"
-            raise NotFoundError(f"there is no target {name!r}", hint=f"declared targets: {known}")
+        if name not in known:
+            names = ", ".join(sorted(declaration.targets)) or "none"
+            raise NotFoundError(f"there is no target {name!r}", hint=f"declared targets: {names}")
     targets = frozenset(seen.request.targets) or None
     if seen.request.limit is None:
         return Scope(targets=targets)

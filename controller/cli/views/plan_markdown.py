@@ -44,9 +44,10 @@ def plan_markdown(plan: Plan, now: datetime) -> str:
 
 def _fit(head: str, groups: Sequence[Fold]) -> str:
     parts = [head]
+    waved = any(group.first.wave > 1 for group in groups)
     used = len(head.encode()) + 200
     for index, group in enumerate(groups):
-        block = "\n".join(_block(group))
+        block = "\n".join(_block(group, waved=waved))
         used += len(block.encode()) + 1
         if used > LIMIT:
             parts.append(f"… and {len(groups) - index} more; `ctl plan` shows all.")
@@ -66,9 +67,10 @@ def _within(texts: Sequence[str], most: int) -> Iterator[str]:
         yield text
 
 
-def _block(folded: Fold) -> Iterator[str]:
+def _block(folded: Fold, *, waved: bool) -> Iterator[str]:
     change = folded.first
-    title = f"{symbol_of(change)} {change.target} {servers_text(folded)}"
+    wave = f" in wave {change.wave}" if waved and change.runs else ""
+    title = f"{symbol_of(change)} {change.target} {servers_text(folded)}{wave}"
     yield f"<details><summary><code>{_html(clip(line(title)))}</code></summary>"
     yield ""
     yield from _within(list(_facts(change)), MOST_FACTS)

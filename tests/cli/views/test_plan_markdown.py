@@ -41,6 +41,14 @@ def test_a_diff_stands_in_a_block_of_its_own() -> None:
     assert f"\n```diff\n{DIFF}```" in out
 
 
+def test_waves_are_named_where_there_are_several() -> None:
+    first, second = changed("web-01"), replace(changed("web-02"), wave=2)
+    assert "in wave" not in shown(first)
+    out = shown(first, second)
+    assert "web-01 in wave 1</code>" in out
+    assert "web-02 in wave 2</code>" in out
+
+
 def test_what_the_guard_refuses_stands_above_with_what_clears_it() -> None:
     limit = Excess(limit=Limit.REMOVALS, message="12 of 30 removed", clear="ctl apply --override x")
     out = shown(changed("web-01"), excess=(limit,))
