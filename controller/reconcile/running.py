@@ -18,7 +18,7 @@ from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
 from controller.model.task import Param
 from controller.planning import applying
-from controller.reconcile.applying import guard_whole, left_of, report_of, with_held
+from controller.reconcile.applying import guard_budget, guard_whole, left_of, report_of, with_held
 from controller.reconcile.comparing import compare_secrets
 from controller.reconcile.deciding import make_plan, plan_of, refuse, resolve_pairs
 from controller.reconcile.loading import load, see_config, select
@@ -174,6 +174,7 @@ async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> tuple[
     seen = await walk(rooms, replace(seen, retry=wanted), (observe, compare_secrets, make_plan))
     plan = plan_of(seen)
     guard_whole(rooms, seen, plan)
+    guard_budget(plan)
     cause = f"ctl run by {rooms.actor}"
     running = [change for change in applying.apply_set(plan) if change.action is not Action.FORGET]
     orders = [

@@ -77,6 +77,7 @@ def test_a_declared_budget_of_removals_and_of_servers_holds(ships: Fleet) -> Non
         ships, "a: {servers: fleet, task: work}\nc: {servers: all, task: work}", settings=settings
     )
     refused(ships, "budget-servers", "3", "2")
+    assert "budget-servers" in ships.ctl("run", "--target", "c").ended(4).err
 
 
 # --- removals --------------------------------------------------------------------------------------------------------
