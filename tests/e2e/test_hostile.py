@@ -18,6 +18,8 @@ from tests.e2e.fleet import ROOT, Fleet, finished, wait_for
 from tests.fakes import processes
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 ONE = "tasks: {{a: {{run: '{run}'}}}}\ntargets: {{t: {{servers: {server}, task: a}}}}\n"
 CONTROL = {"\x1b", "\x07", "\x9b", "\u202e", "\u200b", "\r"}
 

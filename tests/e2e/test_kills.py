@@ -86,7 +86,14 @@ MOMENTS = (
 
 @pytest.mark.parametrize(
     ("moment", "server"),
-    [(moment, ("here", "web-1")[at % 2]) for at, moment in enumerate(MOMENTS)] + [("one", "here")],
+    [
+        ("one", "here"),
+        ("job-ended", "web-1"),
+        *(
+            pytest.param(moment, ("here", "web-1")[at % 2], marks=pytest.mark.sweep)
+            for at, moment in enumerate(MOMENTS)
+        ),
+    ],
 )
 def test_a_controller_killed_at_this_moment_is_taken_up(
     ships: Fleet, moment: str, server: str

@@ -12,6 +12,8 @@ from tests.e2e.fleet import Fleet, finished, launched, wait_for
 from tests.fakes.repositories import Repository
 from tests.fakes.sshd import start_sshd
 
+pytestmark = pytest.mark.sweep
+
 CONTROL = {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
 
 

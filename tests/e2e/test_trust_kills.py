@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.fleet import Fleet, finished, wait_for
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 STRACE = shutil.which("strace")
 DURABLE = "fsync,fdatasync"
 WEB = ("web-1", "web-2", "web-3")
