@@ -23,7 +23,7 @@ def applies(change: Change, orders: Mapping[str, Order]) -> bool:
     if change.runs:
         return True
     order = orders.get(change.target)
-    idle = change.unknown or change.action in {Action.NONE, Action.FORGET}
+    idle = change.action is Action.FORGET or (change.action is Action.NONE and not change.unknown)
     if order is None or idle or not _offline(change):
         return False
     return order.max_failures is not None or order.when_offline is not WhenOffline.QUEUE
@@ -68,7 +68,7 @@ def unreachable(plan: Plan) -> tuple[Change, ...]:
     return tuple(
         change
         for change in plan.changes
-        if change.unknown or (_offline(change) and not applies(change, plan.orders))
+        if (change.unknown or _offline(change)) and not applies(change, plan.orders)
     )
 
 

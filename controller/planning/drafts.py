@@ -181,7 +181,9 @@ class Look:
             before=verdict.before,
             after=subject.desired,
             expect=None if subject.marker is None else subject.marker.sha256,
-            commands=() if work is None else commands(work),
+            commands=()
+            if work is None
+            else commands(work, None if revision is None else revision.sha),
             drift=verdict.drift,
             unknown=verdict.unknown,
             notes=(*verdict.notes, *self._notes(subject.key)),
@@ -192,9 +194,20 @@ class Look:
             verdict.action is not Action.NONE
             or subject.refused is not None
             or work is None
-            or (not verdict.unknown and subject.seen is not None and self._unread(subject.seen))
+            or self._waits(subject, verdict)
         )
         return Draft(subject=subject, change=change, asks=asks)
+
+    def _waits(self, subject: Subject, verdict: Verdict) -> bool:
+        """Say whether a pair waits for its server to answer.
+
+        One of which nothing is known counts too, so that a first rollout meets the servers that are away; but not where
+        people approve what they see.
+        """
+        if subject.seen is None or not self._unread(subject.seen):
+            return False
+        approved = subject.target is not None and subject.target.approval is not None
+        return not verdict.unknown or (subject.record is None and not approved)
 
     def _notes(self, key: PairKey) -> tuple[str, ...]:
         compared = self.inputs.secrets.get(key, _NO_SECRETS)

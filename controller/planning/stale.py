@@ -26,7 +26,7 @@ def _difference(then: Change, now: Change | None) -> str | None:
         return f"wanted {_short(then.after)} when it was planned, now {_short(now.after)}"
     if now.before != then.before:
         return f"had {_short(then.before)} applied when it was planned, now {_short(now.before)}"
-    if now.unknown:
+    if now.unknown and not then.unknown:
         return f"planned to {then.action}, now nothing is known of it: {now.reason}"
     if now.action is not then.action:
         return f"planned to {then.action}, now to {now.action}"

@@ -253,6 +253,38 @@ def test_a_server_that_is_not_reached_waits_is_left_out_or_fails(
     rack.ctl("plan", "--detailed-exitcode").ended(0)
 
 
+def test_the_first_rollout_counts_servers_that_are_not_reached_too(rack: Fleet) -> None:
+    gone = away(rack, "web-1", "web-2")
+    declare(rack, rollout("batch: 2, max_failures: 1"), inventory=gone)
+    plan = rack.ctl("plan").ended(0)
+    assert "2 unknown" in plan.summary
+    said = rack.ctl("apply", "-y", "-o", "json").ended(5)
+    assert said.json["summary"]["unreachable"] == 2  # type: ignore[index]
+    assert begun(rack) == []
+
+
+@pytest.mark.parametrize(("how", "state"), [("skip", "skipped"), ("fail", "failed")])
+def test_the_first_run_leaves_out_or_fails_a_server_that_is_not_reached(
+    rack: Fleet, how: str, state: str
+) -> None:
+    target = f"t: {{servers: 'web-1:web-2', task: work, when_offline: {how}}}"
+    declare(rack, target, inventory=away(rack, "web-1"))
+    rack.ctl("apply", "-y").ended(3)
+    ended = [(one["state"], one["reason"]) for one in rack.jobs() if one["server"] == "web-1"]
+    assert ended == [(state, "Unreachable")]
+    declare(rack, target)
+    rack.ctl("apply", "-y").ended(0)
+    assert sorted(begun(rack)) == ["web-1", "web-2"]
+
+
+def test_what_people_approve_never_runs_where_it_was_not_shown(rack: Fleet) -> None:
+    words = "t: {servers: 'web-1:web-2', task: work, when_offline: fail, approval: {required: 1}}"
+    declare(rack, words, inventory=away(rack, "web-1"))
+    rack.ctl("approve", "t", "-y").ended(0)
+    rack.ctl("apply", "-y").ended(3)
+    assert [one["server"] for one in rack.jobs()] == ["web-2"]
+
+
 def test_targets_follow_the_ones_they_wait_for_and_the_more_urgent_goes_first(rack: Fleet) -> None:
     declare(
         rack,
