@@ -4,6 +4,7 @@ The canonical form, format 1, is JSON with sorted keys, no spaces, ASCII only, o
 
     format     1
     argv       list of words
+    arguments  list of words; left out when there are none
     text       SHA-256 of the text's bytes; `stdin` likewise
     stream     whether the input stays open
     env        object: name to HMAC-SHA256(salt, value in UTF-8, surrogates escaped)
@@ -12,7 +13,7 @@ The canonical form, format 1, is JSON with sorted keys, no spaces, ASCII only, o
     workdir, user, umask, head, tail
     timeout, grace      in thousandths of a second
 
-The digest is the SHA-256 of these bytes, in hex. Ids are not part of it: a second try of a step has the same digest.
+The digest is the SHA-256 of these bytes, in hex. Ids and owners are not part of it: a second try of a step has the same digest.
 Values of variables enter keyed, secrets and others alike, so the digest tells nothing about them.
 
 The controller computes the same form where it plans; `executor` computes it here and compares. Pure.
@@ -34,6 +35,7 @@ def attempt_digest(spec: Spec) -> str:
     form = {
         "format": FORMAT,
         "argv": list(spec.argv),
+        **({"arguments": list(spec.arguments)} if spec.arguments else {}),
         "text": _sum(spec.text),
         "stdin": _sum(spec.stdin),
         "stream": spec.stream,

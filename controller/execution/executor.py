@@ -8,7 +8,8 @@ attempt that is only accepted has never run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from controller.execution import clock
@@ -28,7 +29,7 @@ from controller.execution.output import Chunk
 from controller.execution.register import Register, delete
 from controller.execution.spec import Spec, check, check_name
 from controller.execution.starter import Starter
-from controller.execution.status import Phase, Status
+from controller.execution.status import Overview, Phase, Status
 from controller.execution.watch import Watch
 from controller.execution.wishes import Wishes
 from controller.execution.workspace import Workspace
@@ -103,7 +104,7 @@ class Executor:
         self._accepting[spec.id] = task
         task.add_done_callback(lambda _: self._accepting.pop(spec.id, None))
         await asyncio.shield(task)
-        return Status(spec.id, Phase.ACCEPTED, fresh=True)
+        return replace(self.status(spec.id), fresh=True)
 
     async def start(self, name: str) -> Status:
         """Start an accepted attempt; one that is past that only tells its state.
@@ -125,6 +126,10 @@ class Executor:
     def status(self, name: str) -> Status:
         """Say what is known of an attempt now."""
         return self._register.status(name)
+
+    def attempts(self) -> Iterator[Overview]:
+        """Give every attempt that is not discarded, in the order in which they were accepted."""
+        return self._register.overviews()
 
     async def wait(self, name: str) -> Status:
         """Wait until an attempt is over. Cancelling this stops the waiting, not the work."""

@@ -134,14 +134,14 @@ def _plan(
 
 
 def _words(spec: Spec) -> list[str]:
-    """Give the argument list: who reads the text, and the text's place."""
+    """Give the argument list: who reads the text, the text's place, and what comes behind it."""
     if not spec.text:
-        return list(spec.argv)
+        return [*spec.argv, *spec.arguments]
     place = f"/proc/self/fd/{TEXT}"
     if spec.argv:
-        return [*spec.argv, place]
+        return [*spec.argv, place, *spec.arguments]
     first = spec.text.partition(b"\n")[0]
     words = (
         first[2:].decode("utf-8", "surrogateescape").split(None, 1) if first[:2] == b"#!" else []
     )
-    return [*(word.strip() for word in words or ["/bin/sh"]), place]
+    return [*(word.strip() for word in words or ["/bin/sh"]), place, *spec.arguments]

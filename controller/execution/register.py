@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from controller.execution import clock, linux
@@ -19,7 +20,7 @@ from controller.execution.folders import Folders
 from controller.execution.ledger import Entry, Ledger
 from controller.execution.output import Output
 from controller.execution.spec import Spec, check_name
-from controller.execution.status import End, Phase, Status, read_end, whole
+from controller.execution.status import End, Overview, Phase, Status, read_end, seconds, whole
 from controller.execution.workspace import Workspace
 
 MAX_OUTPUTS = 64 << 10
@@ -99,6 +100,7 @@ class Register:
             "id": spec.id,
             "event": "accepted",
             "job": spec.job,
+            "owner": spec.owner,
             "digest": digest,
             "head": spec.head,
             "at": clock.wall(),
@@ -112,11 +114,13 @@ class Register:
 
     async def unstarted(self, name: str, ending: Ending, message: str) -> None:
         """Record that an attempt ended without its command having run."""
-        await self.end(name, End(ending, message=message))
+        await self.end(name, End(ending, message=message, at=clock.wall()))
 
     async def interrupted(self, name: str, message: str) -> None:
         """Record that nobody knows how an attempt ended, only that it did."""
-        await self.ledger.append({"id": name, "event": "interrupted", "message": message})
+        await self.ledger.append(
+            {"id": name, "event": "interrupted", "message": message, "ended_at": clock.wall()}
+        )
 
     def status(self, name: str) -> Status:
         """Say what is known of an attempt now."""
@@ -135,7 +139,28 @@ class Register:
             if isinstance(means, dict)
             else {},
             message=str(entry.get("message", "")),
+            job=str(entry.get("job", "")),
+            owner=str(entry.get("owner", "")),
+            started_at=seconds(entry.get("started_at")),
+            ended_at=end.at if end is not None else seconds(entry.get("ended_at")),
         )
+
+    def overviews(self) -> Iterator[Overview]:
+        """Give every attempt that is not discarded, in the order in which they were accepted."""
+        for name, entry in self.ledger.known.items():
+            if entry["event"] == "discarded":
+                continue
+            end = entry.get("end")
+            ended = end.get("at") if isinstance(end, dict) else entry.get("ended_at")
+            yield Overview(
+                id=name,
+                job=str(entry.get("job", "")),
+                owner=str(entry.get("owner", "")),
+                phase=self._phase(entry),
+                accepted_at=seconds(entry.get("at")),
+                started_at=seconds(entry.get("started_at")),
+                ended_at=seconds(ended),
+            )
 
     def end_of(self, name: str) -> End | None:
         """Give the recorded end of an attempt; None when there is none."""

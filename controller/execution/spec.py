@@ -18,6 +18,7 @@ MAX_TEXT = 4 << 20
 MAX_ENVIRONMENT = 1 << 20
 MAX_ENTRY = 128 << 10  # the kernel takes no longer argument or variable
 MAX_SPOOL = 1 << 30
+MAX_OWNER = 256
 MAX_MODE = 0o777
 MAX_SECONDS = 366 * 86400.0
 
@@ -46,9 +47,11 @@ class Spec:
     Attributes:
         id: names the attempt for ever; it starts at most once.
         job: attempts of one job share a workspace.
+        owner: whose attempt it is; recorded with it and shown, nothing more.
         text: a shell text or whole script; it is never on disk and nobody can change it once it is accepted.
         argv: what reads the text (the text's place is appended), or without a text the command itself. Empty with a
             text: its own first line, or sh.
+        arguments: come last, behind the text's place.
         stdin: what the command reads; `stream` keeps its input open for `Executor.feed` afterwards.
         env: variables beside PATH, HOME, USER, LOGNAME, SHELL and LANG; values may be secret.
         files: laid into the workspace before the start, path to content.
@@ -63,8 +66,10 @@ class Spec:
 
     id: str
     job: str
+    owner: str = ""
     text: bytes = b""
     argv: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     stdin: bytes = b""
     stream: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +98,8 @@ def check(spec: Spec) -> None:
         raise RefusedError(f"cannot start {spec.id}: it has neither a command nor a text")
     if len(spec.text) > MAX_TEXT or len(spec.stdin) > MAX_TEXT:
         raise RefusedError(f"cannot take a text or input of more than {MAX_TEXT} bytes")
+    if len(spec.owner) > MAX_OWNER or not spec.owner.isprintable():
+        raise RefusedError(f"cannot take {spec.owner[:140]!r} as an owner")
     if spec.stdin and spec.stream:
         raise RefusedError(
             f"cannot start {spec.id}: a stream gets its input by `feed`, not beforehand"
@@ -116,7 +123,11 @@ def _check_words(spec: Spec) -> None:
     for name in spec.env:
         if not VARIABLE.fullmatch(name) or name in OURS:
             raise RefusedError(f"cannot set the variable {name[:140]!r}")
-    entries = [*spec.argv, *(f"{name}={value}" for name, value in spec.env.items())]
+    entries = [
+        *spec.argv,
+        *spec.arguments,
+        *(f"{name}={value}" for name, value in spec.env.items()),
+    ]
     sizes = [len(entry.encode("utf-8", "surrogateescape")) for entry in entries]
     if sum(sizes) > MAX_ENVIRONMENT or max(sizes, default=0) >= MAX_ENTRY:
         raise RefusedError(

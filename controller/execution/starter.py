@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from controller.execution import clock
 from controller.execution.errors import FullError
 from controller.execution.groups import Groups
 from controller.execution.launch import Launch
@@ -66,6 +67,7 @@ class Starter:
                 "boot": self._register.boot,
                 "group": launch.group,
                 "means": launch.means,
+                "started_at": clock.wall(),
                 **await self._report(control),
             }
             await self._register.ledger.append(record)

@@ -34,6 +34,7 @@ class End:
         lost: from this byte on nothing could be written; None when all was.
         oom: the kernel killed processes of it for want of memory.
         left: processes of it that still ran at its end; after a stop, those no signal could end.
+        at: when, in seconds since 1970; 0 is not known.
     """
 
     ending: Ending
@@ -45,6 +46,7 @@ class End:
     lost: int | None = None
     oom: bool = False
     left: tuple[int, ...] = ()
+    at: float = 0.0
 
     def record(self) -> dict[str, object]:
         """Give it as a record for a line."""
@@ -62,6 +64,8 @@ class Status:
         outputs: the bytes of its CTL_OUTPUT file, at the end.
         message: why it was interrupted.
         means: what is held by what: stop, pause, memory, cpu, pids, io to a word such as `cgroup`.
+        started_at: seconds since 1970, as `ended_at`; 0 is not yet, never, or not known. An interrupted attempt has the
+            time at which that was seen.
     """
 
     id: str
@@ -72,11 +76,28 @@ class Status:
     outputs: bytes = b""
     means: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
+    job: str = ""
+    owner: str = ""
+    started_at: float = 0.0
+    ended_at: float = 0.0
 
     @property
     def over(self) -> bool:
         """Nothing more will happen to it."""
         return self.phase in (Phase.NONE, Phase.ENDED, Phase.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a list of attempts tells of one; times as in `Status`."""
+
+    id: str
+    job: str
+    owner: str
+    phase: Phase
+    accepted_at: float
+    started_at: float
+    ended_at: float
 
 
 def read_end(record: Mapping[str, object]) -> End:
@@ -97,6 +118,7 @@ def read_end(record: Mapping[str, object]) -> End:
         lost=None if lost is None else whole(lost),
         oom=bool(record["oom"]),
         left=tuple(whole(pid) for pid in left) if isinstance(left, (list, tuple)) else (),
+        at=seconds(record.get("at")),
     )
 
 
@@ -109,3 +131,8 @@ def whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"cannot read {value!r} as a whole number")
     return value
+
+
+def seconds(value: object) -> float:
+    """Read a time; 0 when there is none."""
+    return float(value) if isinstance(value, (int, float)) else 0.0

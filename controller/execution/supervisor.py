@@ -316,6 +316,7 @@ class Supervisor:
             "message": message,
             "oom": oom,
             "left": left,
+            "at": clock.wall(),
             **self._spool.finish(),
         }
         self._exit.write(record)

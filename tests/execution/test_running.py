@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -194,3 +195,38 @@ async def test_files_are_laid_into_the_workspace_before_the_start(bare: Room) ->
     )
     assert await collect(executor, A1) == b"laid"
     assert executor.workspace("job").names() == {"deep/er/f": 4}
+
+
+async def test_arguments_come_behind_the_text(bare: Room) -> None:
+    executor = await bare.enter()
+    await bare.run(executor, script(A1, 'printf "%s|" "$@"', arguments=("a b", "", "-c")))
+    assert await collect(executor, A1) == b"a b||-c|"
+
+
+def test_arguments_are_part_of_the_digest_and_owners_are_not() -> None:
+    plain = script(A1, "true")
+    assert attempt_digest(replace(plain, owner="somebody")) == attempt_digest(plain)
+    assert attempt_digest(replace(plain, arguments=("x",))) != attempt_digest(plain)
+    assert attempt_digest(replace(plain, arguments=("x",))) != attempt_digest(
+        replace(plain, argv=("x",))
+    )
+
+
+async def test_a_list_of_attempts_tells_whose_each_is_and_when(bare: Room) -> None:
+    executor = await bare.enter()
+    began = time.time()
+    await bare.run(executor, script(A1, "sleep 0.05", owner="one"))
+    await executor.accept(script(f"{A1}.2", "true", owner="two"))
+    await bare.leave(executor)
+    executor = await bare.enter()
+    await bare.run(executor, script(f"{A1}.3", "true"))
+    await executor.discard([f"{A1}.3"])
+    first, second = executor.attempts()
+    assert (first.id, first.job, first.owner, first.phase) == (A1, "job", "one", Phase.ENDED)
+    assert began <= first.accepted_at <= first.started_at <= first.ended_at - 0.05
+    assert first.ended_at <= time.time()
+    assert (second.owner, second.phase, second.started_at) == ("two", Phase.ENDED, 0.0)
+    assert second.ended_at > first.ended_at
+    status = executor.status(A1)
+    assert (status.owner, status.job) == ("one", "job")
+    assert (status.started_at, status.ended_at) == (first.started_at, first.ended_at)
