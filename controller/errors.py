@@ -111,6 +111,8 @@ class Unreachable(StrEnum):
     SUDO = "sudo"
     STATE = "state"  # no writable state folder on the server
     LOST = "lost"  # the connection broke while in use
+    CLOCK = "clock"  # the certificate of one end is not valid by the other end's clock
+    AWAY = "away"  # its agent dials in, and has not
 
 
 class TransportError(ControllerError):
@@ -135,6 +137,12 @@ class RefusedError(ControllerError):
 
     reference = "refused"
     disposition = Disposition.STALL
+
+
+class NeedsAgentError(RefusedError):
+    """Only an agent on the server can do that."""
+
+    reference = "needs-agent"
 
 
 class StalePlanError(RefusedError):

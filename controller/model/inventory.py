@@ -13,6 +13,8 @@ class Carrier(StrEnum):
 
     SSH = "ssh"
     LOCAL = "local"
+    AGENT = "agent"  # the controller dials the agent over mutual TLS
+    PULL = "pull"  # the agent dials the controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,13 @@ class Ssh:
     host_keys: tuple[str, ...] = ()
     jump: str | None = None
     sudo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """An agent that waits to be dialled; its certificate carries the server's name."""
+
+    port: int = 9443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,7 @@ class Server:
     address: str
     carrier: Carrier = Carrier.SSH
     ssh: Ssh = field(default_factory=Ssh)
+    agent: Agent = field(default_factory=Agent)
     groups: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, object] = field(default_factory=dict)

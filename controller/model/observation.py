@@ -40,10 +40,31 @@ class MarkerSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostSeen:
+    """How a machine did at one moment: share of its processors in use (0 to 1), bytes, load averages, seconds since its boot.
+
+    `workers` attempts may run there at once; `running` do, and `waiting` wait.
+    """
+
+    at: datetime
+    cpu: float
+    processors: int
+    memory_used: int
+    memory_total: int
+    disk_used: int
+    disk_total: int
+    load: tuple[float, ...] = ()
+    uptime: float = 0.0
+    workers: int = 0
+    running: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSeen:
     """One server at one moment.
 
-    `markers` are by target; a target that is missing there had none. When it was not reached, `cause` and
+    `host` is how the machine did, where an agent tells. `markers` are by target; a target that is missing there had none. When it was not reached, `cause` and
     `message` say why, and `markers`, `checks` and `locks` are empty.
     """
 
@@ -55,6 +76,7 @@ class ServerSeen:
     boot_id: str | None = None
     login: str | None = None
     root: bool = False
+    host: HostSeen | None = None
     markers: Mapping[str, MarkerSeen] = field(default_factory=dict)
     checks: Mapping[str, CheckSeen] = field(default_factory=dict)
     locks: Mapping[str, Holder] = field(default_factory=dict)

@@ -26,6 +26,24 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the processes of one attempt may use together; None is no limit.
+
+    `cpu` is processors (0.5 is half of one), `memory` bytes, `pids` processes and threads, `io` bytes a second, reading
+    and writing each.
+    """
+
+    cpu: float | None = None
+    memory: int | None = None
+    pids: int | None = None
+    io: int | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether anything is limited."""
+        return any(each is not None for each in (self.cpu, self.memory, self.pids, self.io))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """Further tries of a step that failed or timed out: the n-th waits delay * backoff**(n-1) seconds."""
 

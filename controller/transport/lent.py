@@ -7,14 +7,18 @@ not take it from the others: the carrier is told, and decides.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from controller.model.ids import AttemptId, Digest, JobId
-from controller.model.observation import Holder
+from controller.model.observation import Holder, HostSeen
 from controller.transport.port import (
     AttemptSpec,
     AttemptStatus,
     Chunk,
     Facts,
+    Pool,
     Probed,
     ProbeSpec,
+    ScriptReport,
+    ScriptSource,
+    ServerScript,
     Session,
     TargetClaim,
 )
@@ -32,6 +36,11 @@ class LentSession:
     def facts(self) -> Facts:
         """What was learnt at opening."""
         return self._shared.facts
+
+    @property
+    def host(self) -> HostSeen | None:
+        """How the machine did when its agent last told."""
+        return self._shared.host
 
     async def close(self) -> None:
         """Give the session back, once; work goes on, and so do the others who hold it."""
@@ -60,6 +69,18 @@ class LentSession:
     async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
         """TERM every process of the attempt, KILL after `grace` seconds."""
         return await self._shared.stop(attempt, grace=grace)
+
+    async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
+        """Hold every process of a running attempt."""
+        return await self._shared.pause(attempt, seconds=seconds)
+
+    async def resume(self, attempt: AttemptId) -> AttemptStatus:
+        """Let a held attempt go on."""
+        return await self._shared.resume(attempt)
+
+    async def feed(self, attempt: AttemptId, data: bytes, *, close: bool = False) -> None:
+        """Give an interactive attempt more standard input."""
+        await self._shared.feed(attempt, data, close=close)
 
     async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
         """Delete the spools of ended attempts (and the job's folder); their claims remain."""
@@ -106,3 +127,37 @@ class LentSession:
     def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
         """Read a regular file (or artifact) from `offset` to its present end."""
         return self._shared.fetch(path, offset=offset)
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """List the files of a job's workspace, path to size."""
+        return await self._shared.workspace(job)
+
+    async def put(
+        self, job: JobId, path: str, data: AsyncIterator[bytes], *, executable: bool = False
+    ) -> None:
+        """Write a file of a job's workspace, whole or not at all."""
+        await self._shared.put(job, path, data, executable=executable)
+
+    async def remove(self, job: JobId, path: str) -> None:
+        """Delete a file of a job's workspace."""
+        await self._shared.remove(job, path)
+
+    async def scripts(self) -> tuple[ServerScript, ...]:
+        """List the scripts of the server."""
+        return await self._shared.scripts()
+
+    async def inspect(self, script: str) -> ScriptSource:
+        """Show one script."""
+        return await self._shared.inspect(script)
+
+    async def report(self, attempt: AttemptId) -> ScriptReport | None:
+        """Give the report of a script's attempt."""
+        return await self._shared.report(attempt)
+
+    async def pool(self) -> Pool:
+        """Show the worker pool."""
+        return await self._shared.pool()
+
+    async def set_pool(self, workers: int) -> Pool:
+        """Change how many attempts run at once."""
+        return await self._shared.set_pool(workers)

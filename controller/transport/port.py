@@ -1,6 +1,6 @@
 """The carrier port: what every way to reach a server promises.
 
-A `Dialer` opens `Session`s. The promises, on ssh and local alike (one contract suite runs on each):
+A `Dialer` opens `Session`s. The promises, on ssh, agents and local alike (one contract suite runs on each):
 
 - an attempt id starts at most once on its server, whatever is lost, repeated or replayed; a second `start` of an id
   returns what is known of it;
@@ -13,18 +13,22 @@ A `Dialer` opens `Session`s. The promises, on ssh and local alike (one contract 
 - environment and secrets travel inside the session, never in an argument list;
 - a target's marker is compared and its lock taken on the server before the first step.
 
+What only an agent can do is in the port too (`Offer` names it); the other carriers refuse it with `NeedsAgentError`.
+
 Failure to reach a server raises `TransportError` with its cause; a session that breaks raises `SessionLostError`; a
 command that fails is an outcome. Cancelling a waiting call stops the waiting, never the work.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from controller.model.ids import AttemptId, Digest, JobId
 from controller.model.inventory import Server
-from controller.model.observation import Holder
+from controller.model.observation import Holder, HostSeen
+from controller.model.task import Limits, Result
 
 
 class Phase(StrEnum):
@@ -36,6 +40,18 @@ class Phase(StrEnum):
     INTERRUPTED = "interrupted"  # claimed under another boot id, or the supervisor is gone without an exit file
 
 
+class Offer(StrEnum):
+    """What a carrier can do on a server beyond running work to its end."""
+
+    PAUSE = "pause"
+    INPUT = "input"  # more standard input while an attempt runs
+    LIMITS = "limits"
+    WORKSPACE = "workspace"  # a folder of each job that can be read and written from afar
+    SCRIPTS = "scripts"  # scripts that the server itself offers
+    ONLY_SCRIPTS = "only-scripts"  # and nothing else
+    POOL = "pool"  # a number of workers that can be changed
+
+
 class Ending(StrEnum):
     """How an ended attempt ended."""
 
@@ -43,6 +59,7 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
     STOP = "stop"
     START = "start"  # the command could not be started (`message` says why)
+    UNSTARTED = "unstarted"  # accepted, and proven never to have started; may be sent again under another id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +70,10 @@ class AttemptSpec:
     `env` is everything the process gets beside PATH, HOME, USER, LOGNAME, SHELL and LANG; values may be secret. The
     runner adds CTL_OUTPUT (a file of this attempt) and CTL_ARTIFACTS (a folder of the job). `user` None is the
     session's user. `workdir` None is the user's home. Times are seconds, sizes bytes.
+
+    `script` names a script that the server itself offers; `text` and `shell` are then empty, `arguments` are its own, and
+    `script_digest` is the SHA-256 it must have, where that is known. `interactive` keeps standard input open for `feed`.
+    `owner` is whose work it is, where it is a person's.
     """
 
     id: AttemptId
@@ -67,6 +88,12 @@ class AttemptSpec:
     grace: float = 10.0
     head: int = 1 << 20
     tail: int = 9 << 20
+    limits: Limits = field(default_factory=Limits)
+    owner: str = ""
+    interactive: bool = False
+    script: str | None = None
+    script_digest: Digest | None = None
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +103,10 @@ class AttemptStatus:
     `fresh` is true only in the answer of the `start` that claimed it. `length` counts every byte of output so far;
     `sha256` is set at the end (None where the server cannot compute it and bytes were dropped). `outputs` are the bytes
     of the CTL_OUTPUT file (at most 64 KiB), at the end. `incomplete` names processes a stop could not reach.
+
+    A `waiting` attempt is accepted and has not begun, because the server runs as many as it may; its phase is `running`.
+    `out_of_memory`: the kernel ended processes of it for want of memory. `means` says what held its limits, its stop and
+    its pause ("cgroup", "rlimit", …).
     """
 
     id: AttemptId
@@ -88,6 +119,10 @@ class AttemptStatus:
     sha256: Digest | None = None
     outputs: bytes = b""
     incomplete: str = ""
+    waiting: bool = False
+    paused: bool = False
+    out_of_memory: bool = False
+    means: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +178,54 @@ class Facts:
     root: bool
     base: str  # the state folder: /var/lib/ctl for root, else ~/.local/state/ctl
     tools: frozenset[str] = frozenset()  # of sha256sum, sync, setsid, setpriv, su, cgroup
+    offers: frozenset[Offer] = frozenset()
+    agent: str = ""  # the version of the agent, where there is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerScript:
+    """A script as its server offers it; `problem` says why it cannot be run."""
+
+    name: str
+    sha256: str = ""
+    size: int = 0
+    title: str = ""
+    result: Result = field(default_factory=Result)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptSource:
+    """A script with its headers and at most 1 MiB of its text."""
+
+    script: ServerScript
+    headers: Mapping[str, str]
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptReport:
+    """What the run of a script came to, in the server's own words; `artifact` names the file of a `file` result."""
+
+    attempt: AttemptId
+    job: JobId
+    script: ServerScript
+    exit_code: int | None
+    message: str
+    headers: Mapping[str, str]
+    started_at: datetime | None
+    ended_at: datetime | None
+    artifact: str = ""
+    result: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Attempts that may run at once on a server, that run, and that wait."""
+
+    workers: int
+    running: int
+    waiting: int
 
 
 class Attempts(Protocol):
@@ -168,6 +251,28 @@ class Attempts(Protocol):
 
     async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
         """TERM every process of the attempt, KILL after `grace` seconds; return when it has ended."""
+        ...
+
+    async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
+        """Hold every process of a running attempt, for `seconds` or (0) until `resume`; its time-out waits too.
+
+        Raises:
+            NeedsAgentError: this carrier cannot.
+            RefusedError: it does not run.
+        """
+        ...
+
+    async def resume(self, attempt: AttemptId) -> AttemptStatus:
+        """Let a held attempt go on; raises as `pause` does."""
+        ...
+
+    async def feed(self, attempt: AttemptId, data: bytes, *, close: bool = False) -> None:
+        """Give an interactive attempt more standard input, each byte once and in order; `close` ends it.
+
+        Raises:
+            NeedsAgentError: this carrier cannot.
+            RefusedError: it does not run, or takes no input.
+        """
         ...
 
     async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
@@ -218,7 +323,7 @@ class Files(Protocol):
         ...
 
     async def size(self, path: str) -> int | None:
-        """Say the size of a regular file, None when there is none; "artifacts:JOB/PATH" names an artifact."""
+        """Say the size of a regular file, None when there is none; "artifacts:JOB/PATH" and "workspace:JOB/PATH" are a job's."""
         ...
 
     def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
@@ -226,12 +331,70 @@ class Files(Protocol):
         ...
 
 
-class Session(Attempts, Targets, Files, Protocol):
+class Workspaces(Protocol):
+    """The folders in which the jobs of an agent work; every call raises `NeedsAgentError` on other carriers.
+
+    Paths are relative, and never lead out of the folder.
+    """
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """List the files of a job's workspace, path to size, at most 10,000.
+
+        Raises:
+            NotFoundError: there is no such job there.
+        """
+        ...
+
+    async def put(
+        self, job: JobId, path: str, data: AsyncIterator[bytes], *, executable: bool = False
+    ) -> None:
+        """Write a file of a job's workspace, whole or not at all."""
+        ...
+
+    async def remove(self, job: JobId, path: str) -> None:
+        """Delete a file of a job's workspace."""
+        ...
+
+
+class Offers(Protocol):
+    """What an agent offers by itself; every call but `report` raises `NeedsAgentError` on other carriers."""
+
+    async def scripts(self) -> tuple[ServerScript, ...]:
+        """List the scripts of the server, in order of name."""
+        ...
+
+    async def inspect(self, script: str) -> ScriptSource:
+        """Show one script.
+
+        Raises:
+            NotFoundError: it is not offered.
+        """
+        ...
+
+    async def report(self, attempt: AttemptId) -> ScriptReport | None:
+        """Give the report of a script's attempt that has ended; None where there is none."""
+        ...
+
+    async def pool(self) -> Pool:
+        """Show the worker pool."""
+        ...
+
+    async def set_pool(self, workers: int) -> Pool:
+        """Change how many attempts run at once."""
+        ...
+
+
+class Session(Attempts, Targets, Files, Workspaces, Offers, Protocol):
     """One open use of a way to a server; safe for many tasks at once."""
 
     @property
     def facts(self) -> Facts:
         """What was learnt at opening."""
+        ...
+
+    @property
+    def host(self) -> HostSeen | None:
+        """How the machine did when its agent last told; None where none tells."""
         ...
 
     async def close(self) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from controller.transport.attempts import AttemptCalls
 from controller.transport.channel import OpenChannel
 from controller.transport.lines import Lines
+from controller.transport.needs_agent import NeedsAgent
 from controller.transport.port import Facts
 from controller.transport.reads import ReadCalls
 from controller.transport.targets import TargetCalls
 
 
-class RunnerSession(AttemptCalls, TargetCalls, ReadCalls):
+class RunnerSession(AttemptCalls, TargetCalls, ReadCalls, NeedsAgent):
     """A session with a runner; safe for many tasks at once."""
 
     @property

@@ -15,6 +15,7 @@ from controller.errors import LockedError, SessionLostError, TransportError, Unr
 from controller.model.ids import AttemptId, Digest, JobId
 from controller.model.inventory import Server
 from controller.model.observation import Holder
+from controller.transport.needs_agent import NeedsAgent
 from controller.transport.port import (
     AttemptSpec,
     AttemptStatus,
@@ -143,7 +144,7 @@ class SimulatedFleet:
             self.cut(name)
 
 
-class SimulatedSession:
+class SimulatedSession(NeedsAgent):
     """One open use of a machine."""
 
     def __init__(self, fleet: SimulatedFleet, machine: Machine) -> None:
