@@ -14,7 +14,8 @@ from controller.jobs.environment import environment
 from controller.jobs.ports import Archive
 from controller.model.ids import Sha, attempt_id
 from controller.model.job import Job, JobBody
-from controller.model.work import StepKind, StepWork
+from controller.model.task import Limits
+from controller.model.work import StepKind, StepWork, offered_script
 from controller.transport.port import AttemptSpec
 
 UNDOING: Final = 3600.0
@@ -52,6 +53,12 @@ async def spec_of(
         workdir=None if ours else step.workdir or work.workdir,
         user=None if ours else step.user or work.user,
         timeout=_timeout(assignment, step, seconds),
+        limits=Limits() if ours else work.limits,
+        owner=job.owner,
+        interactive=step.interactive,
+        script=offered_script(step),
+        script_digest=step.script_digest,
+        arguments=step.arguments,
     )
 
 

@@ -81,7 +81,8 @@ class Job:
     """One task on one server within a run, as it stands.
 
     `target` is None for `ctl run TASK`. `digest` is the input digest of `work`. `stop_requested` is a wish, not a
-    state, until nothing of the job is left. `commit` is the repo's, `config_commit` the config repository's.
+    state, until nothing of the job is left. `commit` is the repo's, `config_commit` the config repository's. `owner` is
+    whose work it is, where it is a person's and not declared.
     """
 
     id: JobId
@@ -104,6 +105,7 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stop_requested: bool = False
+    owner: str = ""
     steps: tuple[StepRun, ...] = ()
 
 

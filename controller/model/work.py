@@ -11,7 +11,7 @@ from enum import StrEnum
 from controller.model.diagnostic import Place, Span
 from controller.model.files import CheckoutWork, FileWork
 from controller.model.ids import Digest
-from controller.model.task import Result, Retry
+from controller.model.task import Limits, Result, Retry
 
 DIGEST_FORMAT = 1
 """Raised when a field is added to the input digest; older records are compared in their own format."""
@@ -44,13 +44,20 @@ class StepWork:
     `text` is what the interpreter reads; `shell` is its argument list, None for its own first line (scripts) or
     `sh`. `when` stays an expression: it sees the steps before it, and in `sees` the values it uses of what
     templates see. The texts of checkout and files steps are put together when they are sent; that of a confirm step is
-    the task's `revert`, and its `timeout` the seconds in which it must be confirmed.
+    the task's `revert`, and its `timeout` the seconds in which it must be confirmed. `uses` is as declared: the name of a
+    plugin, whose bytes are then `text`, or "script/NAME", a script that the server's agent offers; `arguments` are that
+    script's, and `script_digest` is the SHA-256 it must have, where one is asked for. `interactive` keeps standard input
+    open while it runs.
     """
 
     name: str
     text: str
     kind: StepKind = StepKind.COMMAND
     script: str | None = None
+    uses: str | None = None
+    arguments: tuple[str, ...] = ()
+    script_digest: Digest | None = None
+    interactive: bool = False
     shell: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str | None = None
@@ -101,6 +108,7 @@ class Work:
     user: str | None = None
     workdir: str | None = None
     timeout: float = 86400.0
+    limits: Limits = field(default_factory=Limits)
     result: Result = field(default_factory=Result)
 
 
@@ -115,6 +123,17 @@ class Pair:
     server: str
     work: Work
     undo: Work | None = None
+
+
+OFFERED = "script/"
+"""What `uses` begins with where it names a script that the server's agent offers."""
+
+
+def offered_script(step: StepWork) -> str | None:
+    """Name the script of the server that a step runs; None where it runs something else."""
+    if step.uses is None or not step.uses.startswith(OFFERED):
+        return None
+    return step.uses.removeprefix(OFFERED)
 
 
 def secret_names(work: Work) -> frozenset[str]:
