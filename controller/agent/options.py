@@ -85,6 +85,12 @@ OPTIONS: tuple[Option, ...] = (
         read=values.path,
     ),
     Option(
+        name="base",
+        metavar="DIR",
+        help="holds markers and locks of targets, as ssh has them; else /var/lib/ctl, or ~/.local/state/ctl without root",
+        read=values.path,
+    ),
+    Option(
         name="cgroup",
         metavar="DIR",
         help="delegated folder for the cgroups of attempts; where none is said, that of the unit",

@@ -36,6 +36,7 @@ class Settings:
     name: str = ""
     pki: str = "/etc/ctl/pki"
     state: str = "/var/lib/ctl-agent"
+    base: str = ""
     cgroup: str = ""
     scripts: str = ""
     scripts_only: bool = False
@@ -104,6 +105,8 @@ def check_run(settings: Settings) -> None:
         findings.append("cannot use --proxy: only --connect dials")
     if settings.scripts_only and not settings.scripts:
         findings.append("cannot use --scripts-only: --scripts DIR says which")
+    if settings.base == settings.state:
+        findings.append(f"cannot use {settings.base} as --base and as --state: each needs its own")
     _refuse(findings)
 
 

@@ -12,7 +12,7 @@ from controller.wire.checks import check_count, check_object
 from controller.wire.record import record
 
 Environment = Mapping[str, str]
-"""Environment variables: large and secret values, so they travel as payload, as in /proc/PID/environ."""
+"""Environment variables: large and secret values, so they travel as payload, as in /proc/PID/environ, and need be no UTF-8."""
 Blobs = Mapping[str, bytes]
 """Bytes by name: an object of lengths in the header."""
 
@@ -61,12 +61,14 @@ def _write_environment(value: object) -> tuple[object, bytes]:
     for name, content in value.items():
         if not name or "=" in name or "\0" in name or "\0" in content:
             raise ValueError("is no environment")
-    data = b"".join(f"{name}={content}\0".encode() for name, content in value.items())
+    data = b"".join(
+        f"{name}={content}\0".encode("utf-8", "surrogateescape") for name, content in value.items()
+    )
     return len(data), data
 
 
 def _read_environment(_announced: object, data: bytes) -> dict[str, str]:
-    *entries, rest = data.decode().split("\0")
+    *entries, rest = data.decode("utf-8", "surrogateescape").split("\0")
     pairs = [entry.partition("=") for entry in entries]
     if rest or not all(name and equals for name, equals, _ in pairs):
         raise ValueError("is no environment")

@@ -89,8 +89,8 @@ def test_fields_with_defaults_come_last_as_the_oldest_python_needs() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "without"),
     [
-        (port.AttemptSpec, "start", set()),
-        (port.AttemptStatus, "attempt", set()),
+        (port.AttemptSpec, "start", {"script", "script_digest", "arguments"}),  # of run-script
+        (port.AttemptStatus, "attempt", {"waiting"}),  # a phase
         (port.ProbeSpec, "probe", set()),
         (port.Probed, "probed", set()),
         (port.Chunk, "chunk", set()),

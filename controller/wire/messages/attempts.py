@@ -5,6 +5,7 @@ Sent by the carrier, answered by the agent; what each asks for is promised by th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
@@ -12,7 +13,7 @@ from controller.wire.payloads import Environment
 from controller.wire.record import record
 
 Phase = Literal["none", "waiting", "running", "ended", "interrupted"]
-Ending = Literal["exit", "timeout", "stop", "start"]
+Ending = Literal["exit", "timeout", "stop", "start", "unstarted"]
 Reach = Literal["", "cgroup", "group"]
 
 
@@ -30,7 +31,7 @@ class Bounds:
 class Start:
     """Claim an attempt id and start its work; answered by `attempt`.
 
-    `digest` is the attempt digest that the agent checks, `not_after` the UNIX time after which it must not start (0:
+    `digest` is the attempt digest that the agent checks, with `salt` as the key of its variables; `not_after` the UNIX time after which it must not start (0:
     none). Bytes too large for one message are uploaded before: `text_upload` and `stdin_upload` are then the numbers of
     these streams. `interactive` keeps stdin open for streams of `open-input`. `plugin` is the name of a `uses:` step, `text`
     then its input.
@@ -56,6 +57,7 @@ class Start:
     env: Environment = field(default_factory=dict)
     text: bytes = b""
     stdin: bytes = b""
+    salt: bytes = b""
 
 
 @record
@@ -162,8 +164,9 @@ class Attempt:
     """What the agent knows of an attempt at one moment.
 
     `fresh` only in the answer of the `start` that claimed it. `length` counts every byte of output so far, `sha256` is of
-    all of them, at the end. `reach` says how processes are found to be stopped, `incomplete` which were not. Times are
-    UNIX times, 0 where it did not happen.
+    all of them, at the end. `reach` says how processes are found to be stopped, `incomplete` which were not, `means`
+    what holds which limit. An ending `unstarted` proves that nothing of it has run: it may be sent again under another
+    id. Times are UNIX times, 0 where it did not happen.
     """
 
     id: str
@@ -180,4 +183,5 @@ class Attempt:
     out_of_memory: bool = False
     started_at: float = 0.0
     ended_at: float = 0.0
+    means: Mapping[str, str] = field(default_factory=dict)
     outputs: bytes = b""
