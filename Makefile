@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: agent demo test check bench sweep lint types arch format clean
+.PHONY: agent demo test check bench sweep vm-test lint types arch format clean
 
 demo: $(READY)
 	@KEEP=$(KEEP) $(BIN)/python -m controller demo $(if $(KEEP),--keep)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 -m "not sweep"
+	$(BIN)/python -m pytest -q -n 2 -m "not sweep and not vm"
 
 # Laws with examples that nobody has seen before.
 laws: $(READY)
@@ -18,6 +18,10 @@ laws: $(READY)
 
 sweep: $(READY)
 	$(BIN)/python -m pytest -q -m sweep --timeout 1200
+
+# On a virtual server with systemd, whose image is made at first (some minutes) and kept in build/vm.
+vm-test: $(READY)
+	$(BIN)/python -m pytest -q -m vm --timeout 1200 tests/vm
 
 check: lint types arch
 
