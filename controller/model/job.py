@@ -9,6 +9,7 @@ from controller.model.declaration import OnRemove, Repo
 from controller.model.ids import AttemptId, Digest, JobId, RunId, Sha
 from controller.model.inventory import Server
 from controller.model.rollout import GroupBudget, Order
+from controller.model.wishes import Wishes
 from controller.model.work import Work
 
 
@@ -77,12 +78,27 @@ class StepRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """Where the output and the artifacts of a job went; `path` is relative to the state's folder where it lies in it.
+
+    `size` and `sha256` are of the archive. `cleared` says that what it holds is gone from where it was.
+    """
+
+    at: datetime
+    path: str
+    size: int
+    sha256: Digest
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One task on one server within a run, as it stands.
 
     `target` is None for `ctl run TASK`. `digest` is the input digest of `work`. `stop_requested` is a wish, not a
     state, until nothing of the job is left. `commit` is the repo's, `config_commit` the config repository's. `owner` is
-    whose work it is, where it is a person's and not declared.
+    whose work it is, where it is a person's and not declared. `paused` counts the seconds in which nothing of it ran because
+    it was held; `paused_at` is since when it is held now. `archived` is set when its output lies in an archive.
     """
 
     id: JobId
@@ -106,6 +122,10 @@ class Job:
     finished_at: datetime | None = None
     stop_requested: bool = False
     owner: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
+    paused_at: datetime | None = None
+    paused: float = 0.0
+    archived: Archived | None = None
     steps: tuple[StepRun, ...] = ()
 
 

@@ -3,7 +3,8 @@
 Built by `sqlite`; calls the writer and the reader.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     Connection,
@@ -20,22 +21,33 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.errors import ControllerError
 from controller.model.ids import JobId, RunId
-from controller.model.job import Event, Job, JobBody, State
+from controller.model.job import Archived, Event, Job, JobBody, State
 from controller.model.past import TargetRun
+from controller.model.wishes import Wishes
 from controller.store.bodies import read_bodies
 from controller.store.glance import target_runs
-from controller.store.laws import check_events, has_ended, seq_taken, unknown_job
+from controller.store.laws import (
+    check_events,
+    has_ended,
+    has_not_ended,
+    may_change,
+    seq_taken,
+    unknown_job,
+)
 from controller.store.reader import Reader
-from controller.store.rows import decode, encode, job_row, stored_job
+from controller.store.rows import Beside, decode, encode, job_row, moment_text, stored_job
 from controller.store.tables import EVENTS, JOBS, UNSETTLED
 from controller.store.writer import Writer
+
+Wanted = Select[str, bool, str | None, str | None]
+Stored = Found[str, bool, str | None, str | None]
 
 FOUND = 10
 """Jobs that `find` gives at most."""
 AT_ONCE = 500
 """Rows that are held at the same time where many are summed up."""
 
-_JOB = select(JOBS.c.data, JOBS.c.stop_requested)
+_JOB = select(JOBS.c.data, JOBS.c.stop_requested, JOBS.c.wishes, JOBS.c.archived)
 _GET = _JOB.where(JOBS.c.id == bindparam("id"))
 _FIND = (
     _JOB.where(JOBS.c.id >= bindparam("first"), JOBS.c.id < bindparam("past"))
@@ -54,6 +66,25 @@ _CHANGE = (
         data=bindparam("new_data"),
         stop_requested=JOBS.c.stop_requested | bindparam("stop"),
     )
+)
+_WISHES = select(JOBS.c.wishes).where(JOBS.c.id == bindparam("id"), _UNSETTLED)
+_WISH = update(JOBS).where(JOBS.c.id == bindparam("job_id")).values(wishes=bindparam("text"))
+_ARCHIVE = update(JOBS).where(JOBS.c.id == bindparam("job_id")).values(archived=bindparam("text"))
+_TO_ARCHIVE = (
+    _JOB.where(
+        JOBS.c.archived.is_(None),
+        JOBS.c.state.not_in(UNSETTLED),
+        func.substr(func.json_extract(JOBS.c.data, "$.finished_at"), 1, 19) < bindparam("before"),
+    )
+    .order_by(JOBS.c.position)
+    .limit(bindparam("limit"))
+)
+_TO_CLEAR = (
+    _JOB.where(
+        JOBS.c.archived.is_not(None), func.json_extract(JOBS.c.archived, "$.cleared").is_(False)
+    )
+    .order_by(JOBS.c.position)
+    .limit(bindparam("limit"))
 )
 _STOP = update(JOBS).where(JOBS.c.id == bindparam("job_id"), _UNSETTLED).values(stop_requested=True)
 _APPEND = insert(EVENTS)
@@ -142,12 +173,15 @@ class SqliteJobs:
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first."""
+        """List jobs, newest first; with `archived` only those that are, or are not."""
         wanted = {"run": run, "target": target, "server": server}
         chosen = {name: value for name, value in wanted.items() if value is not None}
         query = _JOB.where(*(JOBS.c[name] == bindparam(name) for name in chosen))
+        if archived is not None:
+            query = query.where(JOBS.c.archived.is_not(None) == archived)
         query = query.order_by(JOBS.c.position.desc()).limit(bindparam("limit"))
         return await self._select(query, {**chosen, "limit": limit})
 
@@ -170,12 +204,52 @@ class SqliteJobs:
 
         return await self._writer.write(write)
 
-    async def _select(self, query: Select[str, bool], values: dict[str, object]) -> tuple[Job, ...]:
+    async def wish(self, job: JobId, change: Callable[[Wishes], Wishes]) -> bool:
+        """Change what is wished of a job, in one transaction; false when it has ended."""
+
+        def write(connection: Connection) -> bool:
+            found = connection.execute(_WISHES, {"id": job}).one_or_none()
+            if found is None:
+                if connection.execute(_STATE, {"id": job}).scalar() is None:
+                    raise unknown_job(job)
+                return False
+            before = Wishes() if found.wishes is None else decode(Wishes, found.wishes)
+            connection.execute(_WISH, {"job_id": job, "text": encode(change(before))})
+            return True
+
+        return await self._writer.write(write)
+
+    async def archive(self, job: JobId, archived: Archived) -> None:
+        """Record where the output of an ended job lies."""
+        row = {"job_id": job, "text": encode(archived)}
+
+        def write(connection: Connection) -> None:
+            state = connection.execute(_STATE, {"id": job}).scalar()
+            if state is None:
+                raise unknown_job(job)
+            if may_change(State(state)):
+                raise has_not_ended(job, State(state))
+            connection.execute(_ARCHIVE, row)
+
+        await self._writer.write(write)
+
+    async def to_archive(self, before: datetime, *, limit: int) -> tuple[Job, ...]:
+        """List jobs that ended before a moment and are not archived, oldest first."""
+        return await self._select(_TO_ARCHIVE, {"before": moment_text(before), "limit": limit})
+
+    async def to_clear(self, *, limit: int) -> tuple[Job, ...]:
+        """List archived jobs whose output may still lie where it was."""
+        return await self._select(_TO_CLEAR, {"limit": limit})
+
+    async def _select(self, query: Wanted, values: dict[str, object]) -> tuple[Job, ...]:
         return await self._reader.read(lambda c: _jobs(c.execute(query, values).all()))
 
 
-def _jobs(rows: Iterable[Found[str, bool]]) -> tuple[Job, ...]:
-    return tuple(stored_job(data, stop_requested=stop) for data, stop in rows)
+def _jobs(rows: Iterable[Stored]) -> tuple[Job, ...]:
+    return tuple(
+        stored_job(data, Beside(stop_requested=stop, wishes=wishes, archived=archived))
+        for data, stop, wishes, archived in rows
+    )
 
 
 def _append(connection: Connection, job: JobId, lines: Sequence[dict[str, object]]) -> None:

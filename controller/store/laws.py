@@ -56,6 +56,11 @@ def has_ended(job: JobId, state: State) -> IllegalTransitionError:
     return IllegalTransitionError(f"cannot change job {job}: it has ended as {state}")
 
 
+def has_not_ended(job: JobId, state: State) -> IllegalTransitionError:
+    """Say that only what has ended for good is archived."""
+    return IllegalTransitionError(f"cannot archive job {job}: it is {state}")
+
+
 def unknown_job(job: JobId) -> NotFoundError:
     """Say that no such job was recorded."""
     return NotFoundError(f"cannot find job {job}: it was never recorded")

@@ -4,7 +4,8 @@ Used by tests, and by anything that needs a store for one moment. Records pass t
 can be kept, and how it reads back, is the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,9 +13,10 @@ from controller.clock import Clock, SystemClock
 from controller.errors import NotFoundError
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
-from controller.model.job import Event, Job, JobBody, Run
+from controller.model.job import Archived, Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
+from controller.model.wishes import Wishes
 from controller.model.work import Work
 from controller.store.glance import target_runs
 from controller.store.laws import (
@@ -22,6 +24,7 @@ from controller.store.laws import (
     check_events,
     check_fan_out,
     has_ended,
+    has_not_ended,
     may_change,
     seq_taken,
     unknown_job,
@@ -30,11 +33,13 @@ from controller.store.memory_past import MemoryPast
 from controller.store.memory_standings import MemoryStandings
 from controller.store.past import Kind, of_forgotten, of_record, of_repo, of_server
 from controller.store.rows import (
+    Beside,
     BodyRow,
     body_row,
     decode,
     encode,
     kept_server,
+    moment_text,
     stored_job,
     whole_body,
 )
@@ -50,7 +55,8 @@ class MemoryJobs:
     """Jobs, what they were recorded with, and their ledgers."""
 
     def __init__(self) -> None:
-        self._jobs: dict[JobId, tuple[str, bool]] = {}
+        self._jobs: dict[JobId, str] = {}
+        self._beside: dict[JobId, Beside] = {}
         self._bodies: dict[JobId, Texts] = {}
         self._events: dict[JobId, dict[int, str]] = {}
 
@@ -60,7 +66,8 @@ class MemoryJobs:
 
     def record(self, job: Job, data: str, body: Texts) -> None:
         """Take a job that `MemoryRuns` records."""
-        self._jobs[job.id] = (data, job.stop_requested)
+        self._jobs[job.id] = data
+        self._beside[job.id] = Beside(stop_requested=job.stop_requested)
         self._bodies[job.id] = body
         self._events[job.id] = {}
 
@@ -76,7 +83,9 @@ class MemoryJobs:
             if seq in self._events[job.id]:
                 raise seq_taken(job.id, seq)
         self._events[job.id].update(lines)
-        self._jobs[job.id] = (data, stored.stop_requested or job.stop_requested)
+        self._jobs[job.id] = data
+        if job.stop_requested:
+            self._beside[job.id] = replace(self._beside[job.id], stop_requested=True)
 
     async def get(self, job: JobId) -> Job | None:
         """Find a job by its whole id."""
@@ -118,20 +127,22 @@ class MemoryJobs:
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first."""
+        """List jobs, newest first; with `archived` only those that are, or are not."""
         found = [
             job
             for job in map(self._one, reversed(self._jobs))
             if run in {None, job.run} and target in {None, job.target}
             if server in {None, job.server}
+            if archived in {None, job.archived is not None}
         ]
         return tuple(found[:limit])
 
     async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
         """Sum up by run what ran of a target, newest first."""
-        rows = [data for job, (data, _) in self._jobs.items() if self._one(job).target == target]
+        rows = [data for job, data in self._jobs.items() if self._one(job).target == target]
         return target_runs(rows)[:limit]
 
     async def request_stop(self, job: JobId) -> bool:
@@ -139,14 +150,45 @@ class MemoryJobs:
         stored = self._one(job)
         if not may_change(stored.state):
             return False
-        self._jobs[job] = (self._jobs[job][0], True)
+        self._beside[job] = replace(self._beside[job], stop_requested=True)
         return True
+
+    async def wish(self, job: JobId, change: Callable[[Wishes], Wishes]) -> bool:
+        """Change what is wished of a job; false when it has ended."""
+        stored = self._one(job)
+        if not may_change(stored.state):
+            return False
+        self._beside[job] = replace(self._beside[job], wishes=encode(change(stored.wishes)))
+        return True
+
+    async def archive(self, job: JobId, archived: Archived) -> None:
+        """Record where the output of an ended job lies."""
+        stored = self._one(job)
+        if may_change(stored.state):
+            raise has_not_ended(job, stored.state)
+        self._beside[job] = replace(self._beside[job], archived=encode(archived))
+
+    async def to_archive(self, before: datetime, *, limit: int) -> tuple[Job, ...]:
+        """List jobs that ended before a moment and are not archived, oldest first."""
+        found = [
+            job
+            for job in map(self._one, self._jobs)
+            if not may_change(job.state) and job.archived is None
+            if job.finished_at is not None
+            if moment_text(job.finished_at) < moment_text(before)
+        ]
+        return tuple(found[:limit])
+
+    async def to_clear(self, *, limit: int) -> tuple[Job, ...]:
+        """List archived jobs whose output may still lie where it was."""
+        jobs = map(self._one, self._jobs)
+        found = [job for job in jobs if job.archived is not None and not job.archived.cleared]
+        return tuple(found[:limit])
 
     def _one(self, job: JobId) -> Job:
         if job not in self._jobs:
             raise unknown_job(job)
-        data, stop = self._jobs[job]
-        return stored_job(data, stop_requested=stop)
+        return stored_job(self._jobs[job], self._beside[job])
 
 
 class MemoryRuns:

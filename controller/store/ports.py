@@ -4,16 +4,17 @@ Every method is durable when it returns: writes of many callers are committed in
 write that has returned. Errors of the database come out as `StateError`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
-from controller.model.job import Event, Job, JobBody, Run
+from controller.model.job import Archived, Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.standing import Fact, Standing
+from controller.model.wishes import Wishes
 
 
 class Runs(Protocol):
@@ -85,9 +86,10 @@ class Jobs(Protocol):
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first."""
+        """List jobs, newest first; with `archived` only those that are, or are not."""
         ...
 
     async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
@@ -96,6 +98,26 @@ class Jobs(Protocol):
 
     async def request_stop(self, job: JobId) -> bool:
         """Record the wish that a job stops; false when it has ended."""
+        ...
+
+    async def wish(self, job: JobId, change: Callable[[Wishes], Wishes]) -> bool:
+        """Change what is wished of a job, in one transaction; false when it has ended."""
+        ...
+
+    async def archive(self, job: JobId, archived: Archived) -> None:
+        """Record where the output of an ended job lies.
+
+        Raises:
+            IllegalTransitionError: it has not ended, or is lost.
+        """
+        ...
+
+    async def to_archive(self, before: datetime, *, limit: int) -> tuple[Job, ...]:
+        """List jobs that ended before a moment and are not archived, oldest first."""
+        ...
+
+    async def to_clear(self, *, limit: int) -> tuple[Job, ...]:
+        """List archived jobs whose output may still lie where it was."""
         ...
 
 

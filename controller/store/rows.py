@@ -6,7 +6,7 @@ names as JSON has them. Unknown keys are ignored on reading, so that a column wr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -17,9 +17,10 @@ from controller.model.declaration import OnRemove, Repo
 from controller.model.files import DeliverySeen
 from controller.model.ids import Digest, JobId
 from controller.model.inventory import Server
-from controller.model.job import Event, Job, JobBody, Run
+from controller.model.job import Archived, Event, Job, JobBody, Run
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.standing import Approval, Ignore, Pin, Suspension
+from controller.model.wishes import Wishes
 from controller.model.work import Work
 
 Record = TypeVar(
@@ -36,6 +37,8 @@ Record = TypeVar(
     Approval,
     Pin,
     Ignore,
+    Wishes,
+    Archived,
 )
 
 Row = dict[str, object]
@@ -98,6 +101,11 @@ def decode(shape: type[Record], data: str) -> Record:
             f"cannot read a {shape.__name__} from the state: {error}",
             hint="restore the state folder from a backup",
         ) from error
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a moment to the second as it stands in rows, so that they compare as texts do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def body_row(body: JobBody) -> BodyRow:
@@ -165,9 +173,21 @@ def job_row(job: Job) -> Row:
     }
 
 
-def stored_job(data: str, *, stop_requested: bool) -> Job:
-    """Read a job; the wish to stop has a column of its own, because people write it while the engine works."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What columns of their own say of a job, because people write it while the engine works."""
+
+    stop_requested: bool = False
+    wishes: str | None = None
+    archived: str | None = None
+
+
+def stored_job(data: str, beside: Beside) -> Job:
+    """Read a job with what stands beside it."""
     job = decode(Job, data)
-    return (
-        job if job.stop_requested == stop_requested else replace(job, stop_requested=stop_requested)
-    )
+    wishes = Wishes() if beside.wishes is None else decode(Wishes, beside.wishes)
+    archived = None if beside.archived is None else decode(Archived, beside.archived)
+    now = (beside.stop_requested, wishes, archived)
+    if (job.stop_requested, job.wishes, job.archived) == now:
+        return job
+    return replace(job, stop_requested=now[0], wishes=wishes, archived=archived)

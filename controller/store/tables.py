@@ -55,6 +55,8 @@ JOBS: Final = Table(
     Column("state", Text, nullable=False),
     Column("stop_requested", Boolean, nullable=False),
     Column("data", Text, nullable=False),
+    Column("wishes", Text),
+    Column("archived", Text),
     PrimaryKeyConstraint("position"),
     UniqueConstraint("id"),
 )
@@ -66,6 +68,7 @@ Index(
     JOBS.c.position,
     sqlite_where=text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')"),
 )
+Index("ix_jobs_archived", JOBS.c.position, sqlite_where=text("archived IS NOT NULL"))
 
 WORKS: Final = Table(
     "works",

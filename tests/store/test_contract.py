@@ -12,8 +12,9 @@ from controller.errors import IllegalTransitionError, NotFoundError, StateError,
 from controller.model.applied import Tried
 from controller.model.declaration import OnRemove, RefKind, Repo
 from controller.model.ids import JobId, RunId, Sha, attempt_id
-from controller.model.job import Attempt, Run, State, StepRun, Trigger
+from controller.model.job import Archived, Attempt, Run, State, StepRun, Trigger
 from controller.model.observation import CheckSeen, Holder, MarkerSeen, RepoSeen, ServerSeen
+from controller.model.wishes import Hold, Wishes
 from controller.store.memory import MemoryStore
 from controller.store.ports import Store
 from controller.store.sqlite import open_store
@@ -341,3 +342,59 @@ async def test_hostile_names_are_only_text(store: Store) -> None:
     await store.runs.add(run, with_bodies(job))
     assert await store.jobs.list(target=name, server=name) == (job,)
     assert await store.runs.list() == (run,)
+
+
+async def test_wishes_are_changed_one_after_the_other_and_read_back_with_the_job(
+    store: Store,
+) -> None:
+    job = a_job(state=State.RUNNING)
+    await store.runs.add(a_run(), with_bodies(job))
+    until = NOW + timedelta(minutes=5)
+    assert await store.jobs.wish(job.id, lambda now: now.with_hold(Hold(until=until)))
+    assert await store.jobs.wish(job.id, lambda now: now.with_stop("fetch"))
+    found = await store.jobs.get(job.id)
+    assert found is not None
+    assert found.wishes == Wishes(stops=("fetch",), holds=(Hold(until=until),))
+    await store.jobs.append(replace(job, reason="x"), [an_event(job, 1)])
+    (again,) = await store.jobs.list()
+    assert again.wishes == found.wishes
+
+
+async def test_nothing_can_be_wished_of_a_job_that_has_ended(store: Store) -> None:
+    job = a_job(state=State.FAILED)
+    await store.runs.add(a_run(), with_bodies(job))
+    assert not await store.jobs.wish(job.id, lambda now: now.with_stop("fetch"))
+    with pytest.raises(NotFoundError):
+        await store.jobs.wish(JobId("none"), lambda now: now)
+
+
+async def test_an_archived_job_leaves_the_list_and_is_found_all_the_same(store: Store) -> None:
+    ended = a_job(1, state=State.SUCCEEDED, finished_at=NOW)
+    late = a_job(2, state=State.FAILED, finished_at=NOW + timedelta(hours=1))
+    open_ = a_job(3, state=State.RUNNING)
+    await store.runs.add(a_run(), with_bodies(ended, late, open_))
+    assert await store.jobs.to_archive(NOW, limit=5) == ()
+    soon = NOW + timedelta(minutes=1)
+    assert [job.id for job in await store.jobs.to_archive(soon, limit=5)] == [ended.id]
+    place = Archived(at=NOW, path="archive/2026/a.tar.gz", size=3, sha256=DIGEST)
+    await store.jobs.archive(ended.id, place)
+    assert await store.jobs.to_archive(soon, limit=5) == ()
+    assert await store.jobs.list(archived=False) == (open_, late)
+    (found,) = await store.jobs.list(archived=True)
+    assert found == replace(ended, archived=place)
+    assert len(await store.jobs.list()) == 3
+    assert await store.jobs.get(ended.id) == found
+    assert await store.jobs.to_clear(limit=5) == (found,)
+    await store.jobs.archive(ended.id, replace(place, cleared=True))
+    assert await store.jobs.to_clear(limit=5) == ()
+
+
+async def test_only_what_has_ended_for_good_is_archived(store: Store) -> None:
+    jobs = (a_job(1, state=State.RUNNING), a_job(2, state=State.LOST))
+    await store.runs.add(a_run(), with_bodies(*jobs))
+    place = Archived(at=NOW, path="a", size=3, sha256=DIGEST)
+    for job in jobs:
+        with pytest.raises(IllegalTransitionError, match="cannot archive"):
+            await store.jobs.archive(job.id, place)
+    with pytest.raises(NotFoundError):
+        await store.jobs.archive(JobId("none"), place)
