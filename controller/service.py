@@ -14,6 +14,7 @@ from pathlib import Path
 from controller.clock import Clock, SystemClock
 from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
+from controller.errors import NotFoundError
 from controller.jobs.engine import Engine
 from controller.jobs.ports import Equipment
 from controller.journal.artifacts import ArtifactFiles
@@ -48,12 +49,17 @@ def ignore(_: Progress) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a face asks for; `write` takes the lock of the state for as long as the controller is open."""
+    """What a face asks for.
+
+    `write` takes the lock of the state for as long as the controller is open. `bare`: where there is no config repository, go
+    on without one, on a state of the person's own.
+    """
 
     directory: Path | None = None
     state: str | None = None
     actor: str
     write: bool = False
+    bare: bool = False
     parallel: int = 50
     progress: Listener = ignore
     variables: Mapping[str, str] = field(default_factory=environment)
@@ -70,8 +76,8 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
         StateError: the state cannot be used.
     """
     settings = resolve(options.variables, flags={})
-    root = find(options.directory or Path.cwd())
-    folder = prepare(folder_of(options.state) if options.state else root / STATE_FOLDER)
+    root, usual = places(options, settings)
+    folder = prepare(folder_of(options.state) if options.state else usual)
     lock = StateLock(folder, clock=options.clock)
     async with AsyncExitStack() as stack:
         if options.write:
@@ -80,6 +86,26 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
         stack.push_async_callback(store.close)
         works = Works(options, settings, store, folder, stack)
         yield LocalController(works.rooms(root, lock))
+
+
+def places(options: Options, settings: Settings) -> tuple[Path, Path]:
+    """Say where the config repository is, and where its state lies when nothing is said.
+
+    Raises:
+        NotFoundError: there is no config repository, and one is needed.
+    """
+    try:
+        root = find(options.directory or Path.cwd())
+    except NotFoundError:
+        if not options.bare or options.directory is not None:
+            raise
+        own = settings.person.home / OWN_STATE
+        return own, own
+    return root, root / STATE_FOLDER
+
+
+OWN_STATE = Path(".local/state/ctl/by-hand")
+"""Where a person's work is recorded that belongs to no config repository, below the home."""
 
 
 class Works:

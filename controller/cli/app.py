@@ -121,6 +121,9 @@ def run(argv: Sequence[str], surroundings: Surroundings) -> int:
     try:
         verb = find_verb(argv)
         check_verb(verb)
+        if verb is not None and VERBS[verb].rest and "--" in argv:
+            cut = list(argv).index("--")
+            argv, frame.rest = argv[:cut], tuple(argv[cut + 1 :])
         command = get_command(build((), listed=VERBS) if verb is None else build([verb]))
         code = command.main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=frame)
     except ControllerError as error:

@@ -78,12 +78,16 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRequest:
-    """What a command asks of whoever opens a controller; `write` takes the lock of the state."""
+    """What a command asks of whoever opens a controller.
+
+    `write` takes the lock of the state; `bare` needs no config repository.
+    """
 
     directory: Path | None
     state: str | None
     actor: str
     write: bool = False
+    bare: bool = False
     parallel: int = 50
     listener: Listener
 
@@ -119,6 +123,8 @@ class Invocation:
     surroundings: Surroundings
     terminal: Terminal
     format: Format
+    rest: tuple[str, ...] = ()
+    """The words after `--`, for verbs that take a command."""
 
     @property
     def document(self) -> bool:
@@ -183,9 +189,21 @@ class Invocation:
             return self.surroundings.stdin.readline().strip() == "yes"
 
     def open(
-        self, *, write: bool = False, parallel: int = 50, listener: Listener | None = None
+        self,
+        *,
+        write: bool = False,
+        bare: bool = False,
+        parallel: int = 50,
+        listener: Listener | None = None,
     ) -> AbstractAsyncContextManager[Controller]:
-        """Open the controller this command line speaks of; `write` takes the lock of the state."""
+        """Open the controller this command line speaks of.
+
+        Args:
+            write: take the lock of the state.
+            bare: where there is no config repository, go on without one, on a state of the person's own.
+            parallel: servers at once.
+            listener: hears of progress.
+        """
         if self.settings.where.controller or self.settings.where.context:
             raise UsageError(
                 "--controller is not supported yet",
@@ -197,6 +215,7 @@ class Invocation:
                 state=self.settings.where.state,
                 actor=self.settings.person.actor,
                 write=write,
+                bare=bare,
                 parallel=parallel,
                 listener=listener or _unheard,
             )

@@ -22,6 +22,7 @@ def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Control
             state=request.state,
             actor=request.actor,
             write=request.write,
+            bare=request.bare,
             parallel=request.parallel,
             progress=request.listener,
         )

@@ -49,10 +49,11 @@ READING: Final = (Format.TABLE, Format.WIDE, Format.JSON, Format.YAML, Format.NA
 
 @dataclass(slots=True, kw_only=True)
 class Frame:
-    """What lives as long as the process: the surroundings, and the invocation once there is one."""
+    """What lives as long as the process: the surroundings, the words after `--`, and the invocation once there is one."""
 
     surroundings: Surroundings
     invocation: Invocation | None = None
+    rest: tuple[str, ...] = ()
 
 
 def wishes(
@@ -110,6 +111,7 @@ def settle(frame: Frame, verb: str, typed: Wishes, formats: tuple[Format, ...]) 
         surroundings=around,
         terminal=make_terminal(streams, settings.speech.color, around.environment),
         format=typed.format or Format.TABLE,
+        rest=frame.rest,
     )
     frame.invocation = invocation
     if invocation.format not in formats:

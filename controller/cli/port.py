@@ -18,6 +18,7 @@ from controller.planning.gates import GateResult
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.requests import (
+    Address,
     ApplyOutcome,
     ApplyRequest,
     Confirm,
@@ -29,10 +30,12 @@ from controller.reconcile.requests import (
     RunReport,
     RunRequest,
     ServerCheck,
+    ServerOffers,
     Sightings,
     StatusReport,
     Validated,
 )
+from controller.transport.port import ScriptSource
 
 
 class JobsPort(Protocol):
@@ -127,6 +130,18 @@ class Controller(Protocol):
 
     async def observed(self) -> Sightings:
         """Give everything last seen."""
+        ...
+
+    async def offers(
+        self, *, on: str | None, address: Address | None = None
+    ) -> tuple[ServerOffers, ...]:
+        """Ask servers for the scripts they offer."""
+        ...
+
+    async def inspect(
+        self, script: str, *, on: str | None, address: Address | None = None
+    ) -> ScriptSource:
+        """Show one script of one server."""
         ...
 
     async def why(self, target: str, server: str) -> tuple[GateResult, ...]:

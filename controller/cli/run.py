@@ -1,4 +1,4 @@
-"""`ctl run`: a declared task, or a target, now."""
+"""`ctl run`: a declared task, a target, a script of the servers, or a typed command, now."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.agents import Addr, On, one_way, read_limits
 from controller.cli.apply import Parallel, Timeout
 from controller.cli.context import Format, Invocation
 from controller.cli.dates import read_duration
@@ -27,8 +28,12 @@ MOST_STDIN = 1 << 20
 async def run(
     ctl: Invocation,
     *,
-    task: Annotated[str, typer.Argument(metavar="[TASK]", help="A declared task.")] = "",
-    on: Annotated[str | None, typer.Option("--on", metavar="SELECTOR", help="The servers.")] = None,
+    task: Annotated[
+        str,
+        typer.Argument(metavar="[TASK]", help="A declared task, or a script the servers offer."),
+    ] = "",
+    on: On = None,
+    addr: Addr = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +43,16 @@ async def run(
     param: Annotated[
         list[str] | None,
         typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter; repeatable."),
+    ] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option("--as", metavar="USER", help="Run a command or script as this user."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-l", "--limit", metavar="NAME=VALUE", help="Bound a command: cpu, memory, pids, io."
+        ),
     ] = None,
     outdir: Annotated[
         Path | None, typer.Option("--outdir", metavar="DIR", help="Where file results go.")
@@ -50,22 +65,22 @@ async def run(
     ] = False,
     timeout: Timeout = None,  # noqa: ASYNC109  # the word people type
     parallel: Parallel = 50,
-    addr: Annotated[str | None, typer.Option("--addr", hidden=True)] = None,
 ) -> int:
-    """Run a declared task on servers now, or a target with --target, and show what it gave back.
+    """Run a declared task on servers now, a script they offer, a target with --target, or the command after --.
 
-    Ctrl-C stops the waiting; what has been started on servers goes on.
+    A command of one word is a text for sh; of several, it is run as it is. After the name of a script, words after -- are its
+    arguments. Ctrl-C stops the waiting; what has been started on servers goes on.
     """
-    if addr is not None:
-        raise UsageError("--addr is not supported yet")
-    if bool(task) == bool(target):
-        raise UsageError("name a task or a --target", hint="ctl run TASK --on SELECTOR")
-    if task and not on:
-        raise UsageError("--on is missing: on which servers?", hint=f"ctl run {task} --on SELECTOR")
+    _check_choice(ctl, task, target)
+    address = one_way(on, addr) if target is None else None
     request = RunRequest(
         task=task or None,
         target=target,
         on=on,
+        address=address,
+        words=ctl.rest,
+        user=as_,
+        limits=read_limits(limit or ()),
         params=dict(read_params(param or ())),
         stdin=_stdin(ctl) if stdin else b"",
         outdir=None if outdir is None else ctl.surroundings.cwd / outdir,
@@ -74,9 +89,28 @@ async def run(
         parallel=parallel,
     )
     with ctl.listen() as listener:
-        async with ctl.open(write=True, parallel=parallel, listener=listener) as controller:
+        async with ctl.open(
+            write=True, bare=address is not None, parallel=parallel, listener=listener
+        ) as controller:
             report = await controller.run(request)
     return tell(ctl, report)
+
+
+def _check_choice(ctl: Invocation, task: str, target: str | None) -> None:
+    """See that exactly one thing is to be run.
+
+    Raises:
+        UsageError: nothing is, or more than one.
+    """
+    if target is not None and (task or ctl.rest):
+        raise UsageError(
+            "a --target is run alone", hint="leave out the task and the words after --"
+        )
+    if not task and target is None and not ctl.rest:
+        raise UsageError(
+            "name a task, a --target, or a command after --",
+            hint="ctl run TASK --on SELECTOR, or ctl run --on SELECTOR -- uptime",
+        )
 
 
 def tell(ctl: Invocation, report: RunReport) -> int:

@@ -14,6 +14,8 @@ class Verb:
     module: str
     help: str
     group: tuple[str, ...] = ()
+    rest: bool = False
+    """Whether words after `--` are handed to it as they are."""
 
 
 VERBS: Final[dict[str, Verb]] = {
@@ -34,7 +36,9 @@ VERBS: Final[dict[str, Verb]] = {
     "rollback": Verb(module="rollback", help="Hold a target at an earlier commit."),
     "history": Verb(module="history", help="What ran of a target."),
     "get": Verb(module="get", help="Show what is declared and what was observed."),
-    "run": Verb(module="run", help="Run a task or a target now."),
+    "run": Verb(module="run", help="Run a task, a target or a command now.", rest=True),
+    "tasks": Verb(module="tasks", help="List the scripts that servers offer."),
+    "inspect": Verb(module="inspect", help="Show a script that a server offers."),
     "check": Verb(module="check", help="Look at a server or a repo now.", group=("server", "repo")),
     "trust": Verb(module="trust", help="Show host keys and pin them after a yes."),
     "jobs": Verb(
@@ -67,12 +71,10 @@ VERBS: Final[dict[str, Verb]] = {
 
 LATER: Final = (
     "agent",
-    "inspect",
     "mcp",
     "pool",
     "secret",
     "serve",
-    "tasks",
     "token",
     "top",
 )

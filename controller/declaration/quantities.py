@@ -33,6 +33,16 @@ def size(text: str) -> int:
     return int(text)
 
 
+def processors(value: object) -> float:
+    """Turn a number of processors such as `1.5`, or a share such as `50%`, into processors.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = str(value)
+    return int(text[:-1]) / 100 if text.endswith("%") else float(text)
+
+
 def amount(value: object) -> Amount:
     """Turn a count such as `3`, or a share such as `25%`, into an amount.
 

@@ -3,11 +3,15 @@
 Called by `job` when all steps have ended; calls the session and the artifact files.
 """
 
+from collections.abc import AsyncIterator
+
 from controller.errors import NotFoundError, RefusedError, TransportError
 from controller.jobs.assignment import Assignment
+from controller.jobs.script_report import as_document
 from controller.journal.artifacts import SavedFile
 from controller.model.job import State
 from controller.model.task import Result, ResultType
+from controller.model.work import offered_script
 from controller.transport.port import Session
 
 
@@ -27,8 +31,13 @@ class Collector:
         if not any(step.attempts for step in self._job.steps):
             return None
         await self._assignment.link.through(self._artifacts)
+        await self._assignment.link.through(self._reports)
         for result in self._results(succeeded=succeeded):
             path = result.path or ""
+            if result.artifact:
+                if path not in await self._kept():
+                    return f"the script left no file {path}"
+                continue
 
             async def act(session: Session, path: str = path) -> bool:
                 return await self._save(session, path, f"result/{path.rpartition('/')[2]}")
@@ -62,6 +71,29 @@ class Collector:
         for path in sorted(await session.artifacts(self._job.id)):
             await self._save(session, f"artifacts:{self._job.id}/{path}", f"artifacts/{path}")
 
+    async def _kept(self) -> set[str]:
+        """List the artifacts that were fetched."""
+        kept = await self._assignment.equipment.artifacts.list(self._job.id)
+        return {path.removeprefix("artifacts/") for path in kept}
+
+    async def _reports(self, session: Session) -> None:
+        """Keep what the server itself reports of its scripts, as `report/STEP.json` beside the artifacts."""
+        steps = {step.name for step in self._assignment.body.work.steps if offered_script(step)}
+        for run in self._job.steps:
+            if run.name in steps and run.attempts:
+                report = await session.report(run.attempts[-1].id)
+                if report is not None:
+                    mask = self._assignment.equipment.masker.mask
+                    await self._keep(f"report/{run.name}.json", mask(as_document(report)))
+
+    async def _keep(self, name: str, data: bytes) -> None:
+        """Keep a few bytes as a file of the job."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        await self._assignment.equipment.artifacts.save(self._job.id, name, chunks(), _unheard)
+
     async def _save(self, session: Session, source: str, name: str) -> bool:
         """Fetch one file whole; false when it is not there, or not fit to be kept."""
         try:
@@ -90,3 +122,7 @@ class Collector:
         await equipment.activity.append(
             event, equipment.actor, run=job.run, job=job.id, server=job.server, **fields
         )
+
+
+def _unheard(_done: int) -> None:
+    """Tell nobody of a few bytes."""

@@ -19,10 +19,11 @@ class ResultType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What comes back; `path` is set for `file` only."""
+    """What comes back; `path` is set for `file` only, and names an artifact of the job where `artifact` is set."""
 
     type: ResultType = ResultType.TEXT
     path: str | None = None
+    artifact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +69,18 @@ class Param:
 class Step:
     """One node of a task's DAG.
 
-    Exactly one of `run` (template text for `shell`) and `script` (a path from the root of the config repository)
-    is set. `shell` is the interpreter's argument list as text, such as "bash -eu"; None means `sh`, or for a
-    script its own first line. `needs` is resolved: names of the steps that must end first.
+    Exactly one of `run` (template text for `shell`), `script` (a path from the root of the config repository) and `uses`
+    (a plugin, or "script/NAME" for a script that the server's agent offers) is set. `plugin` is where the bytes of a
+    plugin are among the scripts of the declaration. `shell` is the interpreter's argument list as text, such as
+    "bash -eu"; None means `sh`, or for a script or plugin its own first line. `needs` is resolved: names of the steps
+    that must end first.
     """
 
     name: str
     run: str | None = None
     script: str | None = None
+    uses: str | None = None
+    plugin: str | None = None
     shell: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str | None = None
@@ -96,7 +101,7 @@ class Task:
     """Declared work with its steps in declared order; `secrets` maps environment name to secret name.
 
     `revert` is template text for `sh` that undoes the change when `rollout.confirm` is not answered. `was` is an
-    earlier name.
+    earlier name. `limits` hold for each attempt of a step.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Task:
     user: str | None = None
     workdir: str | None = None
     timeout: float = 86400.0
+    limits: Limits = field(default_factory=Limits)
     check: str | None = None
     checkout: Checkout | None = None
     files: tuple[FileSpec, ...] = ()

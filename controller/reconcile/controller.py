@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from controller.declaration import loader, pairs
-from controller.errors import NotFoundError
+from controller.errors import NotFoundError, UsageError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
@@ -26,6 +26,7 @@ from controller.reconcile import (
     health,
     history,
     ignoring,
+    offers,
     planfiles,
     rollback,
     running,
@@ -39,6 +40,7 @@ from controller.reconcile.desk import JobsDesk
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
+    Address,
     ApplyOutcome,
     ApplyRequest,
     Confirm,
@@ -49,6 +51,7 @@ from controller.reconcile.requests import (
     RunReport,
     RunRequest,
     ServerCheck,
+    ServerOffers,
     Sightings,
     StatusReport,
     Validated,
@@ -56,6 +59,7 @@ from controller.reconcile.requests import (
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import PLAN, walk
+from controller.transport.port import ScriptSource
 
 
 class LocalController:
@@ -138,6 +142,30 @@ class LocalController:
     async def run(self, request: RunRequest) -> RunReport:
         """Run a task or a target now."""
         return await running.run(self._rooms, request)
+
+    async def offers(
+        self, *, on: str | None, address: Address | None = None
+    ) -> tuple[ServerOffers, ...]:
+        """Ask servers for the scripts they offer."""
+        seen = await offers.beheld(self._rooms, address)
+        servers = running.places(seen, RunRequest(on=on, address=address))
+        return await offers.offers(self._rooms, seen, servers)
+
+    async def inspect(
+        self, script: str, *, on: str | None, address: Address | None = None
+    ) -> ScriptSource:
+        """Show one script of the one server that is named.
+
+        Raises:
+            UsageError: more than one server is.
+        """
+        seen = await offers.beheld(self._rooms, address)
+        servers = running.places(seen, RunRequest(on=on, address=address))
+        if len(servers) > 1:
+            raise UsageError(
+                f"{on!r} picks {len(servers)} servers", hint="inspect looks at one: --on SERVER"
+            )
+        return await offers.inspect(self._rooms, seen, servers[0], script)
 
     async def check_server(self, name: str) -> ServerCheck:
         """Reach a server now and run `uptime` there."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from controller.errors import DeclarationError
+from controller.errors import ControllerError, DeclarationError
 from controller.model.applied import Applied
 from controller.model.condition import Health, Sync
 from controller.model.declaration import Declaration
@@ -19,7 +19,8 @@ from controller.model.ids import JobId, Sha
 from controller.model.job import Job, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Change, Plan, Summary
-from controller.model.task import ResultType
+from controller.model.task import Limits, ResultType
+from controller.transport.port import ServerScript
 
 
 class Stage(StrEnum):
@@ -130,22 +131,46 @@ class ApplyRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """A task or a target to run now on the servers that `on` selects (a target: within its members; None: all).
+class Address:
+    """Where an agent listens that is not declared."""
 
-    `params` are texts as typed, converted by the parameter's schema. `stdin` goes to the first step. `outdir`
-    takes `file` results.
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A task, a target or a command to run now on the servers that `on` selects (a target: within its members; None: all).
+
+    A `task` that is not declared is a script that the servers themselves offer, which gets `words` as its arguments; without a
+    task or target, `words` are the command. `params` are texts as typed, converted by the parameter's schema. `stdin` goes to
+    the first step; `interactive` keeps its input open for `attach`. `outdir` takes `file` results. `user` and `limits` are of
+    undeclared work. `address` stands for `on`.
     """
 
     task: str | None = None
     target: str | None = None
     on: str | None = None
+    address: Address | None = None
+    words: tuple[str, ...] = ()
+    user: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    interactive: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
     outdir: Path | None = None
     detach: bool = False
     timeout: float | None = None
     parallel: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOffers:
+    """The scripts that a server offers; `trouble` says why it could not be asked."""
+
+    server: str
+    scripts: tuple[ServerScript, ...] = ()
+    trouble: ControllerError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,9 @@ async def result_of(
     if result.type is not ResultType.FILE or result.path is None:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
     name = PurePosixPath(result.path).name
+    folder = "artifacts" if result.artifact else "result"
     try:
-        source = rooms.artifacts.locate(job.id, harmless_path(f"result/{name}"))
+        source = rooms.artifacts.locate(job.id, harmless_path(f"{folder}/{name}"))
     except NotFoundError:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
     path = source

@@ -1,4 +1,4 @@
-"""`ctl run`: a declared task, or a target, now and by hand."""
+"""`ctl run`: a declared task, a target, a script of the servers or a typed command, now and by hand."""
 
 import asyncio
 import json
@@ -8,21 +8,25 @@ from typing import Final
 
 from controller.declaration import pairs
 from controller.declaration.params import complaints
-from controller.errors import NotFoundError, UsageError
+from controller.errors import UsageError
 from controller.jobs.engine import ALL, Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
 from controller.model.ids import RunId
+from controller.model.inventory import Server
 from controller.model.job import Job, State, Trigger
 from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
 from controller.model.task import Param
+from controller.model.work import Work
 from controller.planning import applying
+from controller.reconcile.adhoc import TASK, command_work, script_work
 from controller.reconcile.applying import guard_budget, guard_whole, left_of, report_of, with_held
 from controller.reconcile.comparing import compare_secrets
 from controller.reconcile.deciding import make_plan, plan_of, refuse, resolve_pairs
 from controller.reconcile.loading import load, see_config, select
 from controller.reconcile.observe import observe
+from controller.reconcile.offers import beheld, chosen, offers, undeclared
 from controller.reconcile.repos import reach_of, see_repos
 from controller.reconcile.requests import PlanRequest, RunReport, RunRequest
 from controller.reconcile.results import fetch_results
@@ -40,22 +44,23 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
         UsageError: parameters do not fit, or nothing is selected.
     """
     started = rooms.clock.now()
-    wanted = PlanRequest(targets=() if request.target is None else (request.target,))
-    seen = await walk(rooms, Seen(request=wanted), (see_config, load))
+    seen = await behold(rooms, request)
     engine = rooms.engine(reach_of(seen))
     if (await engine.settle(within=request.timeout)).waiting:
         return RunReport(waiting=True)
     request = replace(request, timeout=left_of(rooms, request.timeout, started))
     plan = None
-    if request.target is None:
+    if request.target is not None:
+        plan, orders = await target_orders(rooms, seen, request)
+    elif request.task is not None and request.task in seen.declaration.tasks:
         orders = await task_orders(rooms, seen, request)
     else:
-        plan, orders = await target_orders(rooms, seen, request)
+        orders = await undeclared_orders(rooms, seen, request)
     if plan is not None and not orders:
         return with_held(RunReport(), plan)
     refuse_later(request, orders)
     commit = None if seen.revision is None else seen.revision.sha
-    title = f"run {request.target or request.task}"
+    title = f"run {request.target or request.task or TASK}"
     made = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=plan, commit=commit)
     jobs = jobs_of(made, orders, rooms.ids, project=seen.declaration.settings.name, commit=commit)
     await engine.submit(made, [(job, replace(body, fed=bool(request.stdin))) for job, body in jobs])
@@ -66,6 +71,69 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
     results = await fetch_results(rooms, report.jobs, request.outdir)
     took = (rooms.clock.now() - started).total_seconds()
     return replace(report, results=results, took=took)
+
+
+async def behold(rooms: Rooms, request: RunRequest) -> Seen:
+    """Load what is declared; an agent that is not needs none of it."""
+    if request.address is not None:
+        return await beheld(rooms, request.address)
+    wanted = PlanRequest(targets=() if request.target is None else (request.target,))
+    return await walk(rooms, Seen(request=wanted), (see_config, load))
+
+
+async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Order]:
+    """Make the jobs of a typed command, or of a script that the servers offer."""
+    servers = places(seen, request)
+    if request.task is None:
+        work = command_work(
+            request.words,
+            user=request.user,
+            limits=request.limits,
+            interactive=request.interactive,
+        )
+        said = work.steps[0].text
+        return [by_hand(rooms, server, work, said) for server in servers]
+    found = await offers(rooms, seen, servers)
+    chosen(found, request.task, declared=tuple(seen.declaration.tasks))
+    orders = []
+    for server, one in zip(servers, found, strict=True):
+        known = next((each for each in one.scripts if each.name == request.task), None)
+        work = script_work(
+            request.task,
+            known,
+            arguments=request.words,
+            params=request.params,
+            user=request.user,
+            limits=request.limits,
+            interactive=request.interactive,
+        )
+        orders.append(by_hand(rooms, server, work, f"script {request.task}"))
+    return orders
+
+
+def places(seen: Seen, request: RunRequest) -> tuple[Server, ...]:
+    """Give the servers of undeclared work."""
+    if request.address is not None:
+        return (undeclared(request.address),)
+    servers = seen.declaration.inventory.servers
+    return tuple(servers[name] for name in members(seen, request.on))
+
+
+def by_hand(rooms: Rooms, server: Server, work: Work, said: str) -> Order:
+    """Make one job of undeclared work, owned by whoever asks."""
+    shown = said if len(said) <= SHOWN else f"{said[: SHOWN - 1]}…"
+    return Order(
+        target=None,
+        server=server,
+        work=work,
+        trigger=Trigger.MANUAL,
+        cause=f"ctl run by {rooms.actor}: {shown}",
+        owner=rooms.actor.partition("@")[0],
+    )
+
+
+SHOWN: Final = 120
+"""Characters of a typed command that are shown as its job's cause."""
 
 
 def refuse_later(request: RunRequest, orders: Sequence[Order]) -> None:
@@ -124,9 +192,11 @@ def members(seen: Seen, on: str | None) -> tuple[str, ...]:
 async def task_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Order]:
     """Resolve a task on servers, as a target of the moment that is never recorded."""
     name = request.task or ""
-    if name not in seen.declaration.tasks:
-        known = ", ".join(sorted(seen.declaration.tasks)) or "none"
-        raise NotFoundError(f"there is no task {name!r}", hint=f"declared tasks: {known}")
+    if request.words or request.user is not None or request.limits:
+        raise UsageError(
+            f"task {name} says itself what it runs, as whom and within which limits",
+            hint="leave out --as, --limit and the words after --",
+        )
     params = given(seen.declaration.tasks[name].params, request.params)
     moment = Target(
         name=MOMENT,

@@ -42,6 +42,7 @@ class Order:
     protect: bool = False
     removes: bool = False
     was: PairKey | None = None
+    owner: str = ""
 
 
 def run_of(
@@ -167,6 +168,7 @@ def job_of(run: Run, order: Order, job: JobId, *, project: str, commit: Sha | No
         previous_commit=None if order.record is None else order.record.commit,
         config_commit=commit,
         created_at=run.created_at,
+        owner=order.owner,
         steps=tuple(StepRun(name=step.name) for step in order.work.steps),
     )
     body = JobBody(
