@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from controller.declaration.block import Block, merged
+from controller.declaration.block import Block
+from controller.declaration.carriers import laid_over
 from controller.declaration.wishes import Wishes
 from controller.model.diagnostic import Place
 
@@ -143,4 +144,4 @@ class Groups:
         family.vars.update(variables)
         family.origins.update({key: block.where("vars", key) for key in variables})
         defaults = cast("dict[str, object]", block.data.get("defaults", {}))
-        family.defaults = merged(family.defaults, defaults)
+        family.defaults = laid_over(family.defaults, defaults)

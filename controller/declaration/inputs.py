@@ -62,6 +62,10 @@ def step_facts(step: Step, scripts: Mapping[str, bytes]) -> dict[str, object]:
     facts: dict[str, object] = {}
     if step.script is not None:
         facts["script"] = hashlib.sha256(scripts[step.script]).hexdigest()
+    if step.plugin is not None:
+        facts["uses"] = hashlib.sha256(scripts[step.plugin]).hexdigest()
+    elif step.uses is not None:  # the server's own: nobody here knows its bytes
+        facts["uses"] = {"offered": step.uses}
     if step.shell is not None:
         facts["shell"] = step.shell
     if step.needs:

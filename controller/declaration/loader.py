@@ -19,6 +19,7 @@ from controller.declaration.dependencies import check_order
 from controller.declaration.forms import Form, Forms, Role, read_forms
 from controller.declaration.groups import ALL, UNGROUPED, Groups
 from controller.declaration.memberships import build_groups
+from controller.declaration.offered import check_offered
 from controller.declaration.overlaps import check_overlaps
 from controller.declaration.renames import check_renames
 from controller.declaration.report import Report
@@ -96,7 +97,7 @@ def _load(tree: Tree, forms: Forms | None, now: datetime | None) -> Loaded:
     repos = build_repos(wishes)
     scripts = read_scripts(wishes)
     blobs = read_blobs(wishes)
-    tasks = build_tasks(wishes, scripts, blobs)
+    tasks = build_tasks(wishes, scripts, blobs, settings.limits)
     targets = build_targets(wishes, inventory, tasks)
     for target in targets.values():
         if target.task in tasks:
@@ -125,6 +126,7 @@ def _check_together(wishes: Wishes, declaration: Declaration, now: datetime | No
     check_confirms(wishes, targets, declaration.tasks)
     check_overlaps(wishes, targets, declaration.tasks)
     check_approvals(wishes, targets, declaration.settings)
+    check_offered(wishes, targets, declaration.tasks, declaration.inventory)
     if now is not None:
         check_suspensions(wishes, targets, now)
     inventory = declaration.inventory

@@ -7,7 +7,8 @@ Variables in Ansible's order, later over earlier: `vars` of groups (parents firs
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
-from controller.declaration.block import Block, merged
+from controller.declaration.block import Block
+from controller.declaration.carriers import agent_of, carrier_of, laid_over
 from controller.declaration.groups import Family, Groups
 from controller.declaration.origins import Origins
 from controller.declaration.quantities import seconds
@@ -102,24 +103,15 @@ class Servers:
         groups = own.get("groups")
         family = self._groups.family(tuple(cast("list[str]", groups)) if groups else ())
         base = self._base(family)
-        data = merged(base, own) if base else own
-        if base and ("local" in own or "ssh" in own):
-            data.pop("ssh" if "local" in own else "local", None)
+        data = laid_over(base, own) if base else own
         variables, origins = self._variables(name, block, family)
-        local = "local" in data
-        if local and "ssh" in data:
-            self._wishes.findings.error(
-                "two-carriers",
-                f"cannot reach {name} by ssh and locally at once",
-                block.where("local"),
-                "keep one of ssh and local",
-            )
         labels = cast("dict[str, object]", data.get("labels", {}))
         return Server(
             name=name,
             address=cast("str", data.get("address", name)),
-            carrier=Carrier.LOCAL if local else Carrier.SSH,
+            carrier=carrier_of(self._wishes, name, data, block),
             ssh=self._ssh(block, data.get("ssh")),
+            agent=agent_of(data.get("agent")),
             groups=family.groups,
             labels={
                 key: value if type(value) is str else plain(value) for key, value in labels.items()
@@ -136,7 +128,7 @@ class Servers:
     def _base(self, family: Family) -> dict[str, object]:
         known = self._bases.get(id(family))
         if known is None:
-            known = self._bases[id(family)] = merged(self._defaults, family.defaults)
+            known = self._bases[id(family)] = laid_over(self._defaults, family.defaults)
         return known
 
     def _variables(

@@ -4,6 +4,7 @@ from typing import cast
 
 from controller.declaration.block import Block
 from controller.declaration.explaining import explain
+from controller.declaration.limits import build_limits
 from controller.declaration.marks import Marks
 from controller.declaration.quantities import amount
 from controller.declaration.schema import KINDS, checker
@@ -24,6 +25,7 @@ def build_settings(wishes: Wishes) -> Settings:
         known_hosts=known_hosts,
         budget=_budget(cast("dict[str, object]", block.data.get("budget", {}))),
         approvers=tuple(cast("list[str]", block.data.get("approvers", []))),
+        limits=build_limits(wishes, block),
     )
 
 

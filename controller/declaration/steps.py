@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 from controller.declaration.block import Block
 from controller.declaration.headers import read_headers
 from controller.declaration.marks import Key
+from controller.declaration.plugins import check_plugin
 from controller.declaration.quantities import seconds
 from controller.declaration.servers import plain
 from controller.declaration.suggest import among
@@ -16,6 +17,8 @@ from controller.model.task import Result, ResultType, Retry, Step
 
 ONLY_STEP = "main"
 """The name of the step of a task in its short form."""
+WAYS: Final = ("run", "script", "uses")
+"""The keys that say what a step runs, of which it has one."""
 
 
 class Steps:
@@ -31,13 +34,13 @@ class Steps:
     def build(self) -> tuple[Step, ...]:
         """Give the steps in declared order."""
         data = self._block.data
-        ways = [key for key in ("run", "script", "steps") if key in data]
+        ways = [key for key in data if key in {*WAYS, "steps"}]
         if not ways and ("files" in data or "checkout" in data):
             return ()
         if len(ways) != 1:
             self._wishes.findings.error(
                 "one-of",
-                f"cannot tell what `tasks.{self._block.name}` runs: expected one of run, script, steps"
+                f"cannot tell what `tasks.{self._block.name}` runs: expected one of run, script, uses, steps"
                 + (f", got {' and '.join(ways)}" if ways else "; or files or checkout"),
                 self._block.where(ways[1]) if ways else self._block.place,
             )
@@ -59,11 +62,11 @@ class Steps:
         before: tuple[str, ...] = ()
         for name, body in bodies.items():
             path = ("steps", name)
-            ways = [key for key in ("run", "script") if key in body]
+            ways = [key for key in WAYS if key in body]
             if len(ways) != 1:
                 self._wishes.findings.error(
                     "one-of",
-                    f"cannot tell what the step {name} runs: expected one of run and script",
+                    f"cannot tell what the step {name} runs: expected one of run, script, uses",
                     self._block.where(*path),
                 )
             needs = self._needs(name, body, before, bodies)
@@ -143,6 +146,8 @@ class Steps:
             name=name,
             run=cast("str | None", body.get("run")),
             script=cast("str | None", body.get("script")),
+            uses=cast("str | None", body.get("uses")),
+            plugin=self._plugin(body, path),
             shell=cast("str | None", body.get("shell")),
             env=environment(self._wishes, self._block, (*path, "env"), body.get("env")),
             workdir=cast("str | None", body.get("workdir")),
@@ -160,6 +165,21 @@ class Steps:
             result=result or _from_headers(headers),
             places=self._places(path, body),
         )
+
+    def _plugin(self, body: Mapping[str, object], path: tuple[Key, ...]) -> str | None:
+        """Say where the bytes of the step's plugin are, if it uses one."""
+        uses = cast("str | None", body.get("uses"))
+        if uses is None:
+            return None
+        if "shell" in body:
+            self._wishes.findings.error(
+                "shell-of-plugin",
+                "cannot use `shell` beside `uses`",
+                self._block.where(*path, "shell"),
+                "a plugin names its interpreter in its first line",
+            )
+        place = self._block.where(*path, "uses", value=True)
+        return check_plugin(self._wishes, uses, place, self._scripts)
 
     def _check_shell(self, shell: str | None, path: tuple[Key, ...]) -> None:
         try:

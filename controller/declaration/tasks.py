@@ -5,54 +5,65 @@ from typing import Final, cast
 
 from controller.declaration.block import Block
 from controller.declaration.deliveries import build_checkout, build_files
+from controller.declaration.limits import build_limits
 from controller.declaration.params import declared
+from controller.declaration.plugins import plugin_of, read_ours
 from controller.declaration.quantities import seconds
 from controller.declaration.steps import Steps, build_result, environment, reserved
 from controller.declaration.wishes import Wishes
 from controller.model.diagnostic import Place
-from controller.model.task import Result, Task
+from controller.model.task import Limits, Result, Task
 
 LARGEST_SCRIPT: Final = 1 << 20
 NAMED: Final = ("params", "env", "secrets", "revert", "checkout")
 
 
 def read_scripts(wishes: Wishes) -> dict[str, bytes]:
-    """Read every script that a task names and that exists, once."""
+    """Read every script and plugin that a task names and that exists, once."""
     wanted: set[str] = set()
+    ours: set[str] = set()
     for block in wishes.of("tasks").values():
         steps = cast("dict[str, dict[str, object]]", block.data.get("steps", {}))
         for path, body in (((), block.data), *((("steps", name), steps[name]) for name in steps)):
-            script = cast("str | None", body.get("script"))
-            entry = wishes.tree.entries.get(script or "")
+            key = "script" if "script" in body else "uses"
+            named = cast("str", body.get(key, ""))
+            file = named if key == "script" else plugin_of(wishes.tree, named) or ""
+            ours.add(file)
+            entry = wishes.tree.entries.get(file)
             if entry is None:
                 continue
             if entry.size > LARGEST_SCRIPT:
                 wishes.findings.error(
                     "file-too-large",
                     f"cannot deliver {entry.path}: {entry.size} bytes, at most {LARGEST_SCRIPT}",
-                    block.where(*path, "script", value=True),
+                    block.where(*path, key, value=True),
                 )
             else:
                 wanted.add(entry.path)
-    return dict(wishes.tree.read(sorted(wanted)))
+    return {**wishes.tree.read(sorted(wanted)), **read_ours(ours)}
 
 
 def build_tasks(
-    wishes: Wishes, scripts: Mapping[str, bytes], blobs: Mapping[str, bytes]
+    wishes: Wishes, scripts: Mapping[str, bytes], blobs: Mapping[str, bytes], limits: Limits
 ) -> dict[str, Task]:
     """Build every task in order of name.
 
     Args:
         wishes: what all files ask for.
-        scripts: the bytes of every script that a task names.
+        scripts: the bytes of every script and plugin that a task names.
         blobs: the bytes of every template and source that a task names.
+        limits: those that hold where a task names none.
     """
     blocks = wishes.of("tasks")
-    return {name: _task(wishes, blocks[name], scripts, blobs) for name in sorted(blocks)}
+    return {name: _task(wishes, blocks[name], scripts, blobs, limits) for name in sorted(blocks)}
 
 
 def _task(
-    wishes: Wishes, block: Block, scripts: Mapping[str, bytes], blobs: Mapping[str, bytes]
+    wishes: Wishes,
+    block: Block,
+    scripts: Mapping[str, bytes],
+    blobs: Mapping[str, bytes],
+    limits: Limits,
 ) -> Task:
     wishes.complete(block)
     data = block.data
@@ -79,6 +90,7 @@ def _task(
         user=cast("str | None", data.get("user")),
         workdir=cast("str | None", data.get("workdir")),
         timeout=seconds(cast("str", data.get("timeout", "24h"))),
+        limits=build_limits(wishes, block, under=limits),
         check=cast("str | None", data.get("check")),
         checkout=build_checkout(wishes, block),
         files=build_files(wishes, block, blobs),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controller.declaration.blueprint import Blueprint, FilePlan
+from controller.declaration.plugins import OURS
 from controller.declaration.templates import Path, Studies
 from controller.model.diagnostic import Place, Span
 
@@ -30,9 +31,10 @@ def trace(plan: Blueprint, studies: Studies, scripts: Mapping[str, bytes]) -> di
     for name, value in plan.params.items():
         texts[f"params.{name}"] = _lines(value, plan.place_of(name))
     for step in plan.task.steps:
-        if step.script is not None:
-            last = scripts[step.script].count(b"\n") + 1
-            texts[f"steps.{step.name}.script"] = Span(file=step.script, first=1, last=last)
+        for key, whole in (("script", step.script), ("uses", step.plugin)):
+            if whole is not None and not whole.startswith(OURS):
+                last = scripts[whole].count(b"\n") + 1
+                texts[f"steps.{step.name}.{key}"] = Span(file=whole, first=1, last=last)
     for file in plan.files:
         texts[f"{file.name}.content"] = _file_lines(file)
     uses: dict[str, set[str]] = {}

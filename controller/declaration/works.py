@@ -153,6 +153,7 @@ def work(
         user=real.texts.get("user"),
         workdir=real.texts.get("workdir"),
         timeout=task.timeout,
+        limits=task.limits,
         result=task.result,
     )
 
@@ -202,12 +203,14 @@ def _counted(site: Site, seen: Rendered) -> object:
 def _step(step: Step, real: Rendered, scripts: Mapping[str, bytes]) -> StepWork:
     prefix = f"steps.{step.name}."
     text = real.texts.get(f"{prefix}run", "")
-    if step.script is not None:
-        text = scripts[step.script].decode()
+    whole = step.script or step.plugin
+    if whole is not None:
+        text = scripts[whole].decode()
     return StepWork(
         name=step.name,
         text=text,
         script=step.script,
+        uses=step.uses,
         shell=None if step.shell is None else tuple(shlex.split(step.shell)),
         env={name: real.texts[f"{prefix}env.{name}"] for name in step.env},
         workdir=real.texts.get(f"{prefix}workdir"),

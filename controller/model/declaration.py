@@ -8,7 +8,7 @@ from controller.model.amount import Amount
 from controller.model.diagnostic import NOWHERE, Place
 from controller.model.inventory import Inventory
 from controller.model.rollout import ApprovalRule, Rollout, Suspended, WhenOffline, Window
-from controller.model.task import Task
+from controller.model.task import Limits, Task
 
 
 class RefKind(StrEnum):
@@ -140,20 +140,21 @@ class Budget:
 class Settings:
     """`settings` of ctl.yaml; `known_hosts` is a path from the root of the config repository.
 
-    `approvers` are the names whose approval counts; empty: everybody's.
+    `approvers` are the names whose approval counts; empty: everybody's. `limits` hold where a task names none.
     """
 
     name: str = "main"
     known_hosts: str = "keys/known_hosts"
     budget: Budget = field(default_factory=Budget)
     approvers: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """One revision's wishes; every name resolves, every pattern has been matched.
 
-    `scripts` holds the bytes of every file that a step's `script:` names, `blobs` of every file that `files:` delivers.
+    `scripts` holds the bytes of every file that a step's `script:` names and of every plugin, `blobs` of every file that `files:` delivers.
     """
 
     settings: Settings = field(default_factory=Settings)

@@ -66,7 +66,7 @@ WRONG = [
     ("tasks: {t: {run: a, env: {CTL_X: b}}}\n", ["1:27 reserved-name"]),
     ("tasks: {t: {run: a, env: {X: 1.5}}}\n", ["1:30 wrong-type"]),
     ("tasks: {t: {run: a, secrets: {X: s}}}\n", ["1:34 unknown-secret"]),
-    ("tasks: {t: {run: a, limits: {cpu: 1}}}\n", ["1:21 not-supported-yet"]),
+    ("tasks: {t: {run: a, limits: {cpu: fast}}}\n", ["1:35 wrong-value"]),
     ("tasks: {t: {run: a, result: {type: file}}}\n", ["1:21 result-file"]),
     ("tasks: {t: {steps: {a: {}}}}\n", ["1:21 one-of"]),
     ("tasks: {t: {steps: {a: {run: x, needs: [b]}}}}\n", ["1:41 unknown-step"]),
@@ -167,11 +167,9 @@ repos:
   shop: {url: https://git.example.com/acme/shop.git, branch: main, webhook: hook}
 servers:
   db-1: {address: 10.0.0.20, agent: {port: 9443}}
-  edge-1: {pull: {}}
 tasks:
   deploy:
-    limits: {cpu: 50%}
-    steps: {a: {uses: uptime, run: x, container: alpine}}
+    steps: {a: {run: x, container: alpine}}
 targets:
   shop:
     servers: all
@@ -188,9 +186,9 @@ secrets:
 notifiers: {ops: {url: {secret: a}}}
 access: {ops: {role: admin}}
 """
-    result = loaded({"inventory/all.yaml": text, "ctl.yaml": "settings: {config: {}, limits: {}}"})
+    result = loaded({"inventory/all.yaml": text, "ctl.yaml": "settings: {config: {}}"})
     assert {item.code for item in result.diagnostics} == {"not-supported-yet"}
-    assert len(result.diagnostics) == 18
+    assert len(result.diagnostics) == 13
 
 
 def test_everything_a_careful_target_may_say_is_understood() -> None:

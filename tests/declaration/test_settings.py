@@ -28,7 +28,9 @@ def test_a_budget_has_defaults_for_what_it_does_not_say() -> None:
         ("approvers: [a, a]", "1:23 wrong-value"),
         ("approvers: ['a b']", "1:24 wrong-value"),
         ("config: {interval: 1m}", "1:12 not-supported-yet"),
-        ("limits: {memory: 1G}", "1:12 not-supported-yet"),
+        ("limits: {memory: 1}", "1:29 wrong-type"),
+        ("limits: {memory: 512K}", "1:29 wrong-value"),
+        ("limits: {}", "1:20 wrong-value"),
     ],
 )
 def test_what_is_wrong_with_settings_is_told_at_its_place(text: str, expected: str) -> None:
