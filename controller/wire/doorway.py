@@ -67,6 +67,11 @@ class Doorway:
             self._knocks[link] = _Knock(peer=peer, leads=leads)
         return link
 
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that are kept, with a connection or without; whatever belongs to another one is over."""
+        return tuple(guest.session for guest in self._guests.values())
+
     def session(self, link: Link) -> Session | None:
         """Give the session that a connection carries or carried last."""
         guest = self._inside.get(link)

@@ -1,0 +1,312 @@
+"""Between connections and sessions: bytes in, events to whoever they are for, bytes out, and the clock.
+
+`doors` and `dialling` hand it connections whose other end is known, `line` the bytes; it calls the `Doorway` of `wire`, and `talks`
+for what is asked. Everything here happens in the event loop and never waits.
+
+Sessions are found by names, and a user may have the name of a controller; so each role has a doorway of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Callable
+
+from controller.agent.asker import Answerer, Asker, Role
+from controller.agent.bell import Bell
+from controller.agent.crew import Crew
+from controller.agent.leases import Leases
+from controller.agent.line import Line
+from controller.agent.log import Log
+from controller.agent.peer import SERVED, Peer
+from controller.agent.talks import Talk
+from controller.wire.doorway import Doorway
+from controller.wire.events import BeatDue, Closed, Event, Fence, Opened, Reset
+from controller.wire.handshake import Identity
+from controller.wire.link import Link
+from controller.wire.messages.greetings import Farewell, Goodbye
+from controller.wire.session import Session
+
+MOST = 1_024
+"""Connections at once."""
+SPACE = 0.02
+"""Seconds between looks at what is due: what is late because a connection takes nothing is no reason to spin."""
+LEADER: Role = "controller"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One connection and who is at its other end."""
+
+    line: Line
+    link: Link
+    peer: Peer
+    doorway: Doorway
+
+
+class Pump:
+    """Drives all sessions of the agent.
+
+    Args:
+        me: the agent.
+        leases: on disk.
+        answers: answers what is asked.
+        crew: runs what takes time.
+        log: is told who comes and goes.
+    """
+
+    def __init__(
+        self, me: Identity, leases: Leases, answers: Answerer, crew: Crew, log: Log
+    ) -> None:
+        self._answers = answers
+        self._leases = leases
+        self._crew = crew
+        self._log = log
+        self._doorways = {
+            role: Doorway(me, leases.known if role == LEADER else {}) for role in SERVED
+        }
+        self._seats: dict[Link, Seat] = {}
+        self._by_line: dict[Line, Seat] = {}
+        self._talks: dict[Session, Talk] = {}
+        self._touched: dict[Link, None] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._left = Bell()
+        self._flush_soon = False
+        self._closed_down = False
+
+    # connections
+
+    def take(self, line: Line, peer: Peer) -> Link:
+        """Take a connection whose handshake is done; the controller speaks first."""
+        doorway = self._doorways[peer.role]
+        link = doorway.connect(peer.name, self._loop.time(), leads=peer.role == LEADER)
+        seat = Seat(line=line, link=link, peer=peer, doorway=doorway)
+        self._seats[link] = self._by_line[line] = seat
+        line.keeper = self
+        if len(self._seats) > MOST:
+            link.close(Goodbye(reason="busy"), say=True)
+        if link.closed is not None:
+            self._part(seat, link.closed, ours=True)
+        self._touch(link)
+        return link
+
+    def part(self, due: Callable[[Peer], tuple[Farewell, str] | None]) -> None:
+        """Say goodbye to everybody for whom there is a reason, with a line for the log.
+
+        Args:
+            due: gives the reason, and what is logged.
+        """
+        for seat in list(self._seats.values()):
+            found = due(seat.peer)
+            if found is not None and seat.link.closed is None:
+                reason, because = found
+                self._log.often("goodbyes", f"{because} ({seat.line.where})")
+                self._farewell(seat, Goodbye(reason=reason))
+        self._flush()
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._seats)
+
+    async def emptied(self) -> None:
+        """Wait until there is none."""
+        while self._seats:
+            await self._left.wait()
+
+    def close(self) -> None:
+        """Lose all sessions; connections are closed before, by `part`."""
+        self._closed_down = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for talk in self._talks.values():
+            talk.lose()
+        self._talks.clear()
+
+    # for lines
+
+    def met(self, line: Line) -> None:
+        """Know it already."""
+
+    def came(self, line: Line, data: bytes) -> None:
+        """Take bytes of a connection."""
+        seat = self._by_line.get(line)
+        if seat is None:
+            return
+        events = seat.doorway.receive(seat.link, data, self._loop.time())
+        session = seat.doorway.session(seat.link)
+        for event in events:
+            self._heed(seat, session, event)
+        self._touch(seat.link)
+
+    def eased(self, line: Line) -> None:
+        """Write on."""
+        seat = self._by_line.get(line)
+        if seat is not None:
+            self._touch(seat.link)
+
+    def gone(self, line: Line, why: str) -> None:
+        """Note that a connection is no more."""
+        seat = self._by_line.pop(line, None)
+        if seat is None:
+            return
+        if seat.link.closed is None:
+            self._log.often("losses", f"lost {_whom(seat)}: {why or 'it hung up'}")
+        del self._seats[seat.link]
+        self._touched.pop(seat.link, None)
+        seat.doorway.lost(seat.link)
+        self._left.ring()
+        self._loop.call_soon(self._tick)  # from now on its session is kept for a while
+
+    # events
+
+    def _heed(self, seat: Seat, session: Session | None, event: Event) -> None:
+        if isinstance(event, Closed):
+            self._closed(event)
+        elif isinstance(event, Fence):
+            self._fence(seat, event)
+        elif session is not None:
+            self._in_session(seat, session, event)
+
+    def _in_session(self, seat: Seat, session: Session, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._opened(seat, session, event)
+        elif isinstance(event, BeatDue):
+            session.heartbeat(self._answers.state(), self._loop.time())
+        elif isinstance(event, Reset):
+            self._lose(session)
+        else:
+            talk = self._talk(session)
+            peer = seat.peer
+            talk.heed(
+                event,
+                Asker(name=peer.name, role=peer.role, serial=peer.serial, session=talk.key),
+            )
+
+    def _opened(self, seat: Seat, session: Session, event: Opened) -> None:
+        self._log.often(
+            "arrivals", f"{_whom(seat)} is here{', and goes on' if event.resumed else ''}"
+        )
+        session.heartbeat(self._answers.state(), self._loop.time())
+        self._sweep()
+        if seat.peer.role == LEADER:
+            self._talk(session).tell()
+
+    def _fence(self, seat: Seat, event: Fence) -> None:
+        """Keep a higher lease on disk; without that nothing is done for who holds it."""
+        try:
+            self._leases.keep(seat.doorway.leases)
+        except OSError as error:
+            seat.doorway.leases.clear()
+            seat.doorway.leases.update(self._leases.known)
+            self._log.often(
+                "leases", f"cannot keep lease {event.lease} of {_whom(seat)}: {error.strerror}"
+            )
+            seat.line.abort()
+        else:
+            self._log.say(f"{_whom(seat)} holds lease {event.lease} of {event.cluster[:64]}")
+
+    def _closed(self, event: Closed) -> None:
+        seat = self._seats.get(event.link)
+        if seat is not None:
+            self._part(seat, event.goodbye, ours=event.ours)
+
+    def _part(self, seat: Seat, goodbye: Goodbye, *, ours: bool) -> None:
+        """Write what is left, and close."""
+        words = f"{goodbye.reason}{': ' if goodbye.message else ''}{goodbye.message[:200]}"
+        by = "goodbye to" if ours else "goodbye from"
+        self._log.often("goodbyes", f"{by} {_whom(seat)}: {words}")
+        if ours:
+            while left := seat.link.take():
+                seat.line.write(left)
+        seat.line.close()
+
+    def _farewell(self, seat: Seat, goodbye: Goodbye) -> None:
+        session = seat.doorway.session(seat.link)
+        if session is not None and session.link is seat.link:
+            for event in session.close(goodbye):
+                self._heed(seat, session, event)
+        else:
+            seat.link.close(goodbye, say=True)
+            self._part(seat, goodbye, ours=True)
+
+    # sessions
+
+    def _talk(self, session: Session) -> Talk:
+        talk = self._talks.get(session)
+        if talk is None:
+            talk = self._talks[session] = Talk(
+                session, self._answers, self._crew, lambda: self._touch(session.link)
+            )
+        return talk
+
+    def _lose(self, session: Session) -> None:
+        talk = self._talks.pop(session, None)
+        if talk is not None:
+            talk.lose()
+
+    def _sweep(self) -> None:
+        """Forget the talks of sessions that the doorways have forgotten."""
+        known = {session for one in self._doorways.values() for session in one.sessions}
+        for session in [one for one in self._talks if one not in known]:
+            self._lose(session)
+
+    # time and bytes out
+
+    def _touch(self, link: Link | None) -> None:
+        """Write to a connection once all that is at hand is done, many messages at once."""
+        if link is None:
+            return
+        self._touched[link] = None
+        if not self._flush_soon:
+            self._flush_soon = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_soon = False
+        touched, self._touched = self._touched, {}
+        for link in touched:
+            seat = self._seats.get(link)
+            while seat is not None and not seat.line.paused and not seat.line.closing:
+                data = link.take()
+                if not data:
+                    break
+                seat.line.write(data)
+        self._arm()
+
+    def _arm(self) -> None:
+        """See that `_tick` is called when the next thing is due."""
+        times = [due for one in self._doorways.values() if (due := one.deadline()) is not None]
+        due = max(min(times, default=0.0), self._loop.time() + SPACE)
+        if self._timer is not None:
+            if times and self._timer.when() <= due:
+                return  # it will look again
+            self._timer.cancel()
+            self._timer = None
+        if times and not self._closed_down:
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for doorway in self._doorways.values():
+            for session, event in doorway.tick(now):
+                self._ticked(session, event)
+            for session in doorway.sessions:
+                if session.link is not None:
+                    self._touch(session.link)
+        self._sweep()
+        self._arm()
+
+    def _ticked(self, session: Session | None, event: Event) -> None:
+        link = session.link if session is not None else None
+        if isinstance(event, Closed):
+            link = event.link
+        seat = self._seats.get(link) if link is not None else None
+        if seat is not None:
+            self._heed(seat, session, event)
+
+
+def _whom(seat: Seat) -> str:
+    return f"{seat.peer.role} {seat.peer.name} at {seat.line.where}"
