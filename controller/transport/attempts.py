@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.errors import SessionLostError
+from controller.errors import RefusedError, SessionLostError
 from controller.model.ids import AttemptId, Digest, JobId
 from controller.transport.lines import Lines
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Ending, Phase
@@ -23,7 +23,7 @@ from controller.transport.protocol import (
     check,
 )
 from controller.transport.quoting import assign, quote
-from controller.transport.requests import bounded, start_request
+from controller.transport.requests import bounded, pause_seconds, start_request
 
 INLINE: Final = 4096
 """Bytes of a script or an input that travel inside the request itself; more goes ahead over the data line."""
@@ -134,6 +134,25 @@ class AttemptCalls:
         await self._lines.control.ask(request + b"; do_stop", within=grace + 30)
         return await self.status(attempt)
 
+    async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
+        """Hold every process of a running attempt, for `seconds` or (0) until `resume`; its time-out waits too.
+
+        Raises:
+            RefusedError: it does not run.
+        """
+        check(ATTEMPT, attempt, "an attempt")
+        request = assign(id=attempt, seconds=pause_seconds(seconds)) + b"; do_pause"
+        return await self._on_running("pause", attempt, request)
+
+    async def resume(self, attempt: AttemptId) -> AttemptStatus:
+        """Let a held attempt go on.
+
+        Raises:
+            RefusedError: it does not run.
+        """
+        check(ATTEMPT, attempt, "an attempt")
+        return await self._on_running("resume", attempt, assign(id=attempt) + b"; do_resume")
+
     async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
         """Delete the spools of ended attempts (and the job's folder); their claims remain."""
         ids = " ".join(check(ATTEMPT, one, "an attempt") for one in attempts)
@@ -158,6 +177,12 @@ class AttemptCalls:
         news = self._news.pop(attempt, None)
         if news is not None and not news.done():
             news.set_result(None)
+
+    async def _on_running(self, verb: str, attempt: AttemptId, request: bytes) -> AttemptStatus:
+        reply = await self._lines.control.ask(request)
+        if read_status(attempt, reply).phase is not Phase.RUNNING:
+            raise RefusedError(f"cannot {verb} {attempt}: it does not run")
+        return await self.status(attempt)
 
     async def _listen(self, attempt: str, seconds: float) -> None:
         """Wait for word of an attempt, at most so long; fail when the session is lost."""
@@ -207,6 +232,9 @@ def read_status(attempt: AttemptId, reply: Reply) -> AttemptStatus:
         length=reply.number("length"),
         sha256=Digest(reply.text("sha")) if reply.text("sha") else None,
         incomplete=reply.text("incomplete")[:500],
+        paused=reply.text("paused") == "1",
+        out_of_memory=reply.text("oom") == "1",
+        means=reply.text("means")[:40],
     )
 
 

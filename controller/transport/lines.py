@@ -13,7 +13,7 @@ from typing import Final
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.transport.channel import OpenChannel
 from controller.transport.line import Line
-from controller.transport.port import Facts
+from controller.transport.port import Facts, Offer
 from controller.transport.protocol import Reply
 from controller.transport.quoting import assign, quote
 
@@ -24,11 +24,15 @@ PARTS: Final = (
     "output",
     "status",
     "stopping",
+    "holding",
+    "limits",
     "probes",
     "files",
     "targets",
 )
 """The files of the runner, in the order in which they are joined."""
+LIMITABLE: Final = frozenset({"limit-cpu", "limit-memory", "limit-pids", "limit-io"})
+"""What the runner says among its tools of the limits that it can have held."""
 OPEN_SECONDS: Final = 20.0
 UPLOAD_SECONDS: Final = 600.0
 HINTS: Final = {
@@ -83,7 +87,8 @@ class Lines:
             login=hello.text("login"),
             root=hello.text("uid") == "0",
             base=hello.text("base"),
-            tools=frozenset(hello.text("tools").split(",")) - {"", "fullblock"},
+            tools=(tools := frozenset(hello.text("tools").split(",")) - {"", "fullblock"}),
+            offers=offered(tools),
         )
 
     @property
@@ -160,6 +165,12 @@ class Lines:
             cause = Unreachable.STATE if problem == "state" else Unreachable.VERSION
             said = hello.text("msg")[:500]
             raise TransportError(f"{self.server}: {said}", cause=cause, hint=HINTS[cause])
+
+
+def offered(tools: frozenset[str]) -> frozenset[Offer]:
+    """Say what a runner can do beyond running work to its end."""
+    limits = {Offer.LIMITS} if LIMITABLE & tools else set()
+    return frozenset({Offer.PAUSE, *limits})
 
 
 def ignore(reply: Reply) -> None:

@@ -6,7 +6,8 @@ Called by the parts of the session; it calls `protocol` and `quoting`. No I/O.
 from collections.abc import Mapping
 from typing import Final
 
-from controller.errors import RefusedError
+from controller.errors import NeedsAgentError, RefusedError
+from controller.model.task import Limits
 from controller.transport.port import AttemptSpec
 from controller.transport.protocol import ATTEMPT, NAME, USER, VARIABLE, check
 from controller.transport.quoting import assign, quote
@@ -17,10 +18,24 @@ FIRST_SPAN: Final = 1.0
 VALUE_LIMIT: Final = 1 << 17
 """Bytes of one "NAME=value" and its end: Linux starts no process with a longer one."""
 ENVIRONMENT_LIMIT: Final = 1 << 20
+CPU_PERIOD: Final = 100_000
+"""Microseconds in which a share of the processors is counted; the runner knows the number, too."""
+LONGEST_PAUSE: Final = 366 * 86400.0
 
 
 def start_request(spec: AttemptSpec, locks: tuple[str, ...]) -> bytes:
-    """Put together the assignments of a start; whatever goes near the shell is checked here."""
+    """Put together the assignments of a start; whatever goes near the shell is checked here.
+
+    Raises:
+        NeedsAgentError: it is a script that only an agent has, or is to be fed while it runs.
+        RefusedError: it is nothing that may be sent.
+    """
+    if spec.script is not None or spec.interactive:
+        what = "takes input while it runs" if spec.script is None else f"runs {spec.script[:80]}"
+        raise NeedsAgentError(
+            f"cannot start {spec.id}: it {what}, and the server is reached without an agent",
+            hint="ctl agent install --on SERVER, then declare agent: {}",
+        )
     segment = min(SEGMENT, max(SMALLEST_SEGMENT, spec.tail // 8 // 4096 * 4096))
     return assign(
         id=check(ATTEMPT, spec.id, "an attempt"),
@@ -34,8 +49,20 @@ def start_request(spec: AttemptSpec, locks: tuple[str, ...]) -> bytes:
         segment=segment,
         head=spec.head,
         tail=spec.tail,
+        limits=limit_words(spec.limits),
         locks=" ".join(locks),
     )
+
+
+def limit_words(limits: Limits) -> str:
+    """Give limits as words: processors as microseconds of each tenth of a second."""
+    words = {
+        "cpu": None if limits.cpu is None else max(1000, round(limits.cpu * CPU_PERIOD)),
+        "memory": limits.memory,
+        "pids": limits.pids,
+        "io": limits.io,
+    }
+    return " ".join(f"{name}={value}" for name, value in words.items() if value is not None)
 
 
 def bounded(noun: str, size: int, limit: int) -> None:
@@ -80,6 +107,17 @@ def exports(env: Mapping[str, str]) -> bytes:
 def seconds(value: float) -> str:
     """Give a time for `sleep`: whole seconds where fractions make no difference."""
     return f"{value:.3f}" if value < 10 else str(round(value))  # noqa: PLR2004 - seconds
+
+
+def pause_seconds(value: float) -> str:
+    """Give the time of a pause for `sleep`, 0 for one without an end.
+
+    Raises:
+        RefusedError: it is no time, or longer than anybody waits.
+    """
+    if not 0 <= value <= LONGEST_PAUSE:
+        raise RefusedError(f"cannot pause for {value:g} s: at most {LONGEST_PAUSE:.0f}")
+    return seconds(value) if value else "0"
 
 
 def spans(timeout: float) -> str:

@@ -7,7 +7,7 @@
 #
 # attempts/ID/: claim (boot id, job, user), pid (of the pump, and its start time), pg (the command), why (who ends
 # it: noclobber, the first one wins), code, slow (it lasted longer than its first watch), o.OFFSET (segments of
-# output), exit (the end: one line, valid when it ends in a dot), spare (room for these lines when the disk is full).
+# output), held, holder, rested (see below), exit (the end: one line, valid when it ends in a dot), spare (room for these lines when the disk is full).
 #
 # The parts are joined before they are sent; this one holds what all of them use.
 

@@ -72,6 +72,7 @@ find_cgroup() {
     [ -d "$folder/ctl" ] || mkdir "$folder/ctl" 2>/dev/null || return 0
     [ -w "$folder/ctl/cgroup.procs" ] || return 0
     cgroup=$folder/ctl tools=$tools,cgroup
+    find_controllers "$folder"
     ( cd "$cgroup" && sweep_cgroups * )
     return 0
   done </proc/mounts

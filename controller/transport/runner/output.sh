@@ -86,7 +86,8 @@ finish() {
   [ ! -s "$A/sha" ] || read -r sha rest <"$A/sha"
   outputs=0
   [ ! -s "$J/$id.output" ] || outputs=1
-  end="ending=$ending code=$code length=$1 sha=${sha:--} outputs=$outputs msg=$note"
+  tell_limits
+  end="ending=$ending code=$code length=$1 sha=${sha:--} outputs=$outputs ${told}msg=$note"
   once "$A/exit" "$end ." || return 0
   slurped=
   [ "$1" -gt 2000 ] || [ "$1" = 0 ] || sip "$A/o.000000000000000"

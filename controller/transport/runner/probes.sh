@@ -4,7 +4,7 @@
 do_probe() {
   [ "$user" != "$login" ] || user=
   id=probe.$$.$r ready=1 sure=1
-  A=$base/incoming/$$.$r J=$base/jobs group=
+  A=$base/incoming/$$.$r J=$base/jobs group= limits= lacking=
   mkdir "$A"
   printf '%s' "$text" >"$A/text"
   if [ "$user" ]; then

@@ -1,6 +1,6 @@
 # Starting an attempt: its claim, its supervisor, its command, and whoever watches the time.
 
-# id job text stdin (or text_file stdin_file) shell envs workdir user spans grace_tenths segment head tail locks
+# id job text stdin (or text_file stdin_file) shell envs workdir user spans grace_tenths segment head tail limits locks
 do_start() {
   [ "$user" != "$login" ] || user= # nobody has to become who he is, and only root could
   A=$base/attempts/$id J=$base/jobs/$job sure=1
@@ -18,6 +18,7 @@ do_start() {
   fi
   ready=1
   [ -z "$user" ] || give_to_user || ready=
+  limit_group
   ( supervise ) 2>/dev/null
   envs= text= stdin=
   reply "phase=running fresh=1"
@@ -111,7 +112,7 @@ launch() {
   introduce
   put "$A/pg" "$me"
   [ "$ready" ] || refuse "cannot hand over what $user needs: no chmod or chown, or no room in $J"
-  [ -z "$group" ] || echo "$me" >"$group/cgroup.procs"
+  [ -z "$lacking" ] || refuse "cannot limit$lacking: it needs root, cgroup v2 and these controllers of it"
   umask "$HOME_MASK"
   unset LC_ALL LANG OLDPWD CDPATH
   [ -z "$lang" ] || export LANG="$lang"
@@ -122,6 +123,8 @@ launch() {
     file=$J/$id.text
     become || refuse "cannot become $user: no such user here, or neither setpriv nor su"
   fi
+  # Last, so that a small limit of processes is all for the command.
+  [ -z "$group" ] || echo "$me" >"$group/cgroup.procs" || [ -z "$limits" ] || refuse "cannot enter the cgroup $group"
   eval "$envs"
   eval "set -- $shell"
   command -v "$1" >/dev/null || refuse "cannot find the shell $1"
@@ -166,6 +169,7 @@ watch() {
     true >|"$A/slow"
     [ ! -f "$A/code" ] || { linger; exit; }
   done
+  wait_out
   trap '' TERM # the leader may die of the first signal; whoever ignores it is still to be killed
   end_tree timeout
 }

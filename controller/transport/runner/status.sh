@@ -42,7 +42,8 @@ do_phase() {
 
 say_status() {
   phase_of
-  reply "phase=$phase fresh=0 $end"
+  tell_held
+  reply "phase=$phase fresh=0 $held$end"
 }
 
 # id: with the digest of what was kept whole, and the outputs as the body.
@@ -62,14 +63,23 @@ do_status() {
       outputs_file=$base/jobs/$job/$id.output
     esac
   fi
+  tell_held
   tell_status 5<"${outputs_file:-/dev/null}" || { outputs_file=; tell_status; }
 } 2>/dev/null
+
+# Is it held, and by what?
+tell_held() {
+  held=
+  [ "$phase" = running ] && [ -f "$A/held" ] || return 0
+  held="paused=1 means=signals "
+  [ ! -f "${cgroup:--}/${A##*/}/cgroup.freeze" ] || held="paused=1 means=cgroup "
+}
 
 tell_status() {
   counted=0
   [ -z "$outputs_file" ] || size_of /dev/fd/5 || counted=0
   [ "$counted" -le 65536 ] || counted=65536
-  reply "phase=$phase fresh=0 bytes=$counted incomplete=${incomplete:--} $end"
+  reply "phase=$phase fresh=0 bytes=$counted incomplete=${incomplete:--} $held$end"
   [ "$counted" = 0 ] || promised 0 "$counted"
   return 0
 }

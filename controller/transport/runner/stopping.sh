@@ -32,6 +32,7 @@ stop_and_tell() {
 # WHY: record who ends the attempt before the first signal, then TERM, grace, KILL.
 end_tree() {
   once "$A/why" "$1"
+  [ ! -f "$A/held" ] || let_go
   waited=0 signal=TERM
   while members; do
     [ $waited != 0 ] || kill -TERM $found 2>/dev/null
@@ -77,6 +78,7 @@ do_discard() {
     read_end || continue
     { read -r rest; read -r kept_job; } <"$A/claim"
     rm -f "$A"/o.* "$A/total" "$A/text" "$A/stdin" "$A/pg" "$A/pid" "$A/code" "$A/why" "$A/slow" "$A/spare" \
+      "$A/held" "$A/holder" "$A/rested" "$A/let.go" \
       "$base/jobs/$kept_job/$id.output"
     groups="$groups $id"
   done

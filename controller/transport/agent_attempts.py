@@ -1,0 +1,188 @@
+"""Starting work through an agent, following it and stopping it.
+
+Part of `agent_session`; it calls `agent_calls`. The digest of an attempt is made by the agent's own code, from the message as the agent
+will read it: what differs there was changed on the way.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Final
+
+from controller.agent.specs import Bodies, make_spec
+from controller.errors import NotFoundError
+from controller.execution.digest import attempt_digest
+from controller.model.ids import AttemptId, JobId
+from controller.transport import agent_words as words
+from controller.transport.agent_calls import AgentCalls
+from controller.transport.agent_errors import streaming
+from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
+from controller.wire.messages import server, streams
+from controller.wire.messages.attempts import (
+    Attempt,
+    Discard,
+    GetAttempt,
+    PauseAttempt,
+    ResumeAttempt,
+    RunScript,
+    Start,
+    StopAttempt,
+    WaitAttempt,
+)
+
+INLINE: Final = 256 << 10
+"""Bytes of a text or an input that travel inside the request; more goes ahead as a stream."""
+PIECE: Final = 256 << 10
+SALT: Final = 16
+DISCARDED_AT_ONCE: Final = 200
+"""Ids in one message: a header is 64 KiB."""
+
+
+class AgentAttempts(AgentCalls):
+    """The part of a session that starts, follows and stops work."""
+
+    async def start(self, spec: AttemptSpec) -> AttemptStatus:
+        """Claim the id and start the work, or say what is known of the id."""
+        if spec.script is not None:
+            return words.status(spec.id, await self._run_script(spec, spec.script))
+        message = Start(
+            id=spec.id,
+            job=spec.job,
+            owner=spec.owner,
+            shell=spec.shell,
+            workdir=spec.workdir,
+            user=spec.user,
+            timeout=spec.timeout,
+            grace=spec.grace,
+            head=spec.head,
+            tail=spec.tail,
+            limits=words.bounds(spec.limits),
+            interactive=spec.interactive,
+            env=spec.env,
+            salt=os.urandom(SALT),
+        )
+        bodies = Bodies(text=spec.text, stdin=spec.stdin)
+        planned = make_spec(message, bodies, owner=spec.owner, user=spec.user)
+        text, text_upload = await self._body(spec, spec.text)
+        stdin, stdin_upload = await self._body(spec, spec.stdin)
+        said = await self._ask(
+            replace(
+                message,
+                digest=attempt_digest(planned),
+                text=text,
+                stdin=stdin,
+                text_upload=text_upload,
+                stdin_upload=stdin_upload,
+            ),
+            Attempt,
+        )
+        return words.status(spec.id, said)
+
+    async def status(self, attempt: AttemptId) -> AttemptStatus:
+        """Say what is known of an attempt now."""
+        return await self._attempt(attempt, GetAttempt(attempt=attempt))
+
+    async def wait(self, attempt: AttemptId) -> AttemptStatus:
+        """Wait until an attempt has ended (or was never claimed)."""
+        return await self._attempt(attempt, WaitAttempt(attempt=attempt))
+
+    async def output(
+        self, attempt: AttemptId, *, offset: int = 0, follow: bool = False
+    ) -> AsyncIterator[Chunk]:
+        """Give output from `offset` on; with `follow` until the attempt has ended and all is given."""
+        message = streams.OpenOutput(attempt=attempt, offset=offset, follow=follow)
+        try:
+            async for came in self._read(message):
+                yield Chunk(offset=came.offset, data=came.data, gap=came.gap)
+        except NotFoundError:
+            return  # nothing is known of it, so there is no output
+
+    async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
+        """TERM every process of the attempt, KILL after `grace` seconds; return when it has ended."""
+        return await self._attempt(attempt, StopAttempt(attempt=attempt, grace=grace))
+
+    async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
+        """Hold every process of a running attempt, for `seconds` or (0) until `resume`.
+
+        Raises:
+            RefusedError: it does not run.
+        """
+        message = PauseAttempt(attempt=attempt, seconds=seconds)
+        return words.status(attempt, await self._ask(message, Attempt))
+
+    async def resume(self, attempt: AttemptId) -> AttemptStatus:
+        """Let a held attempt go on."""
+        return words.status(attempt, await self._ask(ResumeAttempt(attempt=attempt), Attempt))
+
+    async def feed(self, attempt: AttemptId, data: bytes, *, close: bool = False) -> None:
+        """Give an interactive attempt more standard input, each byte once and in order; `close` ends it.
+
+        Raises:
+            RefusedError: it does not run, or takes no input.
+        """
+        self._check()
+        fed = self._talk.fed
+        offset = fed.get(attempt, 0)
+        fed[attempt] = offset + len(data)
+        message = streams.OpenInput(attempt=attempt, offset=offset)
+        async with streaming(self._talk.name):
+            stream = await self._talk.open(message, era=self._era, reads=False)
+            await stream.write(data)
+            if close:
+                await stream.end(length=offset + len(data))
+            else:
+                await stream.cancel("paused")
+
+    async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
+        """Delete the spools of ended attempts (and the job's folder); their claims remain."""
+        rest = list(attempts)
+        while len(rest) > DISCARDED_AT_ONCE:
+            some, rest = rest[:DISCARDED_AT_ONCE], rest[DISCARDED_AT_ONCE:]
+            await self._ask(Discard(attempts=tuple(some)), server.Done)
+        await self._ask(Discard(attempts=tuple(rest), job=job), server.Done)
+
+    async def _run_script(self, spec: AttemptSpec, name: str) -> Attempt:
+        stdin, upload = await self._body(spec, spec.stdin)
+        message = RunScript(
+            id=spec.id,
+            job=spec.job,
+            name=name,
+            owner=spec.owner,
+            digest=spec.script_digest or "",
+            arguments=spec.arguments,
+            user=spec.user,
+            timeout=spec.timeout,
+            grace=spec.grace,
+            head=spec.head,
+            tail=spec.tail,
+            limits=words.bounds(spec.limits),
+            interactive=spec.interactive,
+            stdin_upload=upload,
+            env=spec.env,
+            stdin=stdin,
+        )
+        return await self._ask(message, Attempt)
+
+    async def _attempt(self, attempt: AttemptId, message: object) -> AttemptStatus:
+        try:
+            return words.status(attempt, await self._ask(message, Attempt))
+        except NotFoundError:
+            return AttemptStatus(id=attempt, phase=Phase.NONE)
+
+    async def _body(self, spec: AttemptSpec, data: bytes) -> tuple[bytes, int]:
+        """Give bytes that travel inside, or the number of the upload that brings them."""
+        if len(data) <= INLINE:
+            return data, 0
+        message = streams.OpenUpload(purpose="start", job=spec.job, size=len(data))
+        return b"", await self._write(message, each(cut(data)))
+
+
+def cut(data: bytes) -> Iterable[bytes]:
+    """Give bytes in pieces."""
+    return (data[place : place + PIECE] for place in range(0, len(data), PIECE))
+
+
+async def each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Give pieces to who awaits them."""
+    for piece in pieces:
+        yield piece

@@ -1,0 +1,100 @@
+"""What the parts of an agent's session share: the talk they ask through, and the era they were opened in.
+
+Part of `agent_session`; it calls `agent_talk`.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Final, Protocol, TypeVar
+
+from controller.agent.streams import Data, Stream
+from controller.errors import RefusedError
+from controller.transport import agent_causes
+from controller.transport.agent_errors import streaming
+from controller.transport.agent_talk import AgentTalk
+
+T = TypeVar("T")
+PAGES: Final = 100_000
+"""Pages of one list: an agent that always says there is more does not keep us for ever."""
+
+
+class Page(Protocol):
+    """A part of a list."""
+
+    @property
+    def more(self) -> bool:
+        """Say whether others follow."""
+        ...
+
+
+P = TypeVar("P", bound=Page)
+
+
+class AgentCalls:
+    """Asks one agent, as long as what was said before is not lost and the session not given back."""
+
+    def __init__(self, talk: AgentTalk) -> None:
+        self._talk = talk
+        self._era = talk.era
+        self._given_back = False
+
+    async def _ask(self, message: object, reply: type[T]) -> T:
+        self._check()
+        return await self._talk.ask(message, reply, era=self._era)
+
+    async def _read(self, message: object) -> AsyncGenerator[Data, None]:
+        """Open a stream and give what comes; the agent may send more once it is asked for the next."""
+        self._check()
+        async with streaming(self._talk.name):
+            stream = await self._talk.open(message, era=self._era, reads=True)
+            try:
+                while (came := await stream.read()) is not None:
+                    yield came
+                    stream.kept(len(came.data))
+            finally:
+                await self._talk.leave(stream)
+
+    async def _write(self, message: object, pieces: AsyncIterator[bytes]) -> int:
+        """Open a stream, send all and end it; give its number."""
+        self._check()
+        async with streaming(self._talk.name):
+            stream = await self._talk.open(message, era=self._era, reads=False)
+            try:
+                length = await _pour(stream, pieces)
+                await stream.end(length=length)
+            except BaseException:
+                await self._talk.leave(stream)
+                raise
+            return stream.number
+
+    async def _pages(
+        self, ask: Callable[[str], object], reply: type[P], last: Callable[[P], str]
+    ) -> AsyncGenerator[P, None]:
+        """Ask for a list, page by page.
+
+        Args:
+            ask: makes the message for what comes after a name.
+            reply: a page.
+            last: the last name on it.
+        """
+        after = ""
+        for _ in range(PAGES):
+            page = await self._ask(ask(after), reply)
+            yield page
+            if not page.more:
+                return
+            before, after = after, last(page)
+            if after <= before:
+                break
+        raise RefusedError(f"cannot read a list of the agent of {self._talk.name}: it has no end")
+
+    def _check(self) -> None:
+        if self._given_back:
+            raise agent_causes.lost(self._talk.name, "the session was given back")
+
+
+async def _pour(stream: Stream, pieces: AsyncIterator[bytes]) -> int:
+    length = 0
+    async for piece in pieces:
+        await stream.write(piece)
+        length += len(piece)
+    return length

@@ -1,0 +1,91 @@
+"""Looking at a server through its agent: probes, artifacts, files, and the workspaces of jobs.
+
+Part of `agent_session`; it calls `agent_calls`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import Final
+
+from controller.errors import TransportError, Unreachable
+from controller.model.ids import JobId
+from controller.transport.agent_calls import AgentCalls
+from controller.transport.port import Probed, ProbeSpec
+from controller.wire.messages import files, server, streams
+
+ARTIFACTS: Final = 1000
+FILES: Final = 10_000
+WORKSPACE: Final = "workspace:"
+
+
+class AgentFiles(AgentCalls):
+    """The part of a session that reads and writes files."""
+
+    async def probe(self, spec: ProbeSpec) -> Probed:
+        """Run a short read-only command."""
+        message = files.Probe(
+            workdir=spec.workdir,
+            user=spec.user,
+            shell=spec.shell,
+            timeout=spec.timeout,
+            limit=spec.limit,
+            env=spec.env,
+            text=spec.text,
+        )
+        said = await self._ask(message, files.Probed)
+        return Probed(
+            exit_code=said.exit_code, output=said.output[: spec.limit], timed_out=said.timed_out
+        )
+
+    async def artifacts(self, job: JobId) -> Mapping[str, int]:
+        """List the files below the job's CTL_ARTIFACTS folder, path to size, at most 1,000."""
+        return await self._list(
+            lambda after: files.ListArtifacts(job=job, after=after), most=ARTIFACTS
+        )
+
+    async def size(self, path: str) -> int | None:
+        """Say the size of a regular file, None when there is none."""
+        return (await self._ask(files.GetSize(path=path), files.Size)).size
+
+    async def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
+        """Read a regular file (or artifact) from `offset` to its present end."""
+        message: object = streams.OpenFile(path=path, offset=offset)
+        if path.startswith(WORKSPACE):
+            job, _, rest = path.removeprefix(WORKSPACE).partition("/")
+            message = streams.OpenWorkspace(job=job, path=rest, offset=offset)
+        async for came in self._read(message):
+            if came.gap:
+                raise TransportError(
+                    f"cannot read {path} on {self._talk.name}: {came.gap} bytes are missing",
+                    cause=Unreachable.STATE,
+                )
+            yield came.data
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """List the files of a job's workspace, path to size, at most 10,000.
+
+        Raises:
+            NotFoundError: there is no such job there.
+        """
+        return await self._list(lambda after: files.ListWorkspace(job=job, after=after), most=FILES)
+
+    async def put(
+        self, job: JobId, path: str, data: AsyncIterator[bytes], *, executable: bool = False
+    ) -> None:
+        """Write a file of a job's workspace, whole or not at all."""
+        message = streams.OpenUpload(purpose="workspace", job=job, path=path, executable=executable)
+        await self._write(message, data)
+
+    async def remove(self, job: JobId, path: str) -> None:
+        """Delete a file of a job's workspace."""
+        await self._ask(files.RemoveFile(job=job, path=path), server.Done)
+
+    async def _list(self, ask: Callable[[str], object], *, most: int) -> dict[str, int]:
+        found: dict[str, int] = {}
+        pages = self._pages(ask, files.FilePage, lambda page: max(page.files, default=""))
+        async with aclosing(pages):
+            async for page in pages:
+                found.update(page.files)
+                if len(found) >= most:
+                    break
+        return {path: found[path] for path in list(found)[:most]}

@@ -1,0 +1,180 @@
+"""What is under way with one agent: requests without an answer, open streams, and the era they belong to.
+
+Part of `agent_peer`, which hands it the events of the wire session; the sessions of `agent_session` ask through it. An era ends
+when nobody knows any more what of it arrived: the agent has begun anew, or was away for too long. Callers then get
+`SessionLostError` and ask again in the next; ids make that harmless.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from controller.agent.bell import Bell
+from controller.agent.streams import Data, Stream, StreamCancelledError, StreamLostError
+from controller.errors import RefusedError, SessionLostError
+from controller.transport import agent_causes
+from controller.transport.agent_errors import failure
+from controller.wire.errors import OversizeError, WindowFullError
+from controller.wire.events import (
+    Event,
+    Replied,
+    Room,
+    StreamCancelled,
+    StreamData,
+    StreamEnded,
+    StreamOpened,
+    StreamRoom,
+)
+from controller.wire.messages.server import Failed, Unsupported
+from controller.wire.session import Session
+
+T = TypeVar("T")
+
+
+class AgentTalk:
+    """Requests and streams of one agent.
+
+    Args:
+        name: of the server.
+        session: what is spoken with it.
+        settle: called when there is something to write.
+    """
+
+    __slots__ = ("_bell", "_calls", "_settle", "_streams", "era", "fed", "name", "over", "session")
+
+    def __init__(self, name: str, session: Session, settle: Callable[[], None]) -> None:
+        self.name = name
+        self.session = session
+        self.era = 0
+        """Rises whenever what was under way is lost."""
+        self.over = False
+        """Say whether there will be no other era."""
+        self.fed: dict[str, int] = {}
+        """Bytes of input that were given to each attempt in this era."""
+        self._settle = settle
+        self._calls: dict[int, asyncio.Future[object]] = {}
+        self._streams: dict[int, Stream] = {}
+        self._bell = Bell()
+
+    def check(self, era: int) -> None:
+        """Refuse to go on where what was said before is lost.
+
+        Raises:
+            SessionLostError: it is.
+        """
+        if era != self.era or self.over:
+            raise agent_causes.lost(self.name, "its agent began anew, or was away for too long")
+
+    async def ask(self, message: object, reply: type[T], *, era: int) -> T:
+        """Send a request and give its reply. Cancelling stops the waiting, not what was asked for.
+
+        Raises:
+            ControllerError: the agent says no; translated from its code.
+            SessionLostError: nobody knows whether it arrived.
+        """
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+        def request() -> int:
+            number = self.session.request(message)
+            self._calls[number] = answer
+            return number
+
+        number = await self._say(era, request)
+        try:
+            found = await answer
+        finally:
+            self._calls.pop(number, None)
+        if isinstance(found, Failed | Unsupported):
+            raise failure(self.name, found)
+        if not isinstance(found, reply):
+            raise agent_causes.lost(self.name, f"it answered with a {type(found).__name__}")
+        return found
+
+    async def open(self, message: object, *, era: int, reads: bool) -> Stream:
+        """Open a stream; where this side `reads`, the agent may send at once.
+
+        Raises:
+            SessionLostError: nobody knows whether it arrived.
+        """
+
+        def opened() -> Stream:
+            number = self.session.open(message)
+            stream = Stream(self.session, number, session=self, touched=self._settle)
+            self._streams[number] = stream
+            if reads:
+                self.session.grant(number, self.session.me.limits.credit)
+            return stream
+
+        return await self._say(era, opened)
+
+    async def leave(self, stream: Stream) -> None:
+        """Want no more of a stream; nothing where it is over."""
+        try:
+            await stream.cancel("cancelled")
+        finally:
+            self._streams.pop(stream.number, None)
+
+    def heed(self, event: Event) -> None:
+        """Take what the agent says."""
+        if isinstance(event, Replied):
+            self._replied(event)
+        elif isinstance(event, StreamData | StreamRoom | StreamEnded | StreamCancelled):
+            self._streamed(event)
+        elif isinstance(event, Room):
+            self._bell.ring()
+            for stream in self._streams.values():
+                stream.eased()
+        elif isinstance(event, StreamOpened) and self.session.can_send:
+            # no scripts are kept here; where there is no room to say so, the agent waits with its stream
+            self.session.cancel(event.stream, code="not-found", message="no scripts are kept here")
+
+    def end_era(self, error: SessionLostError) -> None:
+        """Let nobody wait any longer for what is under way."""
+        self.era += 1
+        self.fed.clear()
+        calls, self._calls = self._calls, {}
+        for answer in calls.values():
+            if not answer.done():
+                answer.set_exception(SessionLostError(error.message, cause=error.cause))
+                answer.exception()  # whoever waited may have gone
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.fail(StreamLostError(error.message))
+            with contextlib.suppress(WindowFullError):  # then it is cancelled by being forgotten
+                self.session.cancel(stream.number)
+        self._bell.ring()
+
+    async def _say(self, era: int, say: Callable[[], T]) -> T:
+        """Say something as soon as there is room."""
+        while True:
+            self.check(era)
+            try:
+                said = say()
+            except WindowFullError:
+                await self._bell.wait()
+            except OversizeError as error:
+                raise RefusedError(f"cannot ask the agent of {self.name}: {error}") from error
+            else:
+                self._settle()
+                return said
+
+    def _replied(self, event: Replied) -> None:
+        answer = self._calls.pop(event.call, None)
+        if answer is not None and not answer.done():
+            answer.set_result(event.message)
+
+    def _streamed(self, event: StreamData | StreamRoom | StreamEnded | StreamCancelled) -> None:
+        stream = self._streams.get(event.stream)
+        if stream is None:
+            return  # nobody wants it any more
+        if isinstance(event, StreamData):
+            stream.take(Data(offset=event.offset, gap=event.gap, data=event.data))
+        elif isinstance(event, StreamRoom):
+            stream.eased()
+        else:
+            del self._streams[event.stream]
+            if isinstance(event, StreamEnded):
+                stream.finished(length=event.length, sha256=event.sha256)
+            else:
+                stream.fail(StreamCancelledError(event.code, event.message))
