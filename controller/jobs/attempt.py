@@ -5,18 +5,21 @@ server's own claim decides whether something starts: asking again never starts i
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
 from controller.errors import TransportError
 from controller.jobs.assignment import Assignment
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
-from controller.jobs.outcome import FORGOTTEN, Outcome, ended, interrupted, lost
+from controller.jobs.outcome import FORGOTTEN, NEVER, Outcome, ended, interrupted, lost
 from controller.jobs.output import OutputCopy
+from controller.jobs.reasons import WAITING_FOR_WORKER
 from controller.jobs.verdict import Verdict, judge
+from controller.jobs.watch import LOOK_SECONDS, PauseWatch, notes_of
 from controller.model.ids import attempt_id
 from controller.model.job import Attempt, State
-from controller.transport.port import AttemptSpec, AttemptStatus, Phase, Session
+from controller.transport.port import AttemptSpec, AttemptStatus, Offer, Phase, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,11 @@ class AttemptDriver:
         """Weigh answers until one proves the end."""
         while True:
             verdict = judge(self._attempt, answer.status, answer.boot_id)
-            if verdict is Verdict.RUNS:
-                if self._attempt.state is not State.RUNNING:
-                    await self._record(Signal.START)
-                if self._runs is not None:
-                    self._runs.set()
+            if verdict is Verdict.WAITS:
+                await self._note_waiting()
+                answer = await self._assignment.link.through(self._wait_for_worker)
+            elif verdict is Verdict.RUNS:
+                await self._note_running(answer.status)
                 answer = await self._assignment.link.through(self._wait)
             elif verdict is Verdict.NEVER_STARTED and self._spec is not None:
                 await self._record(Signal.DISPATCH, boot_id=answer.boot_id)
@@ -103,7 +106,7 @@ class AttemptDriver:
             case Verdict.INTERRUPTED:
                 return interrupted(status, None)
             case Verdict.NEVER_STARTED:
-                return Outcome(signal=Signal.CANCEL, reason="it was never started")
+                return Outcome(signal=Signal.CANCEL, reason=NEVER)
             case _:
                 return lost(FORGOTTEN)
 
@@ -118,8 +121,34 @@ class AttemptDriver:
 
         return await self._assignment.link.through(act)
 
+    async def _note_waiting(self) -> None:
+        """Write down once that the server has it and runs others first."""
+        now = self._attempt
+        if now.state is not State.DISPATCHED or now.reason != WAITING_FOR_WORKER:
+            await self._record(Signal.HOLD, reason=WAITING_FOR_WORKER)
+
+    async def _wait_for_worker(self, session: Session) -> Answer:
+        """Ask again and again until the attempt has begun, or has ended."""
+        while (status := await session.status(self._id)).waiting:
+            await self._assignment.knock.wait(LOOK_SECONDS)
+        return Answer(status=status, boot_id=session.facts.boot_id)
+
+    async def _note_running(self, status: AttemptStatus) -> None:
+        """Write down that it runs, or is held."""
+        notes = notes_of(self._step, self._attempt, paused=status.paused)
+        if notes:
+            await self._assignment.recorder.record(*notes)
+        if self._runs is not None:
+            self._runs.set()
+
     async def _wait(self, session: Session) -> Answer:
-        """Copy output until the attempt has ended, and ask how."""
+        """Copy output until the attempt has ended, and ask how; meanwhile note when it is held and goes on."""
+        if Offer.PAUSE not in session.facts.offers:
+            return await self._wait_for_end(session)
+        watch = PauseWatch(self._assignment, self._step, self._number)
+        return await _beside(self._wait_for_end(session), watch.run(session))
+
+    async def _wait_for_end(self, session: Session) -> Answer:
         await self._copy.run(session, follow=True)
         return Answer(status=await session.wait(self._id), boot_id=session.facts.boot_id)
 
@@ -127,10 +156,18 @@ class AttemptDriver:
         """Copy what is left of the output of an attempt that has ended."""
         return await self._copy.run(session, follow=False)
 
-    async def _record(self, signal: Signal, boot_id: str | None = None) -> None:
+    async def _record(
+        self, signal: Signal, *, boot_id: str | None = None, reason: str | None = None
+    ) -> None:
         """Write a line about this attempt."""
         await self._assignment.recorder.record(
-            Note(signal=signal, step=self._step, attempt=self._number, boot_id=boot_id)
+            Note(
+                signal=signal,
+                step=self._step,
+                attempt=self._number,
+                boot_id=boot_id,
+                reason=reason,
+            )
         )
 
     @property
@@ -147,3 +184,18 @@ class AttemptDriver:
             reason=None if outcome.reason is None else mask(outcome.reason),
             outputs={key: mask(value) for key, value in outcome.outputs.items()},
         )
+
+
+async def _beside(work: Awaitable[Answer], watch: Awaitable[None]) -> Answer:
+    """Do the work and watch beside it; what goes wrong with either ends both."""
+    both = (asyncio.ensure_future(work), asyncio.ensure_future(watch))
+    doing, watching = both
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        return await doing
+    finally:
+        for each in both:
+            each.cancel()
+        await asyncio.gather(*both, return_exceptions=True)

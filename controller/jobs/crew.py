@@ -12,6 +12,7 @@ from controller.errors import ControllerError, SecretError, StateError
 from controller.jobs.accept import read_secrets
 from controller.jobs.assignment import Assignment
 from controller.jobs.job import JobDriver
+from controller.jobs.knock import Knock
 from controller.jobs.known import Known
 from controller.jobs.ledger import Ledger, Note
 from controller.jobs.link import Link, Links
@@ -28,6 +29,7 @@ class Crew:
     def __init__(self, equipment: Equipment) -> None:
         self.equipment = equipment
         self.links = Links(equipment)
+        self.knock = Knock(equipment.clock)
         self.stopping = asyncio.Event()
         self.troubles: dict[JobId, str] = {}
         self.fatal: StateError | None = None
@@ -118,6 +120,7 @@ class Crew:
             recorder=recorder,
             link=link,
             body=body,
+            knock=self.knock,
             previous=known.before(recorder.job, body),
             was_marker=known.old_marker(recorder.job, body),
             values=values,

@@ -14,6 +14,7 @@ from controller.jobs.accept import accept, read_secrets
 from controller.jobs.board import Board
 from controller.jobs.conductor import Conductor
 from controller.jobs.crew import Crew
+from controller.jobs.holding import Holding
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import recall
 from controller.jobs.machine import Signal
@@ -47,6 +48,8 @@ class Engine:
         self._equipment = equipment
         self._store = equipment.store
         self._crew = Crew(equipment)
+        self.holding = Holding(self._crew)
+        """Pauses jobs, and lets them go on."""
         self._traffic = Traffic(equipment.store, equipment.clock)
 
     async def submit(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:

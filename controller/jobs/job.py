@@ -26,6 +26,9 @@ from controller.transport.port import Facts
 UNREACHABLE = "Unreachable"
 """The reason of a job whose server was not reached."""
 
+GOING = frozenset({State.DISPATCHED, State.RUNNING, State.PAUSED})
+"""States of a step of which something may be on its server."""
+
 _ENDINGS = {
     State.SUCCEEDED: Signal.SUCCEED,
     State.FAILED: Signal.FAIL,
@@ -122,7 +125,7 @@ class JobDriver:
 
     async def _do_steps(self) -> None:
         """Follow what runs and start what is ready, until nothing of it is left."""
-        left_running = {State.DISPATCHED, State.RUNNING, State.LOST}
+        left_running = GOING | {State.LOST}
         open_ = [name for name, run in self._runs.items() if run.state in left_running]
         tasks = set[asyncio.Task[None]]()
         try:
@@ -246,7 +249,7 @@ class JobDriver:
             for step in self._job.steps
             for number in (
                 *(a.number for a in step.attempts if a in unsettled(self._job)),
-                *([None] if step.state in {State.DISPATCHED, State.RUNNING} else []),
+                *([None] if step.state in GOING else []),
             )
         ]
         if notes:

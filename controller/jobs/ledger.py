@@ -126,10 +126,14 @@ def _state(job: Job, step: str | None, attempt: int | None) -> State:
 
 
 def _apply_to_job(job: Job, event: Event) -> Job:
-    """Move the job itself."""
+    """Move the job itself, and count the time in which nothing of it ran because it was held."""
     going = event.state in {State.DISPATCHED, State.RUNNING}
+    held = event.state is State.PAUSED
+    paused = 0.0 if job.paused_at is None or held else (event.at - job.paused_at).total_seconds()
     return replace(
         job,
+        paused_at=(job.paused_at or event.at) if held else None,
+        paused=job.paused + max(0.0, paused),
         state=event.state,
         reason=event.reason,
         exit_code=event.exit_code,
@@ -150,7 +154,7 @@ def _apply_to_step(step: StepRun, event: Event) -> StepRun:
 
 
 def _try(job: Job, step: StepRun, event: Event) -> StepRun:
-    """Move an attempt, and its step as far as an attempt alone can: begun and running, never ended."""
+    """Move an attempt, and its step as far as an attempt alone can: begun, running and held, never ended."""
     number = event.attempt or 0
     known = {each.number: each for each in step.attempts}
     before = known.get(number) or Attempt(id=attempt_id(job.id, step.name, number), number=number)
@@ -166,6 +170,13 @@ def _try(job: Job, step: StepRun, event: Event) -> StepRun:
         length=event.length if event.length is not None else before.length,
         sha256=event.sha256 or before.sha256,
     )
-    signal = {State.DISPATCHED: Signal.DISPATCH, State.RUNNING: Signal.START}.get(event.state)
+    signal = _signal_of(before.state, event.state)
     state = step.state if signal is None else advance(Level.STEP, step.state, signal)
     return replace(step, state=state, attempts=tuple(known[each] for each in sorted(known)))
+
+
+def _signal_of(before: State, after: State) -> Signal | None:
+    """Say how far an attempt moves its step."""
+    if after is State.RUNNING:
+        return Signal.RESUME if before is State.PAUSED else Signal.START
+    return {State.DISPATCHED: Signal.DISPATCH, State.PAUSED: Signal.PAUSE}.get(after)

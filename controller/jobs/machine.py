@@ -26,6 +26,8 @@ class Signal(StrEnum):
     DISPATCH = "dispatch"  # about to be sent
     HOLD = "hold"  # it cannot begin yet; the reason says why
     START = "start"  # the server says that it runs
+    PAUSE = "pause"  # nothing of it runs: it is held
+    RESUME = "resume"
     SUCCEED = "succeed"
     FAIL = "fail"
     TIME_OUT = "time_out"
@@ -45,6 +47,7 @@ _ENDINGS: Final = {
     Signal.INTERRUPT: State.INTERRUPTED,
 }
 _GOING: Final = {**_ENDINGS, Signal.LOSE: State.LOST}
+_HELD: Final = {**_GOING, Signal.RESUME: State.RUNNING}
 _FOUND: Final = {**_ENDINGS, Signal.START: State.RUNNING}
 """Evidence about something lost: it runs, or it ended."""
 
@@ -53,10 +56,16 @@ _ATTEMPT: Final[Arrows] = {
     State.DISPATCHED: {
         **_GOING,
         Signal.DISPATCH: State.DISPATCHED,  # proven never started, sent again under the same id
+        Signal.HOLD: State.DISPATCHED,  # accepted, and waiting for its turn on the server
         Signal.START: State.RUNNING,
     },
-    State.RUNNING: _GOING,
-    State.LOST: {**_FOUND, Signal.DISPATCH: State.DISPATCHED},
+    State.RUNNING: {**_GOING, Signal.PAUSE: State.PAUSED},
+    State.PAUSED: _HELD,
+    State.LOST: {
+        **_FOUND,
+        Signal.DISPATCH: State.DISPATCHED,
+        Signal.HOLD: State.DISPATCHED,
+    },
 }
 _STEP: Final[Arrows] = {
     State.PENDING: {
@@ -64,6 +73,7 @@ _STEP: Final[Arrows] = {
         Signal.SKIP: State.SKIPPED,
         Signal.FAIL: State.FAILED,  # its `when` or its environment is wrong
         Signal.TIME_OUT: State.TIMED_OUT,  # the task's time was over before its turn
+        Signal.PAUSE: State.PAUSED,  # held before its first try
     },
     State.DISPATCHED: {
         **_GOING,
@@ -74,7 +84,9 @@ _STEP: Final[Arrows] = {
         **_GOING,
         Signal.DISPATCH: State.RUNNING,  # the next try
         Signal.START: State.RUNNING,
+        Signal.PAUSE: State.PAUSED,
     },
+    State.PAUSED: _HELD,
     State.LOST: {**_FOUND, Signal.DISPATCH: State.DISPATCHED},
 }
 _JOB: Final[Arrows] = {
@@ -92,7 +104,8 @@ _JOB: Final[Arrows] = {
         Signal.START: State.RUNNING,
         Signal.SKIP: State.SKIPPED,
     },
-    State.RUNNING: {**_GOING, Signal.HOLD: State.RUNNING},
+    State.RUNNING: {**_GOING, Signal.HOLD: State.RUNNING, Signal.PAUSE: State.PAUSED},
+    State.PAUSED: {**_HELD, Signal.HOLD: State.PAUSED},
     State.LOST: _FOUND,
 }
 

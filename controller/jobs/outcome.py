@@ -13,6 +13,7 @@ from controller.jobs.outputs import parse_outputs
 from controller.model.job import Attempt, State
 from controller.transport.port import AttemptStatus, Ending
 
+NEVER: Final = "it was never started"
 FORGOTTEN: Final = "the server no longer knows of it"
 WORDS: Final = 500
 """Characters of a server's message that are kept."""
@@ -39,6 +40,11 @@ class Outcome:
     def cut_off(self) -> bool:
         """Whether nothing of it runs any more, and nobody knows how far it came."""
         return self.signal is Signal.INTERRUPT or self.reason == FORGOTTEN
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether it is proven that nothing of it ever ran, so that it may be sent again under another id."""
+        return self.signal is Signal.CANCEL and self.reason == NEVER
 
     def of_attempt(self, step: str, number: int) -> Note:
         """Give the last line about the attempt."""
@@ -100,8 +106,12 @@ def interrupted(status: AttemptStatus, stored: int | None) -> Outcome:
 
 def ended(status: AttemptStatus, stored: int) -> Outcome:
     """Read the end of an attempt whose exit file is there."""
+    if status.ending is Ending.UNSTARTED:
+        return Outcome(signal=Signal.CANCEL, reason=NEVER)
     outputs = parse_outputs(status.outputs)
     remarks = [status.message[:WORDS]] if status.message else []
+    if status.out_of_memory:
+        remarks.append("out of memory: the kernel ended processes of it")
     if status.incomplete:
         remarks.append(f"processes may be left: {status.incomplete[:WORDS]}")
     if outputs.refused:

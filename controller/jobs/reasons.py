@@ -1,10 +1,12 @@
-"""The words that jobs of a run end with when it is not a step that speaks.
+"""The words that jobs of a run wait or end with when it is not a step that speaks.
 
 Written by `schedule`, `engine` and the drivers; read by `tally`, `report` and the faces.
 """
 
 from typing import Final
 
+WAITING_FOR_WORKER: Final = "WaitingForWorker"
+"""Not begun: its server has it, and runs as many others as it may."""
 UNHEALTHY: Final = "Unhealthy"
 """Its steps went well and its health was not what the rollout wants."""
 REVERTED: Final = "Reverted"

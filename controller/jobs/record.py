@@ -7,8 +7,10 @@ import asyncio
 from dataclasses import replace
 
 from controller.jobs.ledger import Ledger, Note
+from controller.jobs.pace import pace
 from controller.jobs.ports import Equipment
 from controller.model.job import Event, Job
+from controller.model.wishes import Hold
 
 
 class Recorder:
@@ -35,18 +37,33 @@ class Recorder:
             for note in notes:
                 ledger, event = ledger.note(note, self._equipment.clock.now())
                 events.append((ledger.job, event))
+            signal = pace(ledger.job)
+            if signal is not None:
+                note = Note(signal=signal, reason=ledger.job.reason)
+                ledger, event = ledger.note(note, self._equipment.clock.now())
+                events.append((ledger.job, event))
             await self._equipment.store.jobs.append(ledger.job, [event for _, event in events])
             self._ledger = ledger
         for job, event in events:
             self._equipment.progress.changed(job, event)
         return ledger.job
 
-    async def stop_requested(self) -> bool:
-        """Ask the store whether somebody wants this job to stop."""
+    async def stop_requested(self, step: str | None = None) -> bool:
+        """Ask the store whether somebody wants this job, or this step of it, to stop."""
         if not self.job.stop_requested:
-            stored = await self._equipment.store.jobs.get(self.job.id)
-            async with self._turn:
-                if stored is not None and stored.stop_requested:
-                    stopped = replace(self.job, stop_requested=True)
-                    self._ledger = replace(self._ledger, job=stopped)
-        return self.job.stop_requested
+            await self.look()
+        return self.job.stop_requested or step in self.job.wishes.stops
+
+    async def hold(self, step: str) -> Hold | None:
+        """Ask the store whether somebody wants this step to be held now."""
+        await self.look()
+        return self.job.wishes.held(step, self._equipment.clock.now())
+
+    async def look(self) -> None:
+        """Read what people wish of this job."""
+        stored = await self._equipment.store.jobs.get(self.job.id)
+        async with self._turn:
+            if stored is not None:
+                stop = stored.stop_requested or self.job.stop_requested
+                job = replace(self.job, stop_requested=stop, wishes=stored.wishes)
+                self._ledger = replace(self._ledger, job=job)

@@ -26,8 +26,8 @@ from controller.transport.port import AttemptSpec, Session
 
 RESENDS: Final = 3
 """Times that an idempotent step is sent again after it was cut off."""
-LOOK_SECONDS: Final = 5.0
-"""Between two looks for the wish to stop, while the next try is not due."""
+LOOK_SECONDS: Final = 3.0
+"""Between two looks for the wish to stop or to hold, while the next try is not due."""
 
 
 class StepDriver:
@@ -62,6 +62,9 @@ class StepDriver:
         if self._run.state is State.PENDING and not await self._may_begin():
             return
         number = len(self._run.attempts)
+        if not number and not await self._wait_until(self._now()):
+            await self._recorder.record(self._note(Signal.CANCEL, "stopped before its first try"))
+            return
         outcome = await self._resume(number) if number else None
         while outcome is None or await self._goes_on(number, outcome):
             number += 1
@@ -122,6 +125,8 @@ class StepDriver:
         """Say whether there will be another try, and wait for its time."""
         if self._barred or number != len(self._run.attempts):
             return False
+        if outcome.unstarted:
+            return await self._send_elsewhere(number, outcome)
         if outcome.cut_off:
             return self._is_idempotent and await self._begin_anew(number, outcome)
         if number > self._step.retry.limit or not outcome.may_be_tried_again:
@@ -152,14 +157,35 @@ class StepDriver:
             await self._recorder.record(gone.of_attempt(self._step.name, number))
         return True
 
+    async def _send_elsewhere(self, number: int, outcome: Outcome) -> bool:
+        """Give an attempt up of which the server proves that it never began, and make another."""
+        if number > RESENDS or await self._recorder.stop_requested(self._step.name):
+            return False
+        if not self._run.attempts[-1].state.ended:
+            await self._recorder.record(outcome.of_attempt(self._step.name, number))
+        return True
+
     async def _wait_until(self, moment: datetime) -> bool:
-        """Wait for the time of the next try; false when somebody wants the job to stop meanwhile."""
-        while not await self._recorder.stop_requested():
+        """Wait for the time of the next try, and while the step is held; false when it is to stop meanwhile."""
+        while True:
+            await self._recorder.look()
+            job, name = self._assignment.job, self._step.name
+            if job.stop_requested or name in job.wishes.stops:
+                return False
+            held = job.wishes.held(name, self._now()) is not None
+            await self._note_hold(held=held)
             left = (moment - self._now()).total_seconds()
-            if left <= 0:
+            if left <= 0 and not held:
                 return True
-            await self._assignment.equipment.clock.sleep(min(left, LOOK_SECONDS))
-        return False
+            rest = LOOK_SECONDS if left <= 0 else min(left, LOOK_SECONDS)
+            await self._assignment.knock.wait(rest)
+
+    async def _note_hold(self, *, held: bool) -> None:
+        """Write down when it changes that somebody wants the step to be held before its next try."""
+        paused = self._run.state is State.PAUSED
+        if held is not paused:
+            signal = Signal.PAUSE if held else Signal.RESUME
+            await self._recorder.record(Note(signal=signal, step=self._step.name))
 
     async def _end(self, number: int, outcome: Outcome) -> None:
         """Write down how the step ended, in one transaction with its last attempt."""
@@ -183,7 +209,13 @@ class StepDriver:
         """Seconds until the task's own time is over."""
         began = self._assignment.job.started_at or self._now()
         end = began + timedelta(seconds=self._assignment.body.work.timeout)
-        return (end - self._now()).total_seconds()
+        return (end - self._now()).total_seconds() + self._held()
+
+    def _held(self) -> float:
+        """Seconds in which nothing of the job ran because it was held: they do not count."""
+        job = self._assignment.job
+        since = 0.0 if job.paused_at is None else (self._now() - job.paused_at).total_seconds()
+        return job.paused + max(0.0, since)
 
     def _now(self) -> datetime:
         return self._assignment.equipment.clock.now()

@@ -2,22 +2,19 @@
 
 Called by `engine`; calls the session. Whoever drives the job, here or in another process, sees its attempts end as
 stopped and sends nothing more: it asks for the wish after it recorded an attempt and before it sends it, and here the
-attempts are read after the wish was recorded, so one of both sees the other.
+attempts are read after the wish was recorded, so one of both sees the other. A step between two tries is not tried again.
 """
 
 from functools import partial
-from typing import Final
 
 from controller.errors import NotFoundError, RefusedError
 from controller.jobs.link import Link
+from controller.jobs.pace import GUARD
 from controller.jobs.ports import Equipment
 from controller.jobs.recovery import unsettled
 from controller.model.ids import AttemptId, JobId
-from controller.model.job import Job
-from controller.model.work import STEP_NAMES, StepKind
+from controller.model.job import Job, State
 from controller.transport.port import Session
-
-CONFIRM: Final = STEP_NAMES[StepKind.CONFIRM]
 
 
 async def stop_on_server(
@@ -37,6 +34,8 @@ async def stop_on_server(
     if job is None:
         raise NotFoundError(f"cannot stop job {id_}: it was never recorded")
     attempts = _running(job, step)
+    if step is not None:
+        await jobs.wish(id_, lambda now: now.with_stop(step))
     told = {"run": job.run, "job": job.id, "server": job.server, "step": step}
     await equipment.activity.append("job-stopping", equipment.actor, **told)
     if attempts:
@@ -49,7 +48,7 @@ async def stop_on_server(
 def _running(job: Job, step: str | None) -> tuple[AttemptId, ...]:
     """List what may run of a job, or of one of its steps; what undoes the change is left to do so."""
     if step is None:
-        guard = {each.id for run in job.steps if run.name == CONFIRM for each in run.attempts}
+        guard = {each.id for run in job.steps if run.name == GUARD for each in run.attempts}
         return tuple(each.id for each in unsettled(job) if each.id not in guard)
     found = next((each for each in job.steps if each.name == step), None)
     if found is None:
@@ -58,7 +57,7 @@ def _running(job: Job, step: str | None) -> tuple[AttemptId, ...]:
             f"cannot stop step {step}: job {job.id} has none of that name", hint=f"it has {names}"
         )
     running = tuple(attempt.id for attempt in found.attempts if attempt in unsettled(job))
-    if not running:
+    if not running and found.state not in {State.RUNNING, State.PAUSED}:
         raise RefusedError(f"cannot stop step {step} of job {job.id}: it is {found.state}")
     return running
 

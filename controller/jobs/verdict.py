@@ -13,6 +13,7 @@ class Verdict(StrEnum):
     """What the server's word proves."""
 
     NEVER_STARTED = "never started"  # it may be sent (again) under the same id
+    WAITS = "waits"  # the server has it and runs others first
     RUNS = "runs"
     ENDED = "ended"
     INTERRUPTED = "interrupted"
@@ -27,7 +28,7 @@ def judge(attempt: Attempt, status: AttemptStatus, boot_id: str) -> Verdict:
     """
     match status.phase:
         case Phase.RUNNING:
-            return Verdict.RUNS
+            return Verdict.WAITS if status.waiting else Verdict.RUNS
         case Phase.ENDED:
             return Verdict.ENDED
         case Phase.INTERRUPTED:

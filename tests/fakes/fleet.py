@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.clock import Clock
-from controller.errors import LockedError, SessionLostError, TransportError, Unreachable
+from controller.errors import (
+    LockedError,
+    NotFoundError,
+    RefusedError,
+    SessionLostError,
+    TransportError,
+    Unreachable,
+)
 from controller.model.ids import AttemptId, Digest, JobId
 from controller.model.inventory import Server
 from controller.model.observation import Holder
@@ -22,7 +29,9 @@ from controller.transport.port import (
     Chunk,
     Ending,
     Facts,
+    Offer,
     Phase,
+    Pool,
     Probed,
     ProbeSpec,
     TargetClaim,
@@ -43,6 +52,10 @@ class Program:
     """Whether it ignores TERM."""
     ending: Ending = Ending.EXIT
     message: str = ""
+    waits: float = 0.0
+    """Seconds before a worker is free for it."""
+    echo: bool = False
+    """Whether it ends when its input does, with what it was given as its output."""
 
 
 Behaviour = Callable[[str, AttemptSpec], Program]
@@ -64,6 +77,11 @@ class Run:
     began: datetime
     ends: datetime
     ending: Ending
+    held: datetime | None = None
+    """Since when it is held, and"""
+    goes_on: datetime | None = None
+    """when it goes on by itself."""
+    fed: bytes = b""
 
 
 @dataclass(slots=True)
@@ -78,6 +96,9 @@ class Machine:
     locks: dict[tuple[str, str], Holder] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     sessions: "set[SimulatedSession]" = field(default_factory=set)
+    workers: int = 1000
+    folders: dict[JobId, dict[str, bytes]] = field(default_factory=dict)
+    """Workspaces."""
     busiest: int = 0
     """Most attempts that ran at once."""
 
@@ -98,6 +119,7 @@ class SimulatedFleet:
         self.machines: dict[str, Machine] = {}
         self.starts: Counter[AttemptId] = Counter()
         self.root = True
+        self.offers: frozenset[Offer] = frozenset()
         self.probes: Callable[[str, ProbeSpec], Probed] = lambda _s, _p: Probed(
             exit_code=0, output=b"up 3 days\n"
         )
@@ -156,7 +178,13 @@ class SimulatedSession(NeedsAgent):
     @property
     def facts(self) -> Facts:
         login = "root" if self._fleet.root else "deploy"
-        return Facts(boot_id=self._boot_id, login=login, root=self._fleet.root, base="/var/lib/ctl")
+        return Facts(
+            boot_id=self._boot_id,
+            login=login,
+            root=self._fleet.root,
+            base="/var/lib/ctl",
+            offers=self._fleet.offers,
+        )
 
     async def close(self) -> None:
         self._machine.sessions.discard(self)
@@ -195,8 +223,8 @@ class SimulatedSession(NeedsAgent):
             spec=spec,
             program=program,
             boot_id=self._machine.boot_id,
-            began=now,
-            ends=now + timedelta(seconds=min(program.seconds, spec.timeout)),
+            began=now + timedelta(seconds=program.waits),
+            ends=now + timedelta(seconds=program.waits + min(program.seconds, spec.timeout)),
             ending=Ending.TIMEOUT if late else program.ending,
         )
         self._fleet.starts[spec.id] += 1
@@ -206,7 +234,18 @@ class SimulatedSession(NeedsAgent):
         at_once = sum(self._phase(run) is Phase.RUNNING for run in self._machine.runs.values())
         self._machine.busiest = max(self._machine.busiest, at_once)
 
+    def _thaw(self, run: Run) -> None:
+        """Let go on what was held for a time that is over, or for as long as somebody wished."""
+        now = self._fleet.clock.now()
+        if run.held is not None and run.goes_on is not None and run.goes_on <= now:
+            run.ends += run.goes_on - run.held
+            run.held = run.goes_on = None
+
     def _phase(self, run: Run) -> Phase:
+        self._thaw(run)
+        if run.held is not None:
+            held = run.boot_id == self._machine.boot_id
+            return Phase.RUNNING if held else Phase.INTERRUPTED
         if run.ends <= self._fleet.clock.now():
             return Phase.ENDED
         return Phase.RUNNING if run.boot_id == self._machine.boot_id else Phase.INTERRUPTED
@@ -218,7 +257,11 @@ class SimulatedSession(NeedsAgent):
         phase = self._phase(run)
         output = run.program.output
         if phase is not Phase.ENDED:
-            return AttemptStatus(id=attempt, phase=phase, length=len(output))
+            paused = run.held is not None and phase is Phase.RUNNING
+            waiting = run.began > self._fleet.clock.now() and phase is Phase.RUNNING
+            return AttemptStatus(
+                id=attempt, phase=phase, length=len(output), paused=paused, waiting=waiting
+            )
         return AttemptStatus(
             id=attempt,
             phase=phase,
@@ -247,7 +290,9 @@ class SimulatedSession(NeedsAgent):
         """Wait until an attempt is over, or the session breaks."""
         while self._status(attempt).phase is Phase.RUNNING:
             self._check()
-            left = (self._machine.runs[attempt].ends - self._fleet.clock.now()).total_seconds()
+            run = self._machine.runs[attempt]
+            left = (run.ends - self._fleet.clock.now()).total_seconds()
+            left = max(left, 1.0) if run.held is not None else left
             waits = [
                 asyncio.ensure_future(self._fleet.clock.sleep(min(left, 1.0 + left / 4))),
                 asyncio.ensure_future(self.broken.wait()),
@@ -277,6 +322,12 @@ class SimulatedSession(NeedsAgent):
             yield Chunk(offset=position, data=content[position:end], gap=gap)
             position = end
             await self._return("output")
+        while follow and run.program.echo and self._phase(run) is Phase.RUNNING:
+            await self._fleet.clock.sleep(0.1)
+            self._check()
+            if position < len(run.program.output):
+                yield Chunk(offset=position, data=run.program.output[position:])
+                position = len(run.program.output)
         if follow:
             await self._until_ended(attempt)
 
@@ -284,12 +335,100 @@ class SimulatedSession(NeedsAgent):
         await self._arrive("stop")
         run = self._machine.runs.get(attempt)
         if run is not None and self._phase(run) is Phase.RUNNING:
+            run.held = run.goes_on = None
             after = grace if run.program.stubborn else 0.0
             run.ends = self._fleet.clock.now() + timedelta(seconds=after)
             run.ending = Ending.STOP
             await self._until_ended(attempt)
         await self._return("stop")
         return self._status(attempt)
+
+    async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
+        if Offer.PAUSE not in self._fleet.offers:
+            return await super().pause(attempt, seconds=seconds)
+        await self._arrive("pause")
+        run = self._running(attempt, Offer.PAUSE)
+        now = self._fleet.clock.now()
+        if run.began > now:
+            raise RefusedError(f"cannot pause {attempt}: it has not begun")
+        run.held = run.held or now
+        run.goes_on = now + timedelta(seconds=seconds) if seconds else None
+        await self._return("pause")
+        return self._status(attempt)
+
+    async def resume(self, attempt: AttemptId) -> AttemptStatus:
+        if Offer.PAUSE not in self._fleet.offers:
+            return await super().resume(attempt)
+        await self._arrive("resume")
+        run = self._running(attempt, Offer.PAUSE)
+        run.goes_on = self._fleet.clock.now()
+        self._thaw(run)
+        await self._return("resume")
+        return self._status(attempt)
+
+    async def feed(self, attempt: AttemptId, data: bytes, *, close: bool = False) -> None:
+        if Offer.INPUT not in self._fleet.offers:
+            await super().feed(attempt, data, close=close)
+        await self._arrive("feed")
+        run = self._running(attempt, Offer.INPUT)
+        if not run.spec.interactive:
+            raise RefusedError(f"cannot feed {attempt}: it takes no input")
+        run.fed += data
+        if run.program.echo:
+            run.program = replace(run.program, output=run.program.output + data)
+            run.ends = self._fleet.clock.now() if close else run.ends
+        await self._return("feed")
+
+    def _running(self, attempt: AttemptId, offer: Offer) -> Run:
+        """Find what runs."""
+        run = self._machine.runs.get(attempt)
+        if run is None or self._phase(run) is not Phase.RUNNING:
+            raise RefusedError(f"cannot {offer} {attempt}: it does not run")
+        return run
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        if Offer.WORKSPACE not in self._fleet.offers:
+            return await super().workspace(job)
+        await self._arrive("workspace")
+        if job not in self._machine.folders:
+            raise NotFoundError(f"cannot find the workspace of job {job}")
+        return {path: len(data) for path, data in self._machine.folders[job].items()}
+
+    async def put(
+        self, job: JobId, path: str, data: AsyncIterator[bytes], *, executable: bool = False
+    ) -> None:
+        if Offer.WORKSPACE not in self._fleet.offers:
+            await super().put(job, path, data, executable=executable)
+        await self._arrive("put")
+        self._machine.folders.setdefault(job, {})[path] = b"".join([part async for part in data])
+
+    async def remove(self, job: JobId, path: str) -> None:
+        if Offer.WORKSPACE not in self._fleet.offers:
+            await super().remove(job, path)
+        await self._arrive("remove")
+        if self._machine.folders.get(job, {}).pop(path, None) is None:
+            raise NotFoundError(f"cannot find {path} in the workspace of job {job}")
+
+    async def pool(self) -> Pool:
+        if Offer.POOL not in self._fleet.offers:
+            return await super().pool()
+        await self._arrive("pool")
+        runs = self._machine.runs.values()
+        running = sum(self._phase(run) is Phase.RUNNING for run in runs)
+        return Pool(workers=self._machine.workers, running=running, waiting=0)
+
+    async def set_pool(self, workers: int) -> Pool:
+        if Offer.POOL not in self._fleet.offers:
+            return await super().set_pool(workers)
+        self._machine.workers = workers
+        return await self.pool()
+
+    def _content(self, path: str) -> bytes | None:
+        kind, _, rest = path.partition(":")
+        job, _, name = rest.partition("/")
+        if kind == "workspace":
+            return self._machine.folders.get(JobId(job), {}).get(name)
+        return self._machine.files.get(path)
 
     async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
         await self._arrive("discard")
@@ -385,12 +524,12 @@ class SimulatedSession(NeedsAgent):
 
     async def size(self, path: str) -> int | None:
         await self._arrive("size")
-        content = self._machine.files.get(path)
+        content = self._content(path)
         return None if content is None else len(content)
 
     async def fetch(self, path: str, *, offset: int = 0) -> AsyncIterator[bytes]:
         await self._arrive("fetch")
-        content = self._machine.files.get(path, b"")
+        content = self._content(path) or b""
         for begin in range(offset, len(content), 65536):
             yield content[begin : begin + 65536]
             await self._return("fetch")
