@@ -25,6 +25,7 @@ from controller.model.ids import JobId, encode_id
 from controller.model.inventory import Carrier
 from controller.model.job import Event, Job, JobBody
 from controller.reconcile.controller import LocalController
+from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener, Progress, Stage
 from controller.reconcile.rooms import Reach, Rooms
 from controller.secrets import comparison
@@ -153,6 +154,7 @@ class Works:
             reach=self.reach,
             engine=self.engine,
             key_scanner=key_scanner,
+            installer=installer,
             saving=Saver(lock, options.actor, mine=options.write).saving,
             environment=options.variables,
             actor=options.actor,
@@ -281,3 +283,10 @@ def key_scanner(known_hosts: bytes) -> KeyScanner:
     from controller.transport.hostkeys import SshKeyScanner
 
     return SshKeyScanner(known_hosts)
+
+
+def installer(rooms: Rooms) -> Installer:
+    """Load what installs agents."""
+    from controller.reconcile.installing import ServerInstaller
+
+    return ServerInstaller(rooms)

@@ -1,7 +1,12 @@
 """What this room cannot do.
 
 AgentError             something the agent can say to whoever asked
+├── EnrolmentError     a certificate cannot be had, or must not be used
+├── InstallError       the agent cannot be installed here, or does not run
+├── DeniedError        the certificate of whoever asks gives no right to it
 ├── FolderError        a folder or file cannot be trusted: others could change what root would do
+├── LockedError        a run does not hold a target's lock any more
+├── MissingError       there is no such file, artifact or report
 ├── ScriptError        a script is not offered, or cannot be run as it is
 └── SettingsError      the command line or the file asks for what cannot be; holds every finding
 
@@ -27,6 +32,18 @@ class AgentError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class EnrolmentError(AgentError):
+    """A certificate cannot be had, or must not be used."""
+
+    reference = "enrolment"
+
+
+class InstallError(AgentError):
+    """The agent cannot be installed here, or does not run once it is."""
+
+    reference = "install"
 
 
 class FolderError(AgentError):
@@ -55,3 +72,21 @@ class SettingsError(AgentError):
     """The command line or the file asks for what cannot be; the message has one line for each finding."""
 
     reference = "settings"
+
+
+class DeniedError(AgentError):
+    """The certificate of whoever asks gives no right to it."""
+
+    reference = "denied"
+
+
+class LockedError(AgentError):
+    """A run does not hold a target's lock any more."""
+
+    reference = "locked"
+
+
+class MissingError(AgentError):
+    """There is no such file, artifact or report."""
+
+    reference = "not-found"

@@ -22,6 +22,8 @@ FAILED, WRONG_USAGE = 1, 64
 SHORT = 12
 USAGE = """\
 usage: ctl-agent.pyz scripts list [SETTINGS]
+       ctl-agent.pyz enroll --connect HOST:PORT --name NAME --token TOKEN --ca-pin PIN [SETTINGS]
+       ctl-agent.pyz install [--dry-run] [--no-start] [SETTINGS]
        ctl-agent.pyz scripts inspect NAME [SETTINGS]
        ctl-agent.pyz host [SETTINGS]
        ctl-agent.pyz compile FILE
@@ -112,10 +114,24 @@ def _compile(words: list[str]) -> Iterator[str]:
     yield f"{out}: {out.stat().st_size} bytes, compiled for Python {sys.version.split()[0]}"
 
 
+def _enroll(words: list[str]) -> Iterator[str]:
+    from controller.agent.enrolling import enroll_here
+
+    return enroll_here(words)
+
+
+def _install(words: list[str]) -> Iterator[str]:
+    from controller.agent.installing import install_here
+
+    return install_here(words)
+
+
 VERBS: Mapping[str, Callable[[list[str]], Iterator[str]]] = {
     "scripts list": _list,
     "scripts inspect": _inspect,
     "host": _host,
+    "enroll": _enroll,
+    "install": _install,
     "compile": _compile,
 }
 

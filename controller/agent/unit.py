@@ -114,15 +114,21 @@ WantedBy=multi-user.target
 
 
 def make_units(
-    settings: Settings, *, systemd: int, python: str = PYTHON, program: str = PROGRAM
+    settings: Settings,
+    *,
+    systemd: int,
+    python: str = PYTHON,
+    program: str = PROGRAM,
+    settings_file: str = "",
 ) -> Mapping[str, str]:
     """Write the units of an agent.
 
     Args:
-        settings: what it runs with; whatever is not the default stands on its command line.
+        settings: what it runs with; whatever is not the default stands on its command line, unless a file says it.
         systemd: version of the one that will read them, e.g. 252.
         python: the interpreter, an absolute path.
         program: the packed agent, an absolute path.
+        settings_file: holds all these settings but the folder of the second unit.
 
     Returns:
         text by file name, the agent's own first.
@@ -132,11 +138,17 @@ def make_units(
     """
     held = systemd >= SUBGROUP_SINCE or bool(settings.cgroup)
     own = settings if held else replace(settings, cgroup=f"{TREE}/{HOLDER}")
+    words = own.arguments()
+    if settings_file:
+        words = [
+            f"--config={settings_file}",
+            *(one for one in words if not held and one.startswith("--cgroup=")),
+        ]
     beside = "" if held else f" {HOLDER}"
     text = _AGENT.format(
         after=beside,
         wants=beside,
-        command=_command([python, "-I", "-S", program, "run", *own.arguments()]),
+        command=_command([python, "-I", "-S", program, "run", *words]),
         stop="infinity" if settings.drain else "30s",
         delegation=f"{_DELEGATION}\nDelegateSubgroup=agent\n" if systemd >= SUBGROUP_SINCE else "",
     )

@@ -17,6 +17,7 @@ from controller.model.standing import Ignore, Pin
 from controller.planning.gates import GateResult
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
+from controller.reconcile.installs import Installed, InstallRequest, Sight, Tell
 from controller.reconcile.requests import (
     Address,
     ApplyOutcome,
@@ -188,6 +189,14 @@ class Controller(Protocol):
         self, name: str, *, accept_rewind: bool = False, reason: str | None = None
     ) -> RepoCheck:
         """Fetch a repo now, then clean its cache."""
+        ...
+
+    async def look_install(self, request: InstallRequest, tell: Tell) -> Sight:
+        """Say what installing the agent of a server would write there."""
+        ...
+
+    async def install_agent(self, request: InstallRequest, tell: Tell) -> Installed:
+        """Install or upgrade the agent of a server, and wait until it answers."""
         ...
 
     async def trust(self, names: Sequence[str]) -> tuple[KeyOffer, ...]:

@@ -56,6 +56,11 @@ VERBS: Final[dict[str, Verb]] = {
         help="Certificates for agents, people and controllers.",
         group=("init", "issue", "list", "show", "renew", "revoke"),
     ),
+    "agent": Verb(
+        module="agent",
+        help="The agent of a server: run it, enrol it, install it.",
+        group=("run", "enroll", "install"),
+    ),
     "inventory": Verb(module="inventory", help="The JSON Ansible reads from an inventory script."),
     "import": Verb(
         module="imports", help="Turn what you have into YAML.", group=("ansible", "ssh-config")
@@ -70,7 +75,6 @@ VERBS: Final[dict[str, Verb]] = {
 }
 
 LATER: Final = (
-    "agent",
     "mcp",
     "pool",
     "secret",

@@ -38,6 +38,7 @@ from controller.reconcile.deciding import plan_of
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
+from controller.reconcile.installs import Installed, InstallRequest, Sight, Tell
 from controller.reconcile.loading import load, named_files, see_config
 from controller.reconcile.requests import (
     Address,
@@ -178,6 +179,14 @@ class LocalController:
         return await checking.check_repo(
             self._rooms, name, accept_rewind=accept_rewind, reason=reason
         )
+
+    async def look_install(self, request: InstallRequest, tell: Tell) -> Sight:
+        """Say what installing the agent of a server would write there."""
+        return await self._rooms.installer(self._rooms).look(request, tell)
+
+    async def install_agent(self, request: InstallRequest, tell: Tell) -> Installed:
+        """Install or upgrade the agent of a server, and wait until it answers."""
+        return await self._rooms.installer(self._rooms).install(request, tell)
 
     async def trust(self, names: Sequence[str]) -> tuple[KeyOffer, ...]:
         """Ask servers and git hosts for their keys; nothing is trusted by that."""

@@ -14,6 +14,7 @@ from controller.journal.output import OutputFiles
 from controller.model.declaration import Declaration
 from controller.model.ids import IdFactory
 from controller.model.masking import Masker
+from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener
 from controller.secrets.keyring import Keyring
 from controller.source.config import ConfigRepo
@@ -60,6 +61,7 @@ class Rooms:
     reach: Callable[[Declaration, bytes], Reach]
     engine: Callable[[Reach], Engine]
     key_scanner: Callable[[bytes], KeyScanner]
+    installer: Callable[["Rooms"], Installer]
     saving: Callable[[], AbstractAsyncContextManager[bool]]
     environment: Mapping[str, str]
     actor: str
