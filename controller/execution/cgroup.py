@@ -4,14 +4,18 @@
 """
 
 # pathlib would cost every supervisor memory and time.
-# ruff: noqa: PTH106, PTH112
+# ruff: noqa: PTH102, PTH106, PTH112
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 
 from controller.execution import linux
+
+OPTIONAL = ("memory.swap.max", "memory.oom.group")
+"""Missing in kernels without swap accounting, and before 4.19."""
 
 
 class Group:
@@ -23,6 +27,27 @@ class Group:
 
     def __init__(self, path: str) -> None:
         self.path = path
+
+    def make(self, values: Mapping[str, str]) -> None:
+        """Make the group, limited by what is written to its files.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        os.mkdir(self.path)
+        try:
+            for name, value in values.items():
+                self._set(name, value)
+        except OSError:
+            self.remove()
+            raise
+
+    def _set(self, name: str, value: str) -> None:
+        try:
+            linux.put(f"{self.path}/{name}", value)
+        except FileNotFoundError:
+            if name not in OPTIONAL:
+                raise
 
     def take(self, pid: int) -> None:
         """Put a process into the group.

@@ -65,7 +65,6 @@ def _prepare(plan: Mapping[str, object], *, stdin: int, output: int, text: int) 
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     linux.reset_oom_score()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits = plan["limits"]
     if isinstance(limits, dict):
         for name, value in limits.items():

@@ -3,6 +3,7 @@
 ExecutionError               something the agent knows how to answer
 ├── RefusedError             the request is wrong or not allowed; nothing was recorded, nothing was started
 │   ├── DigestError          what arrived is not what was planned
+│   ├── NoLimitsError        a limit is asked for that nothing here can hold
 │   └── OutsideError         a path leads out of its workspace, or is no plain file
 ├── UnknownAttemptError      there is no such attempt here
 ├── FullError                a limit of this machine or of the agent is reached; try again later
@@ -42,6 +43,12 @@ class DigestError(RefusedError):
     """What arrived is not what was planned."""
 
     reference = "digest"
+
+
+class NoLimitsError(RefusedError):
+    """A limit is asked for that nothing here can hold."""
+
+    reference = "no-limits"
 
 
 class OutsideError(RefusedError):

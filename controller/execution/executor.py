@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.execution import clock
+from controller.execution.bell import Bell
 from controller.execution.cgroup import Group
 from controller.execution.digest import attempt_digest
 from controller.execution.ending import Ending
@@ -56,7 +57,8 @@ class Executor:
     ) -> None:
         self._register = Register(folder)
         self._starter = Starter(self._register, groups)
-        self._watch = Watch(self._register)
+        self._bell = Bell()
+        self._watch = Watch(self._register, self._bell, free=self._starter.pool.give_back)
         self._groups = groups
         self._most = most
         self._kept = kept
@@ -74,7 +76,7 @@ class Executor:
             BrokenError: the folder cannot be used, or another daemon has it.
         """
         self._register.open()
-        self._starter.open()
+        await self._starter.open()
         unsettled = self._register.unsettled()
         for name in unsettled:
             await self._watch.settle(name)
@@ -99,6 +101,9 @@ class Executor:
         digest = attempt_digest(spec)
         if spec.digest is not None and spec.digest != digest:
             raise DigestError(f"cannot accept {spec.id}: planned {spec.digest}, arrived {digest}")
+        await self._starter.check(spec)
+        if spec.id in self._accepting or self._register.entry(spec.id):
+            return await self.accept(spec)  # somebody was faster
         self._check_room(spec.id)
         task = asyncio.ensure_future(self._record(spec, digest))
         self._accepting[spec.id] = task
@@ -118,7 +123,7 @@ class Executor:
         if spec is not None:
             task = asyncio.ensure_future(self._launch(spec))
             self._launching[name] = task
-            task.add_done_callback(lambda _: self._launching.pop(name, None))
+            task.add_done_callback(lambda _: self._launched(name))
         if name in self._launching:
             await asyncio.shield(self._launching[name])
         return self.status(name)
@@ -132,9 +137,14 @@ class Executor:
         return self._register.overviews()
 
     async def wait(self, name: str) -> Status:
-        """Wait until an attempt is over. Cancelling this stops the waiting, not the work."""
+        """Wait until an attempt is over. Cancelling this stops the waiting, not the work.
+
+        Raises:
+            BrokenError: the ledger cannot be written, so nobody will know.
+        """
         while self._register.is_open(name):
-            await self._watch.settled(name)
+            self._register.ledger.check()
+            await self._bell.heard(name)
         return self.status(name)
 
     async def output(
@@ -156,7 +166,7 @@ class Executor:
                 yield chunk
                 offset, pause = chunk.offset + len(chunk.data), FOLLOW[0]
             elif follow and going:
-                await self._watch.settled(name, within=pause)
+                await self._watch.news(name, beyond=offset, within=pause)
                 pause = min(pause * 2, FOLLOW[1])
             else:
                 return
@@ -170,11 +180,30 @@ class Executor:
         self._check_known(name)
         if self._waiting.pop(name, None) is not None:
             await self._register.unstarted(name, Ending.STOP, "stopped before it was started")
+            self._bell.ring(name)
         if name in self._launching:
             await asyncio.shield(self._launching[name])
         if self._watch.find(name) is not None:
             self._wishes(name).want("stop", grace)
         return await self.wait(name)
+
+    async def withdraw(self, name: str, message: str) -> Status:
+        """End an attempt that is accepted and not started: it never will be. One that is past that only tells its state.
+
+        Raises:
+            UnknownAttemptError: it was never accepted here.
+            BrokenError: the ledger cannot be written.
+        """
+        self._check_known(name)
+        if self._waiting.pop(name, None) is not None:
+            await self._register.unstarted(name, Ending.UNSTARTED, message)
+            self._bell.ring(name)
+        return self.status(name)
+
+    def supervisor(self, name: str) -> tuple[int, int] | None:
+        """Give the number and the start time, in ticks since the boot, of who looks after an attempt; None when nobody does."""
+        running = self._watch.find(name)
+        return None if running is None else (running.pid, running.started)
 
     async def pause(self, name: str, *, seconds: float = 0.0) -> Status:
         """Hold every process of a running attempt; it goes on by itself after `seconds`, unless 0.
@@ -255,9 +284,10 @@ class Executor:
         ledger = self._register.ledger
         if not ledger.room:
             raise FullError(f"cannot accept {name}: no room on the disk of {ledger.path.parent}")
-        if len(self._waiting) + len(self._launching) + len(self._watch) >= self._most:
+        accepting = len(self._accepting)
+        if accepting + len(self._waiting) + len(self._launching) + len(self._watch) >= self._most:
             raise FullError(f"cannot accept {name}: {self._most} attempts are open")
-        if ledger.kept >= self._kept:
+        if ledger.kept + accepting >= self._kept:
             raise FullError(
                 f"cannot accept {name}: {self._kept} attempts wait to be discarded",
                 hint="fetch their output and discard them",
@@ -273,10 +303,16 @@ class Executor:
             running = await self._starter.start(spec)
         except BrokenError:
             raise
+        except FullError as error:
+            await self._register.unstarted(spec.id, Ending.UNSTARTED, str(error))
         except (ExecutionError, OSError) as error:
             await self._register.unstarted(spec.id, Ending.START, str(error))
         else:
             self._watch.add(running)
+
+    def _launched(self, name: str) -> None:
+        self._launching.pop(name, None)
+        self._bell.ring(name)
 
     def _wishes(self, name: str) -> Wishes:
         return Wishes(self._watch.get(name), self._register.folders.attempt(name))
@@ -288,7 +324,7 @@ class Executor:
         while status.phase is not phase and not status.over:
             if clock.monotonic() > by:
                 raise RefusedError(f"cannot bring {name} to be {phase.value}: no freezer here")
-            await self._watch.settled(name, within=FOLLOW[0])
+            await self._watch.news(name, within=FOLLOW[0])
             status = self.status(name)
         return status
 

@@ -1,11 +1,10 @@
-"""The exit file: the end of an attempt, on the disk whole or not at all.
+"""The exit file: the end of an attempt, whole or not at all, and until then where its command is to be found.
 
 `supervisor` writes it; `register` reads the record and makes an `End` of it. Calls `lines`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 
@@ -15,7 +14,7 @@ from controller.execution.lines import decode, encode
 # ruff: noqa: PTH104, PTH123
 
 RESERVE = 8192
-"""Bytes taken ahead, for when the disk is full by then; the message in it is bounded far below."""
+"""Bytes written ahead, for when the disk is full by then: more than any record has."""
 MOST = 65536
 
 
@@ -27,6 +26,7 @@ class ExitFile:
     """
 
     def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._path = f"{folder}/exit"
         self._descriptor = -1
 
@@ -38,26 +38,61 @@ class ExitFile:
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(f"{self._path}.new", flags, 0o600)
-        with contextlib.suppress(OSError):  # a file system that cannot reserve
-            os.posix_fallocate(self._descriptor, 0, RESERVE)
+        os.write(self._descriptor, b"\n" * RESERVE)
 
-    def write(self, record: Mapping[str, object]) -> None:
-        """Write the end in the room taken for it, and give it its name once it is on the disk.
+    def note(self, leader: Mapping[str, object]) -> None:
+        """Write down who the command is, for whoever must end it when its supervisor is gone.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        os.pwrite(self._descriptor, encode(leader), 0)
+
+    def write(self, record: Mapping[str, object], *, sure: bool) -> None:
+        """Write the end in the room taken for it, and then give it its name.
+
+        Args:
+            record: the end.
+            sure: bring it to the disk, because nobody is there who writes it into the ledger now.
 
         Raises:
             OSError: the disk refused.
         """
         line = encode(record)
-        os.write(self._descriptor, line)
+        os.pwrite(self._descriptor, line, 0)
         os.ftruncate(self._descriptor, len(line))
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        if sure:
+            os.fsync(self._descriptor)
         os.rename(f"{self._path}.new", self._path)
+        if sure:
+            _sync(self._folder)
+
+    def close(self) -> None:
+        """Close it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def read(self) -> dict[str, object] | None:
-        """Read the record; None when there is none that is whole."""
-        try:
-            with open(self._path, "rb") as file:
-                return decode(file.read(MOST))
-        except OSError:
-            return None
+        """Read the record of the end; None when there is none that is whole."""
+        return _first_line(self._path)
+
+    def noted(self) -> dict[str, object] | None:
+        """Read who the command of an attempt is that has not ended; None when nobody noted it."""
+        return _first_line(f"{self._path}.new")
+
+
+def _first_line(path: str) -> dict[str, object] | None:
+    try:
+        with open(path, "rb") as file:
+            return decode(file.readline(MOST))
+    except OSError:
+        return None
+
+
+def _sync(folder: str) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

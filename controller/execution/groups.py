@@ -5,12 +5,12 @@
       supervisors/        the nursery and every supervisor
       attempt-ID/         the processes of one attempt, with its limits
 
-Where there is no version 2 tree, or no right to it, there are no groups: `processes` then follows descent, memory is
-limited a process at a time, and `Status.means` says so. `executor` calls it; it calls `linux`.
+Where there is no version 2 tree, or no right to it, there are no groups: `processes` then follows descent, and `holding`
+says what becomes of limits. Supervisors make the groups of attempts. `executor` calls it; it calls `linux`.
 """
 
 # pathlib would cost every supervisor memory and time.
-# ruff: noqa: PTH102, PTH103, PTH119, PTH120, PTH208
+# ruff: noqa: PTH103, PTH119, PTH120, PTH208
 from __future__ import annotations
 
 import contextlib
@@ -18,12 +18,8 @@ import os
 
 from controller.execution import linux
 from controller.execution.cgroup import Group
-from controller.execution.spec import Limits
 
-PERIOD = 100_000  # microseconds: the kernel's own default
 CONTROLLERS = ("cpu", "memory", "io", "pids")
-NONE = "none"
-CGROUP = "cgroup"
 
 
 class Groups:
@@ -48,74 +44,11 @@ class Groups:
         """Say where the group of an attempt lies."""
         return f"{self.base}/attempt-{attempt}"
 
-    def make(
-        self, attempt: str, limits: Limits, *, disk: str | None
-    ) -> tuple[Group, dict[str, str]]:
-        """Make the group of an attempt, limited as far as the kernel can.
-
-        Args:
-            attempt: its id.
-            limits: what it may use.
-            disk: what `limits.io` is about, as MAJOR:MINOR.
-
-        Returns:
-            the group; for each limit asked for, what holds it.
-
-        Raises:
-            OSError: no group can be made.
-        """
-        group = Group(self.path(attempt))
-        os.mkdir(group.path)
-        try:
-            return group, self._limit(group, limits, disk)
-        except OSError:
-            group.remove()
-            raise
-
-    def _limit(self, group: Group, limits: Limits, disk: str | None) -> dict[str, str]:
-        means = {"stop": CGROUP, "pause": CGROUP}
-        for controller, values in _values(limits, disk).items():
-            means[controller] = NONE
-            if controller in self.controllers:
-                for name, value in values.items():
-                    _set(f"{group.path}/{name}", value)
-                means[controller] = CGROUP
-        return means
-
     def sweep(self, keep: frozenset[str]) -> None:
         """Remove the empty groups of attempts that are over."""
         for name in os.listdir(self.base):
             if name.startswith("attempt-") and name[len("attempt-") :] not in keep:
                 Group(f"{self.base}/{name}").remove()
-
-
-def _values(limits: Limits, disk: str | None) -> dict[str, dict[str, str]]:
-    """Say which file of which controller gets which value; one that has no value here is left out."""
-    asked: dict[str, dict[str, str]] = {}
-    if limits.cpu is not None:
-        asked["cpu"] = {"cpu.max": f"{max(1000, round(limits.cpu * PERIOD))} {PERIOD}"}
-    if limits.memory is not None:
-        # No swap beside it, and all of the attempt goes at once: half a job is worse than none.
-        asked["memory"] = {
-            "memory.max": str(limits.memory),
-            "memory.swap.max": "0",
-            "memory.oom.group": "1",
-        }
-    if limits.pids is not None:
-        asked["pids"] = {"pids.max": str(limits.pids)}
-    if limits.io is not None and disk is not None:
-        asked["io"] = {"io.max": f"{disk} rbps={limits.io} wbps={limits.io}"}
-    return asked
-
-
-def _set(path: str, value: str) -> None:
-    try:
-        linux.put(path, value)
-    except FileNotFoundError:
-        if not path.endswith(
-            ("swap.max", "oom.group")
-        ):  # kernels without swap accounting, before 4.19
-            raise
 
 
 def find_groups(name: str = "ctl-agent") -> Groups | None:

@@ -1,35 +1,32 @@
-"""How the daemon hands an attempt over to its supervisor: a plan, eight bytes of length and then JSON.
+"""The words between the daemon and one of its supervisors, over the socket that both hold.
 
-`launch` frames it, `supervisor` receives it. Both are the same interpreter with the same code. Calls nobody.
+The daemon says lines, each a verb and numbers:
+
+    a PLAN TEXT STDIN   an attempt: so many bytes of plan, of text and of input follow
+    g                   it is on the disk as started: let the command begin
+    o LENGTH            tell once there is more output than that
+
+The supervisor answers with records as `lines` writes them, which have an `event`: `born` (`pid`, `start`), `ready`
+(the command waits at its barrier, or cannot come so far), `output`, `phase` (held, or let go on), and `end` with the record of the exit file and `free`, whether it takes another attempt.
+
+Both are the same interpreter with the same code. `pool` and `attendant` speak here for the daemon, `control` listens for
+the supervisor. Calls nobody.
 """
 
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Mapping
 
+GO = b"g\n"
 
-def frame(plan: Mapping[str, object]) -> bytes:
-    """Write a plan as the bytes that are sent."""
+
+def hand_over(plan: Mapping[str, object], *, text: bytes, stdin: bytes) -> bytes:
+    """Write an attempt as the bytes that are sent."""
     body = json.dumps(plan).encode("ascii")
-    return len(body).to_bytes(8, "big") + body
+    return b"".join((b"a %d %d %d\n" % (len(body), len(text), len(stdin)), body, text, stdin))
 
 
-def receive(control: socket.socket) -> dict[str, object]:
-    """Read the plan: eight bytes of length, then JSON."""
-    size = int.from_bytes(_exactly(control, 8), "big")
-    plan = json.loads(_exactly(control, size))
-    if not isinstance(plan, dict):
-        raise TypeError("cannot read the plan of an attempt")
-    return plan
-
-
-def _exactly(control: socket.socket, size: int) -> bytearray:
-    taken = bytearray()
-    while len(taken) < size:
-        part = control.recv(min(size - len(taken), 1 << 20))
-        if not part:
-            raise EOFError("cannot read the plan of an attempt: its sender is gone")
-        taken += part
-    return taken
+def ask_for_more(length: int) -> bytes:
+    """Write the wish to hear of output past a length."""
+    return b"o %d\n" % length

@@ -29,6 +29,8 @@ AHEAD = 256 << 10
 RESERVE = 64 << 10
 """Of the room taken ahead, this much is for the ends of what was accepted before the disk was full."""
 REMEMBER = 20_000
+LASTING = ("job", "owner", "end", "message")
+"""What stays known of a discarded attempt."""
 
 
 def fold(records: Iterable[Mapping[str, object]]) -> dict[str, Entry]:
@@ -42,9 +44,11 @@ def fold(records: Iterable[Mapping[str, object]]) -> dict[str, Entry]:
 
 
 def merge(known: dict[str, Entry], name: str, record: Mapping[str, object]) -> None:
-    """Add one record to what is known; a discarded attempt keeps only that it was."""
+    """Add one record to what is known; a discarded attempt keeps only whose it was and how it ended."""
     if record.get("event") == "discarded":
-        known[name] = {"id": name, "event": "discarded"}
+        before = known.get(name, {})
+        kept = {key: before[key] for key in LASTING if key in before}
+        known[name] = {**kept, **record}
     else:
         known.setdefault(name, {}).update(record)
 
@@ -91,7 +95,7 @@ class Ledger:
         self._remember = remember
         self._descriptor = -1
         self._size = 0
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Mapping[str, object], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._broken: str | None = None
         self._gone: deque[str] = deque()
@@ -129,16 +133,21 @@ class Ledger:
         Raises:
             BrokenError: it could not be written; from then on nothing is taken any more.
         """
-        if self._broken is not None:
-            raise BrokenError(self._broken)
-        merge(self.known, str(record["id"]), record)
-        if record["event"] == "discarded":
-            self._forget(str(record["id"]))
+        self.check()
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((encode(record), done))
+        self._waiting.append((record, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write())
         await asyncio.shield(done)
+
+    def check(self) -> None:
+        """See to it that what is told is still true.
+
+        Raises:
+            BrokenError: a write has failed.
+        """
+        if self._broken is not None:
+            raise BrokenError(self._broken)
 
     async def close(self) -> None:
         """Finish what is being written and close the file."""
@@ -149,6 +158,12 @@ class Ledger:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _learn(self, record: Mapping[str, object]) -> None:
+        """Know a record, now that it is on the disk: nobody is told what a loss of power could take back."""
+        merge(self.known, str(record["id"]), record)
+        if record["event"] == "discarded":
+            self._forget(str(record["id"]))
+
     def _forget(self, name: str) -> None:
         self._gone.append(name)
         if len(self._gone) > self._remember:
@@ -158,15 +173,16 @@ class Ledger:
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            lines = b"".join(line for line, _ in batch)
+            lines = b"".join(encode(record) for record, _ in batch)
             try:
                 if self._broken is None:
                     await loop.run_in_executor(self._thread, self._put, lines)
             except OSError as error:
                 # After a failed fsync nobody knows what is on the disk: nothing may be promised any more.
                 self._broken = f"cannot write the ledger {self.path}: {error.strerror}"
-            for _, done in batch:
+            for record, done in batch:
                 if self._broken is None:
+                    self._learn(record)
                     done.set_result(None)
                 else:
                     done.set_exception(BrokenError(self._broken))

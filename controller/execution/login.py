@@ -1,17 +1,22 @@
 """Who a command runs as: the user's numbers, groups and home, and the environment built from nothing.
 
-`executor` calls it in a thread, for directories of users may be slow; it asks the system's user database.
+`starter` calls it; it asks the system's user database, in a thread, for directories of users may be slow.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.execution import clock
 from controller.execution.errors import RefusedError
 
+FRESH = 5.0
+"""Seconds for which a user found is taken as it was."""
+MOST = 256
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -38,6 +43,29 @@ class Login:
             "LANG": "C.UTF-8",
             **more,
         }
+
+
+class Logins:
+    """Users found lately."""
+
+    def __init__(self) -> None:
+        self._found: dict[str | None, tuple[float, Login]] = {}
+
+    async def find(self, name: str | None) -> Login:
+        """Find a user and every group of theirs; None is the agent's own user.
+
+        Raises:
+            RefusedError: there is no such user here, or the agent may not become it.
+        """
+        found = self._found.get(name)
+        if found is not None and clock.monotonic() < found[0] + FRESH:
+            return found[1]
+        asked = clock.monotonic()
+        login = await asyncio.get_running_loop().run_in_executor(None, find_login, name)
+        if len(self._found) >= MOST:
+            self._found.clear()
+        self._found[name] = (asked, login)
+        return login
 
 
 def find_login(name: str | None) -> Login:

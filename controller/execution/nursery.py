@@ -12,15 +12,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
 from typing import NoReturn
 
 from controller.execution import linux
-from controller.execution.supervisor import supervise
-
-MAX_DESCRIPTORS = 3
+from controller.execution.lines import encode
+from controller.execution.supervisor import serve
 
 
 def main() -> None:
@@ -35,48 +35,48 @@ def main() -> None:
     # A wish may be told before the supervisor listens; it looks once when it begins.
     signal.signal(signal.SIGUSR1, lambda *_: None)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets ended supervisors for us
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core of ours or of a command holds secrets
     if group:
         with contextlib.suppress(OSError):  # then it stays in the daemon's group
             linux.put(f"{group}/cgroup.procs", str(os.getpid()))
     gc.collect()
     gc.freeze()  # children would copy every page that a collection touches
     gc.disable()
-    serve(door, trouble)
+    tend(door, trouble)
 
 
-def serve(door: socket.socket, trouble: str) -> None:
-    """Fork a supervisor for each message of the daemon."""
+def tend(door: socket.socket, trouble: str) -> None:
+    """Fork a supervisor for each message of the daemon, which carries the socket for it."""
     while True:
-        said, descriptors, _, _ = socket.recv_fds(door, 1, MAX_DESCRIPTORS)
+        said, descriptors, _, _ = socket.recv_fds(door, 1, 1)
         if not said:
             return
-        for descriptor in descriptors:
-            os.set_inheritable(
-                descriptor, False
-            )  # `recv_fds` passes no flags on, whatever it is given
-        try:
-            child = os.fork()
-        except OSError:  # no room for another process: the closed socket tells
-            child = -1
-        if child == 0:
-            door.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            run_forked(list(descriptors), trouble=trouble)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        with socket.socket(fileno=descriptors[0]) as control:
+            # `recv_fds` passes no flags on, whatever it is given.
+            control.set_inheritable(False)
+            try:
+                child = os.fork()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    control.sendall(encode({"event": "refused", "why": error.strerror}))
+                continue
+            if child == 0:
+                door.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                run_forked(control, trouble=trouble)
 
 
-def run_forked(descriptors: list[int], *, trouble: str) -> NoReturn:
+def run_forked(control: socket.socket, *, trouble: str) -> NoReturn:
     """Be a supervisor in a process forked for it, and nothing else ever after.
 
     Args:
-        descriptors: as `supervise` takes them.
+        control: the socket to the daemon.
         trouble: the file that takes the reason if it fails; its attempt is then interrupted.
     """
     code = 70
     try:
         os.setsid()
-        supervise(descriptors)
+        serve(control)
         code = 0
     except BaseException as error:  # noqa: BLE001 — a forked process: no exception may return into the nursery's loop
         with contextlib.suppress(OSError):

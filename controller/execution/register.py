@@ -14,7 +14,7 @@ from pathlib import Path
 
 from controller.execution import clock, linux
 from controller.execution.ending import Ending
-from controller.execution.errors import BrokenError, ExecutionError, FullError, RefusedError
+from controller.execution.errors import BrokenError, ExecutionError, RefusedError
 from controller.execution.exitfile import ExitFile
 from controller.execution.folders import Folders
 from controller.execution.ledger import Entry, Ledger
@@ -85,17 +85,12 @@ class Register:
 
         Raises:
             RefusedError: there are traces of it, and the ledger is damaged.
-            FullError: the disk is full.
             BrokenError: the ledger cannot be written.
         """
-        try:
-            self.folders.attempt(spec.id).mkdir(mode=0o700)
-        except FileExistsError as error:
+        if self.ledger.damaged and self.folders.attempt(spec.id).exists():
             raise RefusedError(
                 f"cannot accept {spec.id}: its folder is there, and the damaged ledger does not know it"
-            ) from error
-        except OSError as error:
-            raise FullError(f"cannot accept {spec.id}: {error.strerror}") from error
+            )
         record = {
             "id": spec.id,
             "event": "accepted",
@@ -175,6 +170,14 @@ class Register:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def session_of(self, name: str) -> tuple[int, int]:
+        """Give the command of an attempt that has not ended, and when that started; zeros when nobody noted it."""
+        noted = ExitFile(str(self.folders.attempt(name))).noted() or {}
+        try:
+            return whole(noted["leader"]), whole(noted["leader_start"])
+        except (KeyError, TypeError):
+            return 0, 0
+
     def output(self, name: str) -> Output:
         """Give the output of an attempt."""
         return Output(self.folders.attempt(name), head=whole(self.entry(name).get("head", 0)))
@@ -201,12 +204,15 @@ class Register:
             return Phase.PAUSED if paused.exists() else Phase.RUNNING
         if event in ("accepted", "interrupted"):
             return Phase(str(event))
-        return Phase.ENDED
+        return Phase.ENDED if "end" in entry else Phase.INTERRUPTED  # or discarded since
 
     def _outputs(self, entry: Entry) -> bytes:
         """Read what the attempt left as its outputs; a stranger wrote it, and may have put anything there."""
         try:
-            folder = Workspace(self.folders.job(str(entry["job"])))
+            job = self.folders.job(str(entry["job"]))
+            if (job / f"{entry['id']}.output").lstat().st_size == 0:
+                return b""  # as most do
+            folder = Workspace(job)
             return folder.get(f"{entry['id']}.output", limit=MAX_OUTPUTS)
         except (ExecutionError, OSError):
             return b""

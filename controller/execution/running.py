@@ -1,18 +1,18 @@
 """One attempt as the daemon holds it while its supervisor lives: who that is, and a way to wait for its end.
 
-`executor` makes one for each attempt that runs, started here or found again. It calls `linux` and the event loop.
+`starter` makes one for each attempt it starts, `watch` for each it finds again. It calls `attendant`, `linux` and the event
+loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
+from collections.abc import Callable, Mapping
 
 from controller.execution import linux
-from controller.execution.cgroup import Group
+from controller.execution.attendant import Attendant
 from controller.execution.ledger import Entry
-from controller.execution.processes import Processes
 from controller.execution.status import whole
 
 GLANCE = 0.1
@@ -22,33 +22,32 @@ class Running:
     """An attempt and its supervisor.
 
     Args:
-        entry: what the ledger says: `id pid start leader leader_start group`.
-        control: the socket to the supervisor, when it was started in this life of the daemon.
+        entry: what the ledger says: `id pid start`.
+        attendant: the supervisor, when it was started in this life of the daemon.
     """
 
-    def __init__(self, entry: Entry, control: socket.socket | None = None) -> None:
+    def __init__(self, entry: Entry, attendant: Attendant | None = None) -> None:
         self.name = str(entry["id"])
         self.pid = whole(entry["pid"])
         self.started = whole(entry["start"])
-        self._session = (whole(entry["leader"]), whole(entry["leader_start"]))
-        self._group = Group(str(entry["group"])) if entry["group"] else None
-        self._control = control
+        self.attendant = attendant
 
     def alive(self) -> bool:
         """Say whether exactly this supervisor lives: the number alone may be somebody else's by now."""
         return linux.start_time(self.pid) == self.started
 
-    async def gone(self) -> None:
-        """Wait until the supervisor is gone."""
-        if self._control is not None:
-            await _readable(self._control.fileno())
-            self._control.close()
-            self._control = None
-            return
+    async def end(self, told: Callable[[], None]) -> Mapping[str, object] | None:
+        """Wait until the attempt is over; the record of its end, or None when only its supervisor is known to be gone.
+
+        Args:
+            told: called when there is other news of it.
+        """
+        if self.attendant is not None:
+            return await self.attendant.end(told)
         try:
             held = linux.watch(self.pid)
         except ProcessLookupError:
-            return
+            return None
         try:
             if held is not None and self.alive():
                 await _readable(held)
@@ -57,16 +56,12 @@ class Running:
                 os.close(held)
         while self.alive():  # noqa: ASYNC110 — a kernel without such descriptors
             await asyncio.sleep(GLANCE)
-
-    def orphans(self) -> Processes:
-        """Give the processes of the attempt when its supervisor is gone."""
-        return Processes(self.name, self._group, ancestor=0, session=self._session)
+        return None
 
     def forget(self) -> None:
         """Let go of what is held; the attempt goes on."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        if self.attendant is not None:
+            self.attendant.close()
 
 
 async def _readable(descriptor: int) -> None:

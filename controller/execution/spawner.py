@@ -1,6 +1,6 @@
 """The daemon's side of the nursery: starts it, keeps it, and asks it for supervisors.
 
-`executor` calls it; it starts `nursery` as a process.
+`pool` calls it; it starts `nursery` as a process.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Spawner:
     """
 
     def __init__(self, trouble: Path, *, group: str | None) -> None:
+        self._trouble = trouble
         self._argv = [sys.executable, "-I", "-S", "-c", START, ROOT, str(trouble), group or ""]
         self._door: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,7 +39,10 @@ class Spawner:
         Raises:
             FullError: there is no room for another process.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise FullError(f"cannot start the nursery: {error.strerror}") from error
         try:
             with theirs:
                 self._process = subprocess.Popen(self._argv, stdin=theirs.fileno(), cwd="/", env={})
@@ -48,35 +52,44 @@ class Spawner:
         ours.setblocking(False)
         self._door = ours
 
-    async def spawn(self, descriptors: list[int]) -> socket.socket:
-        """Have a supervisor forked, which takes copies of the descriptors.
+    async def spawn(self) -> socket.socket:
+        """Have a supervisor forked.
 
         Returns:
-            the control socket: send it the plan, read its report, answer with one byte.
+            the socket to it.
 
         Raises:
             FullError: there is no room for another process.
         """
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise FullError(f"cannot start a supervisor: {error.strerror}") from error
         with theirs:
             for last in (False, True):
                 if self._door is None:
                     self.open()
                 try:
-                    await self._send([theirs.fileno(), *descriptors])
+                    await self._send(theirs.fileno())
                     break
                 except OSError as error:
                     self.close()
                     if last:
                         ours.close()
                         raise FullError(f"cannot reach the nursery: {error.strerror}") from error
-        ours.setblocking(False)
         return ours
 
-    async def _send(self, descriptors: list[int]) -> None:
+    def trouble(self) -> str | None:
+        """Tell why the last supervisor failed that did; None when none ever did."""
+        try:
+            return self._trouble.read_text(errors="replace").splitlines()[-1]
+        except (OSError, IndexError):
+            return None
+
+    async def _send(self, descriptor: int) -> None:
         while self._door is not None:
             try:
-                socket.send_fds(self._door, [b"s"], descriptors)
+                socket.send_fds(self._door, [b"s"], [descriptor])
             except BlockingIOError:
                 await asyncio.sleep(PAUSE)  # it forks as fast as it can
             else:

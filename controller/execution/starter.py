@@ -1,24 +1,24 @@
 """Bringing one attempt from `accepted` to `started`, in the order that lets it start at most once.
 
-The supervisor has forked the command, which waits at its barrier; `started` goes to the disk; only then the barrier opens.
-`executor` calls it; it calls `launch`, `spawner` and the ledger.
+The supervisor has the attempt, and forks the command, which waits at its barrier; `started` goes to the disk meanwhile; only
+then the barrier opens. `executor` calls it; it calls `launch`, `pool` and the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 
 from controller.execution import clock
-from controller.execution.errors import FullError
 from controller.execution.groups import Groups
-from controller.execution.launch import Launch
+from controller.execution.holding import Holding, hold
+from controller.execution.launch import Launch, lay_files
 from controller.execution.ledger import Entry
-from controller.execution.lines import decode
+from controller.execution.login import Login, Logins
+from controller.execution.pool import Pool
 from controller.execution.register import Register
 from controller.execution.running import Running
 from controller.execution.spawner import Spawner
-from controller.execution.spec import Spec
+from controller.execution.spec import Limits, Spec
 
 
 class Starter:
@@ -30,68 +30,66 @@ class Starter:
     """
 
     def __init__(self, register: Register, groups: Groups | None) -> None:
+        self.pool = Pool(
+            Spawner(register.folders.trouble, group=None if groups is None else groups.supervisors)
+        )
         self._register = register
         self._groups = groups
-        self._spawner = Spawner(
-            register.folders.trouble, group=None if groups is None else groups.supervisors
-        )
+        self._logins = Logins()
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Make ready.
 
         Raises:
             FullError: there is no room for another process.
         """
-        self._spawner.open()
+        await self.pool.open()
 
     def close(self) -> None:
         """Start nothing more; what runs goes on."""
-        self._spawner.close()
+        self.pool.close()
+
+    async def check(self, spec: Spec) -> None:
+        """Refuse limits that nothing here can hold.
+
+        Raises:
+            NoLimitsError: there is such a limit.
+            RefusedError: its user is not here.
+        """
+        if spec.limits != Limits():
+            self._hold(spec, await self._logins.find(spec.user))
 
     async def start(self, spec: Spec) -> Running:
         """Start an accepted attempt.
 
         Raises:
-            ExecutionError, OSError: it could not be started, and nothing of it has run.
+            FullError: there is no room for it now, and nothing of it has run.
+            ExecutionError, OSError: it cannot be started, and nothing of it has run.
         """
-        loop = asyncio.get_running_loop()
-        folders = self._register.folders
-        launch = await loop.run_in_executor(None, Launch, spec, folders, self._groups)
-        control = None
+        folders, register = self._register.folders, self._register
+        login = await self._logins.find(spec.user)
+        if spec.files:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, lay_files, spec, folders, login)
+        launch = Launch(spec, folders, self._groups, login, self._hold(spec, login))
+        attendant = await self.pool.hand(launch.handed)
         try:
-            control = await self._spawner.spawn(launch.descriptors)
-            await loop.sock_sendall(control, launch.plan)
             record: Entry = {
                 "id": spec.id,
                 "event": "started",
-                "boot": self._register.boot,
+                "boot": register.boot,
                 "group": launch.group,
                 "means": launch.means,
                 "started_at": clock.wall(),
-                **await self._report(control),
+                "pid": attendant.pid,
+                "start": attendant.started,
             }
-            await self._register.ledger.append(record)
-            await loop.sock_sendall(control, b"g")
+            await register.ledger.append(record)
+            await attendant.release()
         except BaseException:
-            if control is not None:
-                control.close()  # the barrier stays shut for ever
-            launch.abandon()
+            attendant.close()  # the barrier stays shut for ever
             raise
-        finally:
-            launch.close()
-        return Running(record, control)
+        return Running(record, attendant)
 
-    async def _report(self, control: socket.socket) -> dict[str, object]:
-        said = b""
-        while not said.endswith(b"\n"):
-            part = await asyncio.get_running_loop().sock_recv(control, 4096)
-            if not part:
-                raise FullError(f"cannot start a supervisor: {self._trouble()}")
-            said += part
-        return decode(said) or {}
-
-    def _trouble(self) -> str:
-        try:
-            return self._register.folders.trouble.read_text(errors="replace").splitlines()[-1]
-        except (OSError, IndexError):
-            return "no room for another process"
+    def _hold(self, spec: Spec, login: Login) -> Holding:
+        return hold(spec.limits, self._groups, login=login, jobs=self._register.folders.jobs)

@@ -7,13 +7,22 @@ it calls `register`, `running` and `takedown`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from controller.execution import clock
+from controller.execution.attendant import Attendant
+from controller.execution.bell import Bell
+from controller.execution.cgroup import Group
 from controller.execution.ending import Ending
 from controller.execution.errors import RefusedError
+from controller.execution.processes import Processes
 from controller.execution.register import Register
 from controller.execution.running import Running
+from controller.execution.status import read_end
 from controller.execution.takedown import TICK, Takedown
+
+TOLD = 5.0
+"""Seconds between looks where the supervisor tells: its word could be lost when its socket is full."""
 
 
 class Watch:
@@ -21,10 +30,16 @@ class Watch:
 
     Args:
         register: of the room.
+        bell: rung when there is news of an attempt.
+        free: takes the supervisors whose attempts are over.
     """
 
-    def __init__(self, register: Register) -> None:
+    def __init__(
+        self, register: Register, bell: Bell, *, free: Callable[[Attendant], None]
+    ) -> None:
         self._register = register
+        self._bell = bell
+        self._free = free
         self._running: dict[str, Running] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -56,15 +71,21 @@ class Watch:
             raise RefusedError(f"cannot reach {name}: it does not run")
         return running
 
-    async def settled(self, name: str, *, within: float | None = None) -> None:
-        """Wait until the end of an attempt is written down, at most `within` seconds."""
-        task = self._tasks.get(name)
-        if task is None:
-            await asyncio.sleep(TICK if within is None else within)
-        elif within is None:
-            await asyncio.shield(task)
-        else:
-            await asyncio.wait({task}, timeout=within)
+    async def news(self, name: str, *, beyond: int | None = None, within: float) -> None:
+        """Wait for news of an attempt: that it is over, held or let go on, or has more output than `beyond`.
+
+        Args:
+            name: of the attempt.
+            beyond: bytes of output that are known; None is whatever there is.
+            within: seconds after which to look again where nobody tells, as after a restart.
+        """
+        running = self._running.get(name)
+        attendant = running.attendant if running is not None else None
+        if attendant is not None:
+            within = TOLD
+            if beyond is not None:
+                attendant.ask(beyond)
+        await self._bell.heard(name, within=within)
 
     async def settle(self, name: str) -> None:
         """Find out what became of an attempt while no daemon was there, and write it down or watch it."""
@@ -90,29 +111,43 @@ class Watch:
 
     async def close(self) -> None:
         """Watch nothing more; attempts go on."""
-        for task in self._tasks.values():
+        tasks, running = list(self._tasks.values()), list(self._running.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for running in self._running.values():
-            running.forget()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for one in running:
+            one.forget()
 
     async def _follow(self, running: Running) -> None:
-        await running.gone()
-        end = self._register.exit_of(running.name)
-        if end is None:
-            await self._interrupt(running)
-        else:
-            await self._register.end(running.name, end)
-        self._running.pop(running.name, None)
-        self._tasks.pop(running.name, None)
+        name = running.name
+        try:
+            said = await running.end(lambda: self._bell.ring(name))
+            if running.attendant is not None:
+                self._free(running.attendant)
+            end = self._register.exit_of(name) if said is None else read_end(said)
+            if end is None:
+                await self._interrupt(running)
+            else:
+                await self._register.end(name, end)
+        finally:
+            self._running.pop(name, None)
+            self._tasks.pop(name, None)
+            self._bell.ring(name)
 
     async def _interrupt(self, running: Running) -> None:
         """Nobody looks after an attempt any more: end what is left of it, for nothing may run unseen."""
-        orphans = running.orphans()
+        register, name = self._register, running.name
+        group = register.entry(name)["group"]
+        orphans = Processes(
+            name,
+            Group(str(group)) if group else None,
+            ancestor=0,
+            session=register.session_of(name),
+        )
         takedown = Takedown(orphans, grace=0.0, now=clock.monotonic())
         while not takedown.step(clock.monotonic()):  # noqa: ASYNC110 — the kernel tells nobody when they are gone
             await asyncio.sleep(TICK)
         if orphans.group is not None:
             orphans.group.remove()
         left = f"; {len(takedown.left)} processes of it cannot be ended" if takedown.left else ""
-        await self._register.interrupted(running.name, f"its supervisor was ended{left}")
+        await register.interrupted(name, f"its supervisor was ended{left}")

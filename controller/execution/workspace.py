@@ -50,15 +50,21 @@ class Workspace:
         Raises:
             OutsideError: there is no such plain file here.
         """
+        opened = self.open(path)
+        try:
+            return os.pread(opened, limit, offset)
+        finally:
+            os.close(opened)
+
+    def open(self, path: str) -> int:
+        """Open a plain file for reading; the caller closes the descriptor.
+
+        Raises:
+            OutsideError: there is no such plain file here.
+        """
         *parents, name = _parts(path) or [""]
         with self._inside(parents) as folder:
-            opened = self._open(
-                name, folder, os.O_RDONLY | os.O_NONBLOCK
-            )  # a pipe must not hang us
-            try:
-                return os.pread(opened, limit, offset)
-            finally:
-                os.close(opened)
+            return self._open(name, folder, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hang us
 
     def put(self, path: str, data: bytes, *, offset: int = 0, mode: int = 0o600) -> int:
         """Write bytes into a file from an offset on, folders made as needed; at offset 0 it begins anew.

@@ -125,8 +125,6 @@ async def forge(room: Room, change: dict[str, object]) -> None:
         "pid": os.getpid(),
         "group": None,
         "start": linux.start_time(os.getpid()),
-        "leader": 0,
-        "leader_start": 0,
         "means": {},
         **change,
     }
@@ -138,7 +136,7 @@ async def forge(room: Room, change: dict[str, object]) -> None:
 async def test_a_number_that_is_somebody_elses_now_is_not_taken_for_the_supervisor(
     bare: Room,
 ) -> None:
-    await forge(bare, {"start": 1, "leader": 2**22 + 1})
+    await forge(bare, {"start": 1})
     executor = await bare.enter()
     assert executor.status(A1).phase is Phase.INTERRUPTED
 
@@ -154,7 +152,7 @@ async def test_a_reboot_is_an_interruption_even_if_number_and_start_time_are_the
 
 async def test_what_is_discarded_is_gone_but_never_starts_again(bare: Room) -> None:
     executor = await bare.enter()
-    await bare.run(executor, script(A1, "echo x"))
+    await bare.run(executor, script(A1, "echo x; exit 2"))
     await executor.discard([A1], job="job")
     assert (
         list((bare.folder / "attempts").iterdir()) == list((bare.folder / "jobs").iterdir()) == []
@@ -164,14 +162,26 @@ async def test_what_is_discarded_is_gone_but_never_starts_again(bare: Room) -> N
     await bare.leave(executor)
     executor = await bare.enter()
     assert not (await executor.accept(script(A1, "echo x"))).fresh
-    assert (await executor.start(A1)).phase is Phase.ENDED
+    status = await executor.start(A1)
+    assert status.phase is Phase.ENDED
+    assert status.end is not None
+    assert status.end.exit_code == 2
+
+
+async def test_what_is_withdrawn_never_starts(bare: Room) -> None:
+    executor = await bare.enter()
+    await executor.accept(script(A1, "echo x"))
+    assert executor.supervisor(A1) is None
+    for status in (await executor.withdraw(A1, "too late"), await executor.start(A1)):
+        assert status.end is not None
+        assert (status.end.ending, status.end.message) == (Ending.UNSTARTED, "too late")
 
 
 async def test_a_nursery_that_was_killed_is_replaced(bare: Room) -> None:
     executor = await bare.enter()
-    assert executor._starter._spawner._process is not None
-    executor._starter._spawner._process.kill()
-    executor._starter._spawner._process.wait()
+    assert executor._starter.pool._spawner._process is not None
+    executor._starter.pool._spawner._process.kill()
+    executor._starter.pool._spawner._process.wait()
     status = await bare.run(executor, script(A1, "echo on"))
     assert status.end is not None
     assert status.end.exit_code == 0
