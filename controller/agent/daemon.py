@@ -24,6 +24,7 @@ from controller.agent.settings import Settings, check_run
 from controller.agent.tls import Credentials
 from controller.execution.errors import BrokenError
 from controller.wire.handshake import Identity
+from controller.wire.limits import LIMITS, Limits
 from controller.wire.messages.greetings import Farewell
 from controller.wire.messages.table import To
 
@@ -43,14 +44,23 @@ class Daemon:
         settings: obeyed as they are.
         answers: answers what is asked.
         log: where lines go.
+        limits: of the protocol.
     """
 
-    def __init__(self, settings: Settings, answers: Answerer, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        answers: Answerer,
+        log: Log | None = None,
+        *,
+        limits: Limits = LIMITS,
+    ) -> None:
         check_run(settings)
         self._settings = settings
         self._answers = Draining(answers)
         self._log = log or Log()
         self._credentials = Credentials(settings.pki, settings.name)
+        self._limits = limits
         self._signals = 0
         self._wrong = ""
 
@@ -119,6 +129,7 @@ class Daemon:
             name=self._credentials.name,
             instance=os.urandom(8).hex(),
             facts=self._answers.facts(),
+            limits=self._limits,
         )
 
     # certificates

@@ -20,6 +20,7 @@ from controller.agent.streams import Stream
 from controller.agent.values import Address
 from controller.execution.errors import BrokenError, UnknownAttemptError
 from controller.pki.role import Role
+from controller.wire.limits import LIMITS, Limits
 from controller.wire.messages.attempts import Attempt, GetAttempt, Start, WaitAttempt
 from controller.wire.messages.files import GetSize, Size
 from controller.wire.messages.greetings import Facts, HostState
@@ -75,7 +76,8 @@ class SmallAnswers:
                 raise UnknownAttemptError(f"cannot find attempt {message.attempt}")
             case GetAttempt():
                 return Attempt(id=message.attempt, phase="running")
-        return self._plain(message)
+            case _:
+                return self._plain(message)
 
     def _plain(self, message: object) -> object:
         match message:
@@ -165,6 +167,7 @@ class Room:
     log: Written = field(default_factory=Written)
     answers: SmallAnswers = field(default_factory=SmallAnswers)
     daemon: Daemon | None = None
+    limits: Limits = LIMITS
     running: asyncio.Task[int] | None = None
     port: int = 0
 
@@ -172,18 +175,22 @@ class Room:
     async def run(self, **changes: object) -> AsyncIterator[Room]:
         """Run a daemon meanwhile."""
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
-        self.daemon = Daemon(settings, self.answers, Log(self.log))
+        before = len(self.log.lines)
+        self.daemon = Daemon(settings, self.answers, Log(self.log), limits=self.limits)
         self.running = asyncio.ensure_future(self.daemon.run())
         try:
             if settings.listen is not None:
-                await self.until(lambda: self.running_over or "listens on" in self.log.getvalue())
-                found = re.findall(r"listens on 127\.0\.0\.1:(\d+)", self.log.getvalue())
-                self.port = int(found[-1]) if found else 0
+                await self.until(lambda: self.running_over or self._ports(before) != [])
+                self.port = (self._ports(before) or [0])[-1]
             yield self
         finally:
             self.daemon._stop_soon()
             self.daemon._stop_soon()
             await asyncio.wait_for(self.running, PATIENCE)
+
+    def _ports(self, since: int) -> list[int]:
+        lines = "\n".join(self.log.lines[since:])
+        return [int(one) for one in re.findall(r"listens on 127\.0\.0\.1:(\d+)", lines)]
 
     @property
     def running_over(self) -> bool:

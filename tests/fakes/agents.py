@@ -201,10 +201,10 @@ class Caller:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=context, server_hostname=self.session.peer
         )
+        before, left = len(self.opened), len(self.goodbyes)
         async with self.over(reader, writer):
             if greet:
-                before = len(self.opened)
-                await self.until(lambda: len(self.opened) > before or bool(self.goodbyes))
+                await self.until(lambda: len(self.opened) > before or len(self.goodbyes) > left)
             yield self
 
     @contextlib.asynccontextmanager
