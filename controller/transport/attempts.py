@@ -180,7 +180,7 @@ class AttemptCalls:
 
     async def _on_running(self, verb: str, attempt: AttemptId, request: bytes) -> AttemptStatus:
         reply = await self._lines.control.ask(request)
-        if read_status(attempt, reply).phase is not Phase.RUNNING:
+        if reply.text("phase") != Phase.RUNNING:
             raise RefusedError(f"cannot {verb} {attempt}: it does not run")
         return await self.status(attempt)
 

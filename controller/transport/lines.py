@@ -82,12 +82,13 @@ class Lines:
         self._on_push = on_push
         self._control, hello = await self._line()
         self._keeper = f"{hello.number('pid')} {hello.number('born')}"
+        tools = frozenset(hello.text("tools").split(",")) - {"", "fullblock"}
         self._facts = Facts(
             boot_id=hello.text("boot"),
             login=hello.text("login"),
             root=hello.text("uid") == "0",
             base=hello.text("base"),
-            tools=(tools := frozenset(hello.text("tools").split(",")) - {"", "fullblock"}),
+            tools=tools,
             offers=offered(tools),
         )
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from controller.errors import NotFoundError, TransportError, Unreachable
+from controller.model.task import Limits
 from controller.transport.local import LocalDialer
-from controller.transport.port import Ending, Phase
+from controller.transport.port import Ending, Offer, Phase
 from tests.fakes import processes
 from tests.transport.way import HERE, Way, output_of
 
@@ -122,6 +123,43 @@ async def test_a_login_without_root_keeps_every_promise_in_its_home(open_folder:
         assert (facts.root, facts.login, facts.base) == (False, "nobody", str(way.base))
         assert way.base.stat().st_uid == 65534
         assert way.base.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@root_only
+async def test_without_a_cgroup_signals_hold_every_process_of_an_attempt(
+    open_folder: Path, shell: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        way = unprivileged(open_folder, tools(open_folder / "bin", *NEEDED, "setsid"), shell)
+        stack.push_async_callback(way.close)
+        session = await way.open()
+        spec = way.spec("sleep 60 & setsid sleep 60 & sleep 60", timeout=1.5, grace=0.2)
+        await session.start(spec)
+        await processes.until(lambda: len(way.running()) >= 4)
+        held = await session.pause(spec.id)
+        assert (held.paused, held.means) == (True, "signals")
+        assert {processes.fields_of(pid)[0] for pid in way.running()} == {"T"}
+        await asyncio.sleep(2)
+        assert not (await session.resume(spec.id)).paused
+        assert "T" not in {processes.fields_of(pid)[0] for pid in way.running()}
+        assert (await session.wait(spec.id)).ending is Ending.TIMEOUT
+        assert way.running() == []
+
+
+@root_only
+async def test_limits_without_root_are_refused_and_nothing_runs(
+    open_folder: Path, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        way = unprivileged(open_folder, Path("/usr/bin"), "sh")
+        stack.push_async_callback(way.close)
+        assert Offer.LIMITS not in (await way.open()).facts.offers
+        ran = open_folder / "home" / "ran"
+        ended, output = await way.run(f"touch {ran}", limits=Limits(pids=9, cpu=0.5))
+        assert (ended.ending, output) == (Ending.START, b"")
+        assert ended.message.startswith("cannot limit cpu pids: it needs root")
+        assert not ran.exists()
 
 
 @root_only

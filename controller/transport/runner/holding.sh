@@ -76,8 +76,7 @@ wait_out() {
     rested=0
     [ ! -s "$A/rested" ] || read -r rested <"$A/rested"
     [ "$rested" -gt "$given" ] || return 0
-    pad $((rested - given))
-    sleep "${padded%??}.${padded#?????????????}" 3>&- &
+    sleep $(((rested - given + 99) / 100)) 3>&- &
     given=$rested
     wait $!
     [ -f "$A/claim" ] && [ ! -f "$A/exit" ] || exit
