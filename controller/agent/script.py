@@ -84,6 +84,16 @@ def read_script(name: str, file: str, folder: int) -> Offered:
         text = _read(name, opened)
     finally:
         os.close(opened)
+    return sum_up(name, text)
+
+
+def sum_up(name: str, text: bytes) -> Offered:
+    """Make of the bytes of a script what is known of it.
+
+    Args:
+        name: what it is offered as.
+        text: all of it.
+    """
     headers = read_headers(text)
     kind, path = _result(headers)
     script = Script(

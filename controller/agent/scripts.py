@@ -80,6 +80,16 @@ class Scripts:
         one = self.read(name)
         return ScriptText(script=one.script, headers=one.headers, text=one.text[:SHOWN])
 
+    def has(self, name: str) -> bool:
+        """Say whether something in the folder has this name, be it good or not.
+
+        Raises:
+            FolderError: others could change what would be run.
+        """
+        with self._opened() as folder:
+            entries = _entries(folder)
+            return name in entries or name in entries.values()
+
     def read(self, name: str, *, digest: str = "") -> Offered:
         """Take a script to run it.
 

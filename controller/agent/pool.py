@@ -1,0 +1,174 @@
+"""The worker pool: accepted attempts wait here until one of so many workers is free, in the order in which they came.
+
+`attempts` calls it; it calls the executor, and tells whoever made it when an attempt begins and when it is over. A number
+of workers that is set holds until the daemon ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Callable
+
+from controller.agent.log import Log
+from controller.execution import clock
+from controller.execution.errors import ExecutionError
+from controller.execution.executor import Executor
+from controller.wire.messages.server import Pool as Size
+
+LATE = "it was not to be started any more"
+
+
+class Pool:
+    """Who runs and who waits.
+
+    Args:
+        executor: runs them.
+        workers: attempts that run at once.
+        begun: called when an attempt has been started; raises nothing.
+        over: called when one is over; raises nothing.
+        log: takes what went wrong.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        workers: int,
+        *,
+        begun: Callable[[str], Awaitable[None]],
+        over: Callable[[str], Awaitable[None]],
+        log: Log,
+    ) -> None:
+        self._executor = executor
+        self._workers = workers
+        self._begun = begun
+        self._over = over
+        self._log = log
+        self._waiting: dict[str, float] = {}
+        self._weights: dict[str, int] = {}
+        self._wrong: dict[str, ExecutionError] = {}
+        self._running: set[str] = set()
+        self._ready: dict[str, asyncio.Future[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def size(self) -> Size:
+        """Say how many may run, run and wait."""
+        return Size(workers=self._workers, running=len(self._running), waiting=len(self._waiting))
+
+    def resize(self, workers: int) -> None:
+        """Have another number of workers; with fewer, what runs goes on."""
+        self._workers = workers
+        self._turn()
+
+    def take_up(self, name: str) -> None:
+        """Count an attempt that runs already."""
+        self._running.add(name)
+        self._tasks[name] = asyncio.ensure_future(self._follow(name))
+
+    @property
+    def weight(self) -> int:
+        """Say how many bytes wait."""
+        return sum(self._weights.values())
+
+    async def add(self, name: str, *, not_after: float, weight: int) -> None:
+        """Have an accepted attempt run in its turn; return when it runs or is over, or at once where it has to wait.
+
+        Args:
+            name: of the attempt.
+            not_after: UNIX time after which it must not start; 0 is none.
+            weight: bytes it has while it waits.
+
+        Raises:
+            ExecutionError: it could not be started, and nobody could write down why.
+        """
+        self._waiting[name], self._weights[name] = not_after, weight
+        self._ready[name] = asyncio.get_running_loop().create_future()
+        self._turn()
+        ready = self._ready.get(name)
+        if ready is not None and name not in self._waiting:
+            await asyncio.wait({ready})
+        if name in self._wrong:
+            raise self._wrong.pop(name)
+
+    async def ready(self, name: str) -> None:
+        """Wait until an attempt that waits runs, or is over."""
+        ready = self._ready.get(name)
+        if ready is not None:
+            await asyncio.wait({ready})
+
+    async def settled(self, name: str) -> None:
+        """Wait until everything about the end of an attempt is done."""
+        task = self._tasks.get(name)
+        if task is not None:
+            await asyncio.wait({task})
+
+    def drop(self, name: str) -> bool:
+        """Take an attempt out that waits; say whether it did."""
+        if self._waiting.pop(name, None) is None:
+            return False
+        self._weights.pop(name, None)
+        self._go(name, self._finish(name))
+        return True
+
+    async def empty(self) -> None:
+        """Wait until nothing runs and nothing waits."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Start nothing more and watch nothing more; what runs goes on."""
+        self._waiting.clear()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _turn(self) -> None:
+        for name in list(self._waiting):
+            if len(self._running) >= self._workers:
+                return
+            self._running.add(name)
+            self._go(name, self._run(name, self._waiting.pop(name)))
+
+    def _go(self, name: str, work: Awaitable[None]) -> None:
+        self._tasks[name] = asyncio.ensure_future(work)
+
+    async def _run(self, name: str, not_after: float) -> None:
+        self._weights.pop(name, None)
+        try:
+            if 0 < not_after < clock.wall():
+                await self._executor.withdraw(name, LATE)
+            else:
+                await self._executor.start(name)
+                await self._begun(name)
+        except ExecutionError as error:
+            self._log.say(f"cannot start {name}: {error.message}")
+            self._wrong[name] = error
+            self._running.discard(name)
+            self._tasks.pop(name, None)
+            return
+        finally:
+            self._settle(name)
+        await self._follow(name)
+
+    async def _follow(self, name: str) -> None:
+        try:
+            await self._executor.wait(name)
+        finally:
+            self._running.discard(name)
+            self._turn()
+        await self._finish(name)
+
+    async def _finish(self, name: str) -> None:
+        try:
+            await self._executor.wait(name)
+            await self._over(name)
+        finally:
+            self._settle(name)
+            self._tasks.pop(name, None)
+
+    def _settle(self, name: str) -> None:
+        ready = self._ready.pop(name, None)
+        if ready is not None and not ready.done():
+            ready.set_result(None)

@@ -1,0 +1,94 @@
+"""What a message asks to run, as `execution` takes it.
+
+`starts` calls it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller.agent.script import Offered
+from controller.execution.spec import Limits, Spec
+from controller.wire.messages.attempts import Bounds, RunScript, Start
+from controller.wire.record import record
+
+
+@record
+class Bodies:
+    """The bytes of an attempt, wherever they came from."""
+
+    text: bytes = b""
+    stdin: bytes = b""
+
+
+def make_spec(asked: Start, bodies: Bodies, *, owner: str, user: str | None) -> Spec:
+    """Give the attempt that a `start` asks for.
+
+    Args:
+        asked: the message.
+        bodies: its text and stdin.
+        owner: whose it is.
+        user: None where it is the agent's own.
+    """
+    return Spec(
+        id=asked.id,
+        job=asked.job,
+        owner=owner,
+        text=bodies.text,
+        argv=asked.shell or (),
+        stdin=bodies.stdin,
+        stream=asked.interactive,
+        env=asked.env,
+        workdir=asked.workdir,
+        user=user,
+        timeout=asked.timeout,
+        grace=asked.grace,
+        head=asked.head,
+        tail=asked.tail,
+        limits=limits_of(asked.limits),
+        salt=asked.salt,
+        digest=asked.digest or None,
+    )
+
+
+def make_script_spec(
+    asked: RunScript,
+    offered: Offered,
+    more: Mapping[str, str],
+    stdin: bytes,
+    *,
+    owner: str,
+    user: str | None,
+) -> Spec:
+    """Give the attempt that a `run-script` asks for.
+
+    Args:
+        asked: the message.
+        offered: the script, as it was read.
+        more: variables that the script gets from here; they win over those of the message.
+        stdin: what it reads.
+        owner: whose it is.
+        user: None where it is the agent's own.
+    """
+    return Spec(
+        id=asked.id,
+        job=asked.job,
+        owner=owner,
+        text=offered.text,
+        argv=offered.argv,
+        arguments=asked.arguments,
+        stdin=stdin,
+        stream=asked.interactive,
+        env={**asked.env, **more},
+        user=user,
+        timeout=asked.timeout,
+        grace=asked.grace,
+        head=asked.head,
+        tail=asked.tail,
+        limits=limits_of(asked.limits),
+    )
+
+
+def limits_of(bounds: Bounds) -> Limits:
+    """Read the limits of a message."""
+    return Limits(cpu=bounds.cpu, memory=bounds.memory, pids=bounds.pids, io=bounds.io)
