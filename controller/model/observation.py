@@ -64,7 +64,8 @@ class HostSeen:
 class ServerSeen:
     """One server at one moment.
 
-    `host` is how the machine did, where an agent tells. `markers` are by target; a target that is missing there had none. When it was not reached, `cause` and
+    `host` is how the machine did, where an agent tells. `limits` are the kinds of limits it can hold (of cpu, memory, pids, io);
+    None where it is not known, or an agent judges it. `markers` are by target; a target that is missing there had none. When it was not reached, `cause` and
     `message` say why, and `markers`, `checks` and `locks` are empty.
     """
 
@@ -76,6 +77,7 @@ class ServerSeen:
     boot_id: str | None = None
     login: str | None = None
     root: bool = False
+    limits: tuple[str, ...] | None = None
     host: HostSeen | None = None
     markers: Mapping[str, MarkerSeen] = field(default_factory=dict)
     checks: Mapping[str, CheckSeen] = field(default_factory=dict)

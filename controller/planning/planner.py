@@ -27,7 +27,7 @@ from controller.planning.inputs import (
 )
 from controller.planning.order import natural
 from controller.planning.question import Question
-from controller.planning.rights import needs_root
+from controller.planning.rights import needs_root, no_limits
 from controller.planning.summary import summarize
 
 
@@ -64,7 +64,11 @@ def plan(
         expires_at=now + policy.expires,
         observed_at=min(looks, default=None),
         changes=tuple(changes),
-        diagnostics=inputs.diagnostics + needs_root(pairs, changes, observed.servers),
+        diagnostics=(
+            *inputs.diagnostics,
+            *needs_root(pairs, changes, observed.servers),
+            *no_limits(pairs, changes, observed.servers, declaration.tasks),
+        ),
         summary=summarize(changes),
         in_sync=len(pairs) - sum(_is_news(change) for change in changes),
         servers=len(servers),

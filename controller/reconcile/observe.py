@@ -29,6 +29,7 @@ from controller.reconcile.requests import Progress, Stage
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.secrets import comparison
+from controller.transport.limitable import limits_seen
 from controller.transport.looking import Wanted, look
 from controller.transport.port import Session
 
@@ -104,6 +105,10 @@ def way_to(server: Server) -> tuple[object, ...]:
     """Say where a server is found; two names with the same way are one machine."""
     if server.carrier is Carrier.LOCAL:
         return (server.carrier,)
+    if server.carrier is Carrier.PULL:
+        return server.carrier, server.name
+    if server.carrier is Carrier.AGENT:
+        return server.carrier, server.address, server.agent.port
     return server.carrier, server.address, server.ssh.port, server.ssh.jump
 
 
@@ -162,6 +167,7 @@ async def read_server(
         boot_id=session.facts.boot_id,
         login=session.facts.login,
         root=session.facts.root,
+        limits=limits_seen(session.facts),
         markers=read_markers(await session.markers(project), name),
         locks=await session.locks(project),
     )

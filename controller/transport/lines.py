@@ -12,6 +12,7 @@ from typing import Final
 
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.transport.channel import OpenChannel
+from controller.transport.limitable import limitable
 from controller.transport.line import Line
 from controller.transport.port import Facts, Offer
 from controller.transport.protocol import Reply
@@ -31,8 +32,6 @@ PARTS: Final = (
     "targets",
 )
 """The files of the runner, in the order in which they are joined."""
-LIMITABLE: Final = frozenset({"limit-cpu", "limit-memory", "limit-pids", "limit-io"})
-"""What the runner says among its tools of the limits that it can have held."""
 OPEN_SECONDS: Final = 20.0
 UPLOAD_SECONDS: Final = 600.0
 HINTS: Final = {
@@ -170,7 +169,7 @@ class Lines:
 
 def offered(tools: frozenset[str]) -> frozenset[Offer]:
     """Say what a runner can do beyond running work to its end."""
-    limits = {Offer.LIMITS} if LIMITABLE & tools else set()
+    limits = {Offer.LIMITS} if limitable(tools) else set()
     return frozenset({Offer.PAUSE, *limits})
 
 
