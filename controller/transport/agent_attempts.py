@@ -6,6 +6,7 @@ will read it: what differs there was changed on the way.
 
 import os
 from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
@@ -92,8 +93,9 @@ class AgentAttempts(AgentCalls):
         """Give output from `offset` on; with `follow` until the attempt has ended and all is given."""
         message = streams.OpenOutput(attempt=attempt, offset=offset, follow=follow)
         try:
-            async for came in self._read(message):
-                yield Chunk(offset=came.offset, data=came.data, gap=came.gap)
+            async with aclosing(self._read(message)) as stream:
+                async for came in stream:
+                    yield Chunk(offset=came.offset, data=came.data, gap=came.gap)
         except NotFoundError:
             return  # nothing is known of it, so there is no output
 

@@ -90,6 +90,12 @@ GOODBYES: Final = {
     "restarting": Reason(cause=Unreachable.LOST, words="its agent starts again"),
 }
 
+CLOSED: Final = Reason(
+    cause=Unreachable.AUTH,
+    words="it closed the connection after the handshake, as agents do whose list of the revoked names us",
+    hint="its log says why: journalctl -u ctl-agent",
+)
+
 SOCKET_WORDS: Final = {
     errno.ECONNREFUSED: "nobody listens there",
     errno.EHOSTUNREACH: "there is no route to it",
@@ -118,6 +124,13 @@ def refused(name: str, where: str, error: ControllerError) -> TransportError:
     return said(name, where, why)
 
 
+def unready(name: str, error: ControllerError) -> TransportError:
+    """Say that we have nothing to show to an agent."""
+    return TransportError(
+        f"cannot reach {name}: {error.message}", cause=Unreachable.AUTH, hint=error.hint
+    )
+
+
 def parted(name: str, where: str, goodbye: Goodbye, error: Exception | None) -> TransportError:
     """Say why a connection ended before it was greeted."""
     if goodbye.reason in GOODBYES:
@@ -126,7 +139,7 @@ def parted(name: str, where: str, goodbye: Goodbye, error: Exception | None) -> 
         return said(name, where, Reason(cause=why.cause, words=f"{why.words}{more}", hint=why.hint))
     if error is not None:
         return unreachable(name, where, error)
-    return said(name, where, Reason(cause=Unreachable.TCP, words="it closed the connection"))
+    return said(name, where, CLOSED)
 
 
 def lost(name: str, why: str, *, cause: Unreachable = Unreachable.LOST) -> SessionLostError:

@@ -5,11 +5,12 @@ Built by `service` when a server first needs it; it calls `agent_peer` for each 
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Final
 
 from controller.clock import Clock
-from controller.errors import RefusedError, TransportError, Unreachable
+from controller.errors import ControllerError, RefusedError, TransportError, Unreachable
 from controller.model.inventory import Server
 from controller.transport import agent_causes
 from controller.transport.agent_line import AgentLine
@@ -166,8 +167,12 @@ class AgentDialer:
         """
         where = place_of(server)
         try:
+            context = self._papers.dialling()
+        except ControllerError as error:
+            raise agent_causes.unready(server.name, error) from error
+        try:
             async with self._room:
-                line = await shake_hands(await connect(server), server, self._papers)
+                line = await shake_hands(await connect(server), server, context)
             try:
                 check(line, server, self._papers)
             except BaseException:
@@ -218,21 +223,21 @@ async def connect(server: Server) -> socket.socket:
     raise failure or OSError("the name has no address")
 
 
-async def shake_hands(link: socket.socket, server: Server, papers: Papers) -> AgentLine:
+async def shake_hands(link: socket.socket, server: Server, context: ssl.SSLContext) -> AgentLine:
     """Begin TLS on a connection; the other end has to carry the server's name.
 
     Raises:
         OSError: it does not, or does not answer in time.
     """
     try:
-        _, line = await asyncio.get_running_loop().create_connection(
-            AgentLine,
-            sock=link,
-            ssl=papers.dialling(),
-            server_hostname=server.name,
-            ssl_handshake_timeout=TLS_SECONDS,
-            ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-        )
+        async with asyncio.timeout(TLS_SECONDS):
+            _, line = await asyncio.get_running_loop().create_connection(
+                AgentLine,
+                sock=link,
+                ssl=context,
+                server_hostname=server.name,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
     except BaseException:
         link.close()
         raise

@@ -53,13 +53,14 @@ class AgentFiles(AgentCalls):
         if path.startswith(WORKSPACE):
             job, _, rest = path.removeprefix(WORKSPACE).partition("/")
             message = streams.OpenWorkspace(job=job, path=rest, offset=offset)
-        async for came in self._read(message):
-            if came.gap:
-                raise TransportError(
-                    f"cannot read {path} on {self._talk.name}: {came.gap} bytes are missing",
-                    cause=Unreachable.STATE,
-                )
-            yield came.data
+        async with aclosing(self._read(message)) as stream:
+            async for came in stream:
+                if came.gap:
+                    raise TransportError(
+                        f"cannot read {path} on {self._talk.name}: {came.gap} bytes are missing",
+                        cause=Unreachable.STATE,
+                    )
+                yield came.data
 
     async def workspace(self, job: JobId) -> Mapping[str, int]:
         """List the files of a job's workspace, path to size, at most 10,000.

@@ -7,6 +7,7 @@ for writing is bounded: whoever writes looks at `full` first and goes on when it
 import asyncio
 import ssl
 from asyncio import sslproto
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 BUFFER: Final = 256 << 10
@@ -34,11 +35,16 @@ class Carried(Protocol):
 
 
 class AgentLine(asyncio.Protocol):
-    """A connection whose handshake is done."""
+    """A connection whose handshake is done.
 
-    __slots__ = ("_owner", "full", "serial", "transport")
+    Args:
+        met: called at once when it is, before any byte that came with it is read.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_met", "_owner", "full", "serial", "transport")
+
+    def __init__(self, met: "Callable[[AgentLine], None] | None" = None) -> None:
+        self._met = met
         self.transport: asyncio.Transport | None = None
         self.full = False
         """Say whether nothing should be written now."""
@@ -72,6 +78,22 @@ class AgentLine(asyncio.Protocol):
         """Tell a peer from now on."""
         self._owner = owner
 
+    def streams(self, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Hand the connection over, for what is not the agent protocol.
+
+        Args:
+            limit: bytes that are read ahead.
+        """
+        transport, self.transport = self.transport, None
+        if transport is None:
+            raise ConnectionResetError("it closed the connection")
+        reader = asyncio.StreamReader(limit=limit)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
     def write(self, data: bytes) -> None:
         """Send bytes, or forget them where the connection is gone."""
         if self.transport is not None and not self.transport.is_closing():
@@ -91,6 +113,9 @@ class AgentLine(asyncio.Protocol):
         """Begin: the handshake is done."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=BUFFER)
+        met, self._met = self._met, None
+        if met is not None:
+            met(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes on; an agent that speaks before it is spoken to is no agent."""

@@ -2,7 +2,7 @@
 
 Owned by whoever serves; `pull_dialer` opens sessions with the agents that are here. It calls `papers` and `agent_peer`. Nothing a
 stranger does keeps agents waiting: handshakes begin at a bounded rate, run beside the accepting, are bounded in number and in
-time, and where there are too many the oldest one goes.
+time, and where there are too many the eldest of the busiest address goes.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from controller.agent.lobby import Lobby
 from controller.clock import Clock
 from controller.errors import ControllerError, StateError
 from controller.transport.agent_line import AgentLine
@@ -86,7 +87,8 @@ class AgentListener:
         self._hooks = hooks or Hooks()
         self._doors: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._shaking: dict[asyncio.Task[None], None] = {}
+        self._shaking: Lobby[asyncio.Task[None]] = Lobby(HANDSHAKES)
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._enrolling: set[asyncio.Task[None]] = set()
         self._peers: dict[str, AgentPeer] = {}
         self._patrol = Patrol(papers, clock, self._known)
@@ -136,7 +138,7 @@ class AgentListener:
     async def close(self, *, restarting: bool = False) -> None:
         """Say goodbye to every agent and listen no more; their work goes on."""
         self._patrol.stop()
-        tasks = [*self._tasks, *self._shaking, *self._enrolling]
+        tasks = [*self._tasks, *self._handshakes, *self._enrolling]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -170,17 +172,24 @@ class AgentListener:
                 await self._clock.sleep(BURST / 2 / RATE)
 
     def _begin(self, link: socket.socket, place: str) -> None:
-        """Begin a handshake beside the others; the oldest goes where there are too many."""
-        if len(self._shaking) >= HANDSHAKES:
-            next(iter(self._shaking)).cancel()
-        task = asyncio.get_running_loop().create_task(self._shake(link, place))
-        self._shaking[task] = None
-        task.add_done_callback(lambda done: self._shaking.pop(done, None))
+        """Begin a handshake beside the others; where there are too many, the eldest of the busiest address goes."""
+        eldest = self._shaking.eldest() if self._shaking.full else None
+        if eldest is not None:
+            eldest[0].cancel()
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._shake(link, place))
+        self._shaking.enter(task, place, loop.time())
+        self._handshakes.add(task)
+        task.add_done_callback(lambda done: self._shaken(done, place))
+
+    def _shaken(self, task: asyncio.Task[None], place: str) -> None:
+        self._shaking.leave(task, place)
+        self._handshakes.discard(task)
 
     async def _shake(self, link: socket.socket, place: str) -> None:
         try:
-            _, line = await asyncio.get_running_loop().connect_accepted_socket(
-                AgentLine,
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: AgentLine(lambda line: self._met(line, place)),
                 link,
                 ssl=self._papers.listening(),
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
@@ -192,11 +201,13 @@ class AgentListener:
         except (OSError, ControllerError) as error:
             link.close()
             self._hooks.refused(place, f"no handshake: {error}")
-            return
+
+    def _met(self, line: AgentLine, place: str) -> None:
+        """See who it is."""
         try:
             self._welcome(line, place)
         except (OSError, ControllerError) as error:
-            line.abort()
+            line.close()
             self._hooks.refused(place, str(error))
 
     def _welcome(self, line: AgentLine, place: str) -> None:
@@ -231,20 +242,20 @@ class AgentListener:
             why = "nobody enrols here" if enroll is None else "too many enrol at once"
             self._hooks.refused(place, why)
             return
-        task = asyncio.get_running_loop().create_task(self._serve(enroll, line, place))
+        reader, writer = line.streams(ENROLMENT_BYTES)
+        serving = self._serve(enroll, reader, writer, place)
+        task = asyncio.get_running_loop().create_task(serving)
         self._enrolling.add(task)
         task.add_done_callback(self._enrolling.discard)
 
-    async def _serve(self, enroll: Enroller, line: AgentLine, place: str) -> None:
+    async def _serve(
+        self,
+        enroll: Enroller,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        place: str,
+    ) -> None:
         """Let the enroller speak over a connection, and close it."""
-        transport = line.transport
-        if transport is None:
-            return
-        reader = asyncio.StreamReader(limit=ENROLMENT_BYTES)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
         try:
             await enroll(reader, writer, place)
         except (OSError, ControllerError, asyncio.IncompleteReadError) as error:
