@@ -17,6 +17,7 @@ from controller.declaration.renderer import Renderer
 from controller.errors import NotFoundError
 from controller.jobs.engine import Engine
 from controller.jobs.ports import Equipment
+from controller.journal.archive import ArchiveFiles
 from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
 from controller.journal.output import OutputFiles
@@ -31,7 +32,7 @@ from controller.reconcile.rooms import Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
-from controller.settings import Settings, environment, resolve
+from controller.settings import Papers, Settings, environment, resolve
 from controller.source.config import ConfigRepo, find
 from controller.source.mirrors import Mirrors
 from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of, prepare
@@ -61,6 +62,7 @@ class Options:
     actor: str
     write: bool = False
     bare: bool = False
+    papers: Papers = field(default_factory=Papers)
     parallel: int = 50
     progress: Listener = ignore
     variables: Mapping[str, str] = field(default_factory=environment)
@@ -149,6 +151,7 @@ class Works:
             connectivity=self._connectivity,
             output=self._output,
             artifacts=self._artifacts,
+            archive=ArchiveFiles(self._folder),
             clock=options.clock,
             ids=new_id,
             reach=self.reach,
@@ -177,6 +180,8 @@ class Works:
             {
                 Carrier.SSH: lambda: self._ssh(declaration, keyring, known_hosts),
                 Carrier.LOCAL: self._local,
+                Carrier.AGENT: self._agents,
+                Carrier.PULL: self._pulls,
             }
         )
         self._stack.push_async_callback(dialer.close)
@@ -206,6 +211,23 @@ class Works:
         from controller.transport.local import LocalDialer
 
         return LocalDialer(environment=self._options.variables)
+
+    def _agents(self) -> Dialer:
+        from controller.transport.agent_dialer import AgentDialer
+        from controller.transport.papers import Papers as OwnPapers
+
+        papers = self._options.papers
+        return AgentDialer(
+            OwnPapers(papers.folder, papers.name),
+            clock=self._options.clock,
+            instance=new_id,
+            cluster=f"{self._settings.person.host}:{self._folder}",
+        )
+
+    def _pulls(self) -> Dialer:
+        from controller.transport.pull_dialer import PullDialer
+
+        return PullDialer(None)
 
     def engine(self, reach: Reach) -> Engine:
         """Build what carries out runs."""

@@ -103,12 +103,23 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """Who the person is towards agents. `--pki`, and `pki: {dir: DIR, name: NAME}` of their own file."""
+
+    folder: Path = Path("/etc/ctl/pki")
+    """Holds NAME.crt, NAME.key and ca.crt."""
+    name: str | None = None
+    """Whose certificate; None: the one that may act, a controller's before an admin's before a user's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole tree."""
 
     where: Where = field(default_factory=Where)
     token: Token = field(default_factory=Token)
     speech: Speech = field(default_factory=Speech)
+    papers: Papers = field(default_factory=Papers)
     person: Person
 
 
@@ -187,15 +198,35 @@ def resolve(
             hints=told.truth("hints", default=True),
             debug=told.truth("debug", default=False),
         ),
+        papers=_papers(told.first("pki"), person(variables).home),
         person=person(variables),
     )
+
+
+def _papers(said: object, home: Path) -> Papers:
+    """Read who the person is towards agents.
+
+    Raises:
+        UsageError: it is no mapping of dir and name.
+    """
+    if said is None:
+        return Papers()
+    good = isinstance(said, Mapping) and said.keys() <= {"dir", "name"}
+    if not good or not all(isinstance(one, str) and one for one in said.values()):
+        raise UsageError(
+            f"cannot use pki {said!r}", hint="such as pki: {dir: /etc/ctl/pki, name: main}"
+        )
+    folder = said.get("dir")
+    if folder is not None and folder.startswith("~/"):
+        folder = str(home / folder[2:])
+    return Papers(folder=Papers().folder if folder is None else Path(folder), name=said.get("name"))
 
 
 class _Told:
     """What the sources say, the nearest first; None means that a source says nothing."""
 
     NAMES = frozenset({
-        "directory", "state", "controller", "context", "color", "no_input", "hints", "debug",
+        "directory", "state", "controller", "context", "color", "no_input", "hints", "debug", "pki",
     })  # fmt: skip
 
     def __init__(self, *sources: Mapping[str, object]) -> None:

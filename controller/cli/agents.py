@@ -4,6 +4,7 @@ Used by `run`, `tasks` and `inspect`.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -25,6 +26,11 @@ Addr = Annotated[
         metavar="HOST:PORT",
         help="An agent that is not declared; its certificate carries HOST.",
     ),
+]
+
+PkiFolder = Annotated[
+    Path | None,
+    typer.Option("--pki", metavar="DIR", help="Who you are towards agents; default /etc/ctl/pki."),
 ]
 
 

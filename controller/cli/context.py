@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -19,7 +19,7 @@ from controller.cli.views.progress import listen
 from controller.clock import Clock
 from controller.errors import UsageError
 from controller.reconcile.requests import Listener
-from controller.settings import Color, Settings
+from controller.settings import Color, Papers, Settings
 
 
 class Format(StrEnum):
@@ -80,7 +80,7 @@ class Wishes:
 class OpenRequest:
     """What a command asks of whoever opens a controller.
 
-    `write` takes the lock of the state; `bare` needs no config repository.
+    `write` takes the lock of the state; `bare` needs no config repository; `papers` say who speaks to agents.
     """
 
     directory: Path | None
@@ -88,6 +88,7 @@ class OpenRequest:
     actor: str
     write: bool = False
     bare: bool = False
+    papers: Papers = field(default_factory=Papers)
     parallel: int = 50
     listener: Listener
 
@@ -193,6 +194,7 @@ class Invocation:
         *,
         write: bool = False,
         bare: bool = False,
+        pki: Path | None = None,
         parallel: int = 50,
         listener: Listener | None = None,
     ) -> AbstractAsyncContextManager[Controller]:
@@ -200,6 +202,7 @@ class Invocation:
 
         Args:
             write: take the lock of the state.
+            pki: the folder of certificates that a flag names.
             bare: where there is no config repository, go on without one, on a state of the person's own.
             parallel: servers at once.
             listener: hears of progress.
@@ -216,6 +219,7 @@ class Invocation:
                 actor=self.settings.person.actor,
                 write=write,
                 bare=bare,
+                papers=self.settings.papers if pki is None else Papers(folder=pki),
                 parallel=parallel,
                 listener=listener or _unheard,
             )

@@ -23,6 +23,7 @@ def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Control
             actor=request.actor,
             write=request.write,
             bare=request.bare,
+            papers=request.papers,
             parallel=request.parallel,
             progress=request.listener,
         )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.agents import Addr, On, one_way
+from controller.cli.agents import Addr, On, PkiFolder, one_way
 from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
@@ -21,10 +21,11 @@ async def inspect(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A script the server offers.")],
     on: On = None,
     addr: Addr = None,
+    pki: PkiFolder = None,
 ) -> int:
     """Show the headers, the SHA-256 and the text of a script that a server offers."""
     address = one_way(on, addr)
-    async with ctl.open(bare=address is not None) as controller:
+    async with ctl.open(bare=address is not None, pki=pki) as controller:
         found = await controller.inspect(task, on=on, address=address)
     match ctl.format:
         case Format.JSON:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.agents import Addr, On, one_way, read_limits
+from controller.cli.agents import Addr, On, PkiFolder, one_way, read_limits
 from controller.cli.apply import Parallel, Timeout
 from controller.cli.context import Format, Invocation
 from controller.cli.dates import read_duration
@@ -34,6 +34,7 @@ async def run(
     ] = "",
     on: On = None,
     addr: Addr = None,
+    pki: PkiFolder = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +91,7 @@ async def run(
     )
     with ctl.listen() as listener:
         async with ctl.open(
-            write=True, bare=address is not None, parallel=parallel, listener=listener
+            write=True, bare=address is not None, pki=pki, parallel=parallel, listener=listener
         ) as controller:
             report = await controller.run(request)
     return tell(ctl, report)

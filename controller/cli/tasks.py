@@ -2,7 +2,7 @@
 
 import typer
 
-from controller.cli.agents import Addr, On, one_way
+from controller.cli.agents import Addr, On, PkiFolder, one_way
 from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import READING, command
@@ -16,10 +16,10 @@ app = typer.Typer()
 
 
 @command(app, "tasks", formats=READING)
-async def tasks(ctl: Invocation, *, on: On = None, addr: Addr = None) -> int:
+async def tasks(ctl: Invocation, *, on: On = None, addr: Addr = None, pki: PkiFolder = None) -> int:
     """List the scripts that the agents of servers offer; `ctl run NAME --on SERVER` runs one."""
     address = one_way(on, addr)
-    async with ctl.open(bare=address is not None) as controller:
+    async with ctl.open(bare=address is not None, pki=pki) as controller:
         found = await controller.offers(on=on, address=address)
     _print(ctl, found)
     return _code(found)

@@ -31,11 +31,11 @@ class Collector:
         if not any(step.attempts for step in self._job.steps):
             return None
         await self._assignment.link.through(self._artifacts)
-        await self._assignment.link.through(self._reports)
+        left = await self._assignment.link.through(self._reports)
         for result in self._results(succeeded=succeeded):
             path = result.path or ""
             if result.artifact:
-                if path not in await self._kept():
+                if not left:
                     return f"the script left no file {path}"
                 continue
 
@@ -71,20 +71,22 @@ class Collector:
         for path in sorted(await session.artifacts(self._job.id)):
             await self._save(session, f"artifacts:{self._job.id}/{path}", f"artifacts/{path}")
 
-    async def _kept(self) -> set[str]:
-        """List the artifacts that were fetched."""
-        kept = await self._assignment.equipment.artifacts.list(self._job.id)
-        return {path.removeprefix("artifacts/") for path in kept}
+    async def _reports(self, session: Session) -> bool:
+        """Keep what the server itself reports of its scripts, as `report/STEP.json` beside the artifacts.
 
-    async def _reports(self, session: Session) -> None:
-        """Keep what the server itself reports of its scripts, as `report/STEP.json` beside the artifacts."""
+        Returns:
+            whether a script left the file it promised.
+        """
+        left = False
         steps = {step.name for step in self._assignment.body.work.steps if offered_script(step)}
         for run in self._job.steps:
             if run.name in steps and run.attempts:
                 report = await session.report(run.attempts[-1].id)
                 if report is not None:
+                    left = left or bool(report.artifact)
                     mask = self._assignment.equipment.masker.mask
                     await self._keep(f"report/{run.name}.json", mask(as_document(report)))
+        return left
 
     async def _keep(self, name: str, data: bytes) -> None:
         """Keep a few bytes as a file of the job."""

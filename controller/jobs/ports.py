@@ -3,7 +3,7 @@
 `service` fills `Equipment` with adapters; tests fill it with small twins. Called by every driver of this room.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,10 +48,6 @@ class ArtifactFiles(Protocol):
         self, job: JobId, path: str, chunks: AsyncIterator[bytes], tell: Callable[[int], None]
     ) -> SavedFile:
         """Store one file whole or not at all, telling how many bytes are here; `path` is not trusted."""
-        ...
-
-    async def list(self, job: JobId) -> Mapping[str, int]:
-        """List the files of a job with their sizes in bytes."""
         ...
 
     def sweep(self, keep: Collection[str]) -> None:

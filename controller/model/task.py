@@ -19,7 +19,10 @@ class ResultType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What comes back; `path` is set for `file` only, and names an artifact of the job where `artifact` is set."""
+    """What comes back; `path` is set for `file` only.
+
+    With `artifact` it is one of the job's artifacts, under a name that the report of its script tells.
+    """
 
     type: ResultType = ResultType.TEXT
     path: str | None = None

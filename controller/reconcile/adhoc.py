@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from controller.agent.report import name_artifact
 from controller.errors import UsageError
 from controller.model.digest import digest_of, input_digest
 from controller.model.ids import Digest
@@ -110,7 +109,7 @@ def _result(known: ServerScript | None) -> Result:
         return Result()
     if known.result.type is not ResultType.FILE:
         return known.result
-    return Result(type=ResultType.FILE, path=name_artifact(known.result.path or ""), artifact=True)
+    return Result(type=ResultType.FILE, path=known.result.path, artifact=True)
 
 
 def _inputs(values: Mapping[str, object]) -> dict[str, Input]:

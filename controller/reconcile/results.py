@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -41,9 +42,9 @@ async def result_of(
     if result.type is not ResultType.FILE or result.path is None:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
     name = PurePosixPath(result.path).name
-    folder = "artifacts" if result.artifact else "result"
     try:
-        source = rooms.artifacts.locate(job.id, harmless_path(f"{folder}/{name}"))
+        stored = await reported(rooms, job) if result.artifact else f"result/{name}"
+        source = rooms.artifacts.locate(job.id, harmless_path(stored))
     except NotFoundError:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
     path = source
@@ -56,6 +57,20 @@ async def result_of(
         size=path.stat().st_size,
         sha256=await asyncio.to_thread(sha256_of, path),
     )
+
+
+async def reported(rooms: Rooms, job: Job) -> str:
+    """Say which artifact is the file that a server's script promised, as its report tells.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for step in job.steps:
+        path = rooms.artifacts.locate(job.id, harmless_path(f"report/{step.name}.json"))
+        artifact = json.loads(await asyncio.to_thread(path.read_bytes)).get("artifact")
+        if artifact:
+            return f"artifacts/{artifact}"
+    raise NotFoundError(f"job {job.id} left no file")
 
 
 def sha256_of(path: Path) -> str:

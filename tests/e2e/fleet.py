@@ -161,6 +161,8 @@ class Fleet:
                 state=request.state,
                 actor=request.actor,
                 write=request.write,
+                bare=request.bare,
+                papers=request.papers,
                 parallel=request.parallel,
                 progress=request.listener,
                 variables=self.environment,

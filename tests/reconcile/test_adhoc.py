@@ -59,7 +59,7 @@ def test_a_script_is_held_to_what_the_server_said_of_it() -> None:
     )
     assert offered_script(work.steps[0]) == "dump"
     assert work.steps[0].script_digest == "ab" * 32
-    assert work.result == Result(type=ResultType.FILE, path="a_dump.tar", artifact=True)
+    assert work.result == Result(type=ResultType.FILE, path="/var/tmp/a dump.tar", artifact=True)
 
 
 def test_equal_work_has_one_digest_and_other_arguments_another() -> None:

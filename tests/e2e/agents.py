@@ -1,0 +1,165 @@
+"""Real agents as processes of this machine, with certificates of an authority of their own, for worlds that reach servers by them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e.fleet import Fleet, wait_for
+from tests.fakes import processes
+
+ROOT = Path(__file__).parents[2]
+MARK = b"CTL_MARK="
+
+
+@dataclass(slots=True, kw_only=True)
+class Authority:
+    """An authority made by `ctl pki`, and the folders of those it has named."""
+
+    folder: Path
+
+    def found(self) -> "Authority":
+        """Make it, and a controller's certificate."""
+        self._pki("init")
+        self.issue("main", "controller")
+        return self
+
+    def issue(self, name: str, role: str, *words: str) -> Path:
+        """Name somebody; give the folder with everything he needs."""
+        out = self.folder / "named" / name
+        self._pki("issue", name, "--role", role, "--out", str(out), *words)
+        return out
+
+    def revoke(self, name: str) -> None:
+        """Take a name back."""
+        self._pki("revoke", name, "--reason", "key-compromise")
+
+    def _pki(self, *words: str) -> None:
+        command = [sys.executable, "-m", "controller", "pki", *words, "--dir", str(self.folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "CTL_HINTS": "0"}
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+
+
+@dataclass(slots=True, kw_only=True)
+class AgentHost:
+    """One agent: where it listens, what it keeps, and its process while it runs."""
+
+    name: str
+    folder: Path
+    pki: Path
+    words: tuple[str, ...] = ()
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    logs: list[Path] = field(default_factory=list)
+
+    @property
+    def base(self) -> Path:
+        return self.folder / "base"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def log(self) -> str:
+        return "".join(one.read_text() for one in self.logs)
+
+    def start(self) -> "AgentHost":
+        """Start the process and wait until it listens."""
+        self.folder.mkdir(exist_ok=True, mode=0o755)
+        self.port = self.port or free_port()
+        self.logs.append(self.folder / f"log-{len(self.logs)}")
+        with self.logs[-1].open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "controller.agent", "run"),
+                    *("--listen", f"127.0.0.1:{self.port}", "--name", self.name),
+                    *("--pki", str(self.pki), "--state", str(self.state), "--base", str(self.base)),
+                    *self.words,
+                ],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            wait_for(self._listens)
+        except TimeoutError:
+            raise AssertionError(self.log) from None
+        return self
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def end(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon; its attempts go on."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(by)
+            process.wait(timeout=20)
+
+    def clean(self) -> None:
+        """End it, and kill what its attempts left running."""
+        self.end(signal.SIGKILL)
+        stop = time.monotonic() + 5
+        mine = os.fsencode(self.folder)
+        while left := [pid for pid in all_pids() if mine in about(pid)]:
+            for pid in left:
+                processes.send(pid, signal.SIGKILL)
+            if time.monotonic() > stop:
+                raise AssertionError(left)
+            time.sleep(0.01)
+
+
+def all_pids() -> list[int]:
+    names = (one.name for one in Path("/proc").iterdir())
+    return [int(name) for name in names if name.isdecimal() and int(name) != os.getpid()]
+
+
+def about(pid: int) -> bytes:
+    """Give the command line and environment of a process; nothing of one that is gone."""
+    with contextlib.suppress(OSError):
+        place = Path(f"/proc/{pid}")
+        if (place / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z":
+            return b""
+        return (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+    return b""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def agent_on(fleet: Fleet, authority: Authority, name: str, *words: str) -> Iterator[AgentHost]:
+    """Run an agent for a world, and let the person who types there be its controller."""
+    own = fleet.home / ".config/ctl/config.yaml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(f"pki: {{dir: {authority.folder / 'named/main'}}}\n")
+    pki = authority.folder / "named" / name
+    if not pki.exists():
+        authority.issue(name, "agent")
+    host = AgentHost(name=name, folder=fleet.folder / name, pki=pki, words=words)
+    try:
+        yield host.start()
+    finally:
+        host.clean()
+
+
+def declared(host: AgentHost) -> str:
+    """Write down the server of an agent."""
+    return f"servers:\n  {host.name}: {{address: 127.0.0.1, agent: {{port: {host.port}}}}}\n"
