@@ -25,7 +25,7 @@ from controller.agent.tls import Credentials
 from controller.execution.errors import BrokenError
 from controller.wire.handshake import Identity
 from controller.wire.limits import LIMITS, Limits
-from controller.wire.messages.greetings import Farewell
+from controller.wire.messages.greetings import Goodbye
 from controller.wire.messages.table import To
 
 LOOK = 5.0
@@ -103,7 +103,7 @@ class Daemon:
         if self._wrong:
             self._log.say(f"cannot go on: {self._wrong}")
         self._log.say("stops; attempts go on")
-        pump.part(lambda _: ("restarting", "stops"))
+        pump.part(lambda _: Goodbye(reason="restarting"))
         try:
             await asyncio.wait_for(pump.emptied(), LEAVE)
         except asyncio.TimeoutError:
@@ -147,12 +147,12 @@ class Daemon:
                 self._log.say(f"cannot read certificates: {error.strerror}")
             pump.part(lambda peer, others=others: self._reason(peer, others=others))  # type: ignore[misc]
 
-    def _reason(self, peer: Peer, *, others: bool) -> tuple[Farewell, str] | None:
+    def _reason(self, peer: Peer, *, others: bool) -> Goodbye | None:
         objection = self._credentials.objection(peer)
         if objection:
-            return "revoked", objection
+            return Goodbye(reason="revoked", message=objection)
         if others:
-            return "reconnect", f"{peer.role} {peer.name} has to dial again: ca.crt is another"
+            return Goodbye(reason="reconnect", message="the authorities are others now")
         return None
 
     # the end

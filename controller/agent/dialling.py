@@ -25,6 +25,8 @@ from controller.wire.link import Link
 
 PATIENCE = 10.0
 """Seconds for each step: to connect, to hear of a proxy, to shake hands."""
+AT_ONCE = 0.05
+"""Seconds before a dial that was asked for: whoever asks all the time gets no more than that."""
 FIRST, LONGEST = 1.0, 60.0
 """Seconds that a wait may have at first, and at most."""
 _Done = TypeVar("_Done")
@@ -76,27 +78,34 @@ class Dialler:
         """Dial until cancelled."""
         wait = Wait()
         while True:
-            link = await self._once()
-            if link is not None and link.epoch:  # it was greeted
-                wait.begin_anew()
-                if link.closed is not None and link.closed.reason == "reconnect":
-                    await asyncio.sleep(0)
+            what = f"the connection to {self._target} is over"
+            try:
+                link = await self._once()
+            except (AgentError, OSError) as error:
+                by = f" through {self._proxy}" if self._proxy else ""
+                said = error.message if isinstance(error, AgentError) else why(error)
+                what = f"cannot reach {self._target}{by}: {said}"
+            else:
+                if link.epoch:  # it was greeted
+                    wait.begin_anew()
+                if link.epoch and link.closed and link.closed.reason == "reconnect":
+                    await asyncio.sleep(AT_ONCE)
                     continue
             seconds = wait.next()
-            self._log.often("dialling", f"dials {self._target} again in {seconds:.1f} s")
+            self._log.often("dialling", f"{what}; dials again in {seconds:.1f} s")
             await asyncio.sleep(seconds)
 
-    async def _once(self) -> Link | None:
-        """Be connected once, to the end; None where that did not come about."""
+    async def _once(self) -> Link:
+        """Be connected once, to the end.
+
+        Raises:
+            AgentError: the controller or the proxy is not what it should be.
+            OSError: nobody answers.
+        """
         call = _Call(self._credentials, self._pump, self._target)
         try:
             await _in_time(self._connect(call), "no answer", steps=3)
             return await call.over
-        except (AgentError, OSError) as error:
-            said = error.message if isinstance(error, AgentError) else why(error)
-            by = f" through {self._proxy}" if self._proxy else ""
-            self._log.often("dialling", f"cannot reach {self._target}{by}: {said}")
-            return None
         finally:
             call.line.abort()
 

@@ -7,6 +7,7 @@ handshake that is slow, garbage or silent has `HANDSHAKE` seconds, or fewer wher
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
@@ -14,7 +15,7 @@ import socket
 
 from controller.agent.errors import AgentError
 from controller.agent.line import Line, tune, why
-from controller.agent.lobby import GRACE, MOST, Lobby
+from controller.agent.lobby import MOST, SILENT, Lobby
 from controller.agent.log import Log
 from controller.agent.meeting import meet
 from controller.agent.peer import SERVED, PeerError
@@ -28,6 +29,7 @@ BATCH = 32
 """Connections taken before others get their turn."""
 REST = 0.1
 """Seconds without accepting when there are no descriptors."""
+SHORTEST = 0.005
 DESCRIPTORS = 4
 """Of that many descriptors, one is for a handshake."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -99,14 +101,27 @@ class Doors:
             asyncio.get_running_loop().remove_reader(listener)
 
     def _pause(self, seconds: float) -> None:
-        """Let the others wait in the kernel's queue."""
+        """Let the others wait in the kernel's queue, then see who has to go for them."""
         self._stop_accepting()
         if self._again is None:
-            self._again = asyncio.get_running_loop().call_later(seconds, self._accepting)
+            self._again = asyncio.get_running_loop().call_later(seconds, self._relieve)
+
+    def _relieve(self) -> None:
+        """Send away those whose patience is over, and go on; by now everything that came was read."""
+        self._again = None
+        now = asyncio.get_running_loop().time()
+        for line in self._lobby.overdue(now, BATCH):
+            self._send_away(line, "others wait, and its handshake does not end")
+        due = self._lobby.next_due()
+        if self._lobby.full:
+            self._pause(SILENT if due is None else max(due - now, SHORTEST))
+        else:
+            self._accepting()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(BATCH):
-            if self._lobby.full and not self._make_place():
+            if self._lobby.full:
+                self._pause(SILENT)
                 return
             try:
                 plain, place = listener.accept()
@@ -117,33 +132,16 @@ class Doors:
                 return
             self._take(plain, place)
 
-    def _make_place(self) -> bool:
-        """Send away who has waited longest; not before he had his moment."""
-        eldest = self._lobby.eldest()
-        now = asyncio.get_running_loop().time()
-        if eldest is None or now < eldest[1] + GRACE:
-            self._pause(GRACE if eldest is None else eldest[1] + GRACE - now)
-            return False
-        self._send_away(eldest[0], "others wait, and its handshake does not end")
-        return True
-
     def _starved(self, listener: socket.socket, error: OSError) -> None:
         """Go on without descriptors: those of handshakes first, else with the one that was kept for this."""
-        if error.errno not in EXHAUSTED:
-            self._log.often("accepting", f"cannot accept a connection: {why(error)}")
-            self._pause(REST)
+        self._log.often("accepting", f"cannot accept a connection: {why(error)}")
+        if error.errno in EXHAUSTED and len(self._lobby):
+            self._pause(SILENT)
             return
-        eldest = self._lobby.eldest()
-        if eldest is not None:
-            self._send_away(eldest[0], f"its descriptor is needed: {why(error)}")
-        else:
+        if error.errno in EXHAUSTED:
             os.close(self._reserve)
-            try:
-                plain, place = listener.accept()
-                plain.close()
-                self._log.often("descriptors", f"cannot accept {_place(place)}: {why(error)}")
-            except OSError as again:
-                self._log.often("descriptors", f"cannot accept a connection: {why(again)}")
+            with contextlib.suppress(OSError):  # it was told, and there may be nobody any more
+                listener.accept()[0].close()
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._pause(REST)
 
@@ -152,7 +150,7 @@ class Doors:
         line = Line(self._credentials.server, _place(place), self)
         address = _neighbourhood(str(place[0]))
         self._addresses[line] = address
-        self._lobby.enter(line, address, loop.time())
+        self._lobby.enter(line, address)
         self._late[line] = loop.call_later(
             HANDSHAKE, self._send_away, line, f"no handshake in {HANDSHAKE:.0f} s"
         )

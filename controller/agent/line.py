@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from typing import Protocol, cast
@@ -77,6 +78,8 @@ def why(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         reason = error.reason or "TLS failed"
         return WORDS.get(reason, reason.lower().replace("_", " "))
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()  # asyncio has words of its own
     return str(getattr(error, "strerror", None) or error).lower() or type(error).__name__
 
 
@@ -97,6 +100,8 @@ class Line(asyncio.Protocol):
         self.keeper = keeper
         self.paused = False
         self.closing = False
+        self.since: float | None = None
+        """When it began to be heard."""
         self._context = context
         self._dials = dials
         self._met = False
@@ -108,6 +113,11 @@ class Line(asyncio.Protocol):
         self._last: asyncio.TimerHandle | None = None
 
     # for its keeper
+
+    @property
+    def spoke(self) -> bool:
+        """Whether anything came."""
+        return self._tls is not None
 
     @property
     def certificate(self) -> dict[str, object]:
@@ -159,6 +169,7 @@ class Line(asyncio.Protocol):
         """Begin; who dials speaks first."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH)
+        self.since = asyncio.get_running_loop().time()
         if self.closing:  # it was given up before it began
             self._transport.abort()
         elif self._dials is not None:

@@ -24,7 +24,7 @@ from controller.wire.doorway import Doorway
 from controller.wire.events import BeatDue, Closed, Event, Fence, Opened, Reset
 from controller.wire.handshake import Identity
 from controller.wire.link import Link
-from controller.wire.messages.greetings import Farewell, Goodbye
+from controller.wire.messages.greetings import Goodbye
 from controller.wire.session import Session
 
 MOST = 1_024
@@ -91,18 +91,12 @@ class Pump:
         self._touch(link)
         return link
 
-    def part(self, due: Callable[[Peer], tuple[Farewell, str] | None]) -> None:
-        """Say goodbye to everybody for whom there is a reason, with a line for the log.
-
-        Args:
-            due: gives the reason, and what is logged.
-        """
+    def part(self, due: Callable[[Peer], Goodbye | None]) -> None:
+        """Say goodbye to everybody for whom there is one."""
         for seat in list(self._seats.values()):
-            found = due(seat.peer)
-            if found is not None and seat.link.closed is None:
-                reason, because = found
-                self._log.often("goodbyes", f"{because} ({seat.line.where})")
-                self._farewell(seat, Goodbye(reason=reason))
+            goodbye = due(seat.peer)
+            if goodbye is not None and seat.link.closed is None:
+                self._farewell(seat, goodbye)
         self._flush()
 
     @property
