@@ -43,9 +43,14 @@ class KeyFolder:
             FolderError: the disk says no.
         """
         self._settle()
-        if not self._waits():
+        if not self.waits():
             self.stage_key(openssl.make_key())
         return openssl.make_request(f"{self.path}/{self._key}")
+
+    def waits(self) -> bool:
+        """Say whether a key waits for its certificate."""
+        found = read(self._folder, self._key)
+        return found is not None and found[1] == PRIVATE
 
     def stage_key(self, key: bytes) -> None:
         """Put a key beside the one in use."""
@@ -108,10 +113,6 @@ class KeyFolder:
         """Forget what waits."""
         for name in (self._untried, self._certificate, self._key):
             self._remove(name)
-
-    def _waits(self) -> bool:
-        found = read(self._folder, self._key)
-        return found is not None and found[1] == PRIVATE
 
     def _settle(self) -> None:
         """Give a tried pair its places: the key first, so that its certificate waits as long as it misses one."""

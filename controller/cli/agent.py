@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from controller.agent.main import main
+from controller.cli.authority import FOLDER, Days, folder_of
 from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
-from controller.cli.pki import FOLDER, Days
 from controller.cli.views.agents import install_document, installed_text, outlook_text
 from controller.cli.views.documents import to_json, to_yaml
 from controller.errors import UsageError
@@ -98,7 +98,7 @@ async def install(
         return main(["install", *flags, *words])
     request = InstallRequest(
         server=on,
-        authority=ctl.surroundings.cwd / place.expanduser(),
+        authority=folder_of(ctl, place),
         words=tuple(words),
         days=days,
         renew=renew,

@@ -3,19 +3,19 @@
 Works on files alone, without a controller and a config repository.
 """
 
-import shlex
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from controller.cli import delivery
+from controller.cli import delivery, inviting
+from controller.cli.authority import FOLDER, FORMATS, Days, Dir, actor, flag, folder_of, print_view
 from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import READING, command
 from controller.cli.views import certificates as sheets
-from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.pki import Listing, View
+from controller.cli.views.documents import to_jsonl
+from controller.cli.views.pki import Listing
 from controller.errors import UsageError
 from controller.pki import founding, issuing, revoking, root, shelf
 from controller.pki.finding import latest, of_word
@@ -26,13 +26,6 @@ from controller.pki.subject import ROOT, check_owner
 
 app = typer.Typer()
 
-FORMATS: Final = (Format.TABLE, Format.JSON, Format.YAML)
-FOLDER: Final = Path("/etc/ctl/pki")
-
-Dir = Annotated[
-    Path, typer.Option("--dir", metavar="DIR", help="The authority's folder; default /etc/ctl/pki.")
-]
-Days = Annotated[int | None, typer.Option("--days", metavar="N", help="How long it lives.")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="Write certificate, key and ca.crt there as well."),
@@ -76,7 +69,7 @@ def init(
         raise UsageError("--rotate and --retire are two steps; --force belongs to --retire")
     if (organisation and (rotate or retire)) or (days is not None and retire):
         raise UsageError("--organisation is for the first authority, --days for a new one")
-    folder, now, by = _where(ctl, place), ctl.surroundings.clock.now(), _actor(ctl)
+    folder, now, by = folder_of(ctl, place), ctl.surroundings.clock.now(), actor(ctl)
     if retire is not None:
         founding.retire(folder, retire, now=now, by=by, force=force)
         ctl.note(f"retired {retire}: its certificates are refused by whoever has the new ca.crt")
@@ -91,9 +84,9 @@ def init(
             days=root.DAYS if days is None else days,
         )
     known = shelf.look(folder)
-    _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
+    print_view(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
     step = "renew NAME" if rotate else "issue NAME --role agent --out DIR"
-    ctl.next(f"ctl pki {step}{_flag(place)}")
+    ctl.next(f"ctl pki {step}{flag(place)}")
     return ExitCode.DONE
 
 
@@ -126,7 +119,7 @@ def issue(
     a user and an admin carry none. With --owner the name is that of a Linux user, and the role user unless it is admin.
     """
     whose, what = _subject(name, role, owner)
-    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    folder, now = folder_of(ctl, place), ctl.surroundings.clock.now()
     wish = issuing.Wish(
         name=whose,
         role=what,
@@ -135,9 +128,9 @@ def issue(
         request=delivery.request(ctl, csr),
     )
     to = delivery.prepare(ctl, folder, out, whose, owner)
-    one = issuing.issue(folder, wish, now=now, by=_actor(ctl))
+    one = issuing.issue(folder, wish, now=now, by=actor(ctl))
     delivery.deliver(ctl, folder, one, out, to)
-    _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
+    print_view(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
     return ExitCode.DONE
 
 
@@ -151,7 +144,7 @@ def list_(
     place: Dir = FOLDER,
 ) -> int:
     """List authorities and certificates with the days they have left; warn below 30, 7 and 1."""
-    folder = _where(ctl, place)
+    folder = folder_of(ctl, place)
     listing = Listing(
         ledger=shelf.look(folder), now=ctl.surroundings.clock.now(), everything=everything
     )
@@ -161,7 +154,7 @@ def list_(
         case Format.JSONL:
             ctl.print(to_jsonl(listing.documents()))
         case _:
-            _print(ctl, listing)
+            print_view(ctl, listing)
     for warning in listing.warnings():
         ctl.note(warning)
     return ExitCode.DONE
@@ -175,20 +168,20 @@ def show(
     place: Dir = FOLDER,
 ) -> int:
     """Show every field of a certificate, its fingerprint, and the pin that enrolment takes."""
-    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    folder, now = folder_of(ctl, place), ctl.surroundings.clock.now()
     known = shelf.look(folder)
     if name == ROOT:
-        _print(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
+        print_view(ctl, sheets.Authorities(ledger=known, now=now, folder=folder))
         return ExitCode.DONE
     own = name.removeprefix(f"{ROOT}-")
     one = next((a for a in known.authorities if a.authority == own), None)
     if one is not None:
-        _print(ctl, sheets.Authority(ledger=known, one=one, now=now))
+        print_view(ctl, sheets.Authority(ledger=known, one=one, now=now))
         return ExitCode.DONE
     found = of_word(known, name)
     good = [each for each in found if known.state(each, now) in LIVE]
     last = (good or list(found))[-1]
-    _print(ctl, sheets.Certificate(ledger=known, one=last, now=now, folder=folder))
+    print_view(ctl, sheets.Certificate(ledger=known, one=last, now=now, folder=folder))
     return ExitCode.DONE
 
 
@@ -215,7 +208,7 @@ def renew(
 
     The old one stays good until its end unless --revoke-old.
     """
-    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
+    folder, now = folder_of(ctl, place), ctl.surroundings.clock.now()
     if crl is (name is not None):
         raise UsageError("renew takes a NAME, or --crl")
     if name is None:
@@ -229,9 +222,9 @@ def renew(
     )
     whose = latest(shelf.look(folder), name, now).name
     to = delivery.prepare(ctl, folder, out, whose, None)
-    one = issuing.renew(folder, whose, renewal, now=now, by=_actor(ctl))
+    one = issuing.renew(folder, whose, renewal, now=now, by=actor(ctl))
     delivery.deliver(ctl, folder, one, out, to)
-    _print(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
+    print_view(ctl, sheets.Certificate(ledger=shelf.look(folder), one=one, now=now, folder=folder))
     return ExitCode.DONE
 
 
@@ -249,34 +242,13 @@ def revoke(
 
     Writes the deny list, which listeners read within 30 seconds, and the revocation list. It cannot be undone.
     """
-    folder, now = _where(ctl, place), ctl.surroundings.clock.now()
-    gone = revoking.revoke(folder, word, reason=reason, now=now, by=_actor(ctl))
-    _print(ctl, Listing(ledger=shelf.look(folder), now=now, everything=True, only=gone))
+    folder, now = folder_of(ctl, place), ctl.surroundings.clock.now()
+    gone = revoking.revoke(folder, word, reason=reason, now=now, by=actor(ctl))
+    print_view(ctl, Listing(ledger=shelf.look(folder), now=now, everything=True, only=gone))
     return ExitCode.DONE
 
 
-def _print(ctl: Invocation, view: View) -> None:
-    """Print a view as the person or program asked."""
-    match ctl.format:
-        case Format.JSON:
-            ctl.print(to_json(view.document()))
-        case Format.YAML:
-            ctl.print(to_yaml(view.document()))
-        case _:
-            ctl.print(view.text(ctl.terminal.style, wide=ctl.format is Format.WIDE))
-
-
-def _where(ctl: Invocation, place: Path) -> Path:
-    return ctl.surroundings.cwd / place.expanduser()
-
-
-def _flag(place: Path) -> str:
-    """Say `--dir` again in a next command, where it was said."""
-    return "" if place == FOLDER else f" --dir {shlex.quote(str(place))}"
-
-
-def _actor(ctl: Invocation) -> str:
-    return ctl.settings.person.actor
+command(app, "invite", verb="pki invite", formats=FORMATS)(inviting.invite)
 
 
 def _subject(name: str | None, role: Role | None, owner: str | None) -> tuple[str, Role]:

@@ -44,7 +44,25 @@ VERBS: Final[dict[str, Verb]] = {
     "jobs": Verb(
         module="jobs",
         help="What ran, and what it said.",
-        group=("list", "show", "logs", "retry", "stop", "resolve", "artifacts"),
+        group=(
+            "list",
+            "show",
+            "logs",
+            "attach",
+            "stop",
+            "pause",
+            "resume",
+            "retry",
+            "resolve",
+            "archive",
+            "artifacts",
+            "workspace",
+        ),
+    ),
+    "pool": Verb(
+        module="pool",
+        help="How many attempts servers run at once.",
+        group=("show", "set"),
     ),
     "logs": Verb(
         module="logs",
@@ -54,13 +72,14 @@ VERBS: Final[dict[str, Verb]] = {
     "pki": Verb(
         module="pki",
         help="Certificates for agents, people and controllers.",
-        group=("init", "issue", "list", "show", "renew", "revoke"),
+        group=("init", "issue", "list", "show", "renew", "revoke", "invite"),
     ),
     "agent": Verb(
         module="agent",
         help="The agent of a server: run it, enrol it, install it.",
         group=("run", "enroll", "install"),
     ),
+    "top": Verb(module="top.command", help="Watch it all live, and act on many jobs at once."),
     "inventory": Verb(module="inventory", help="The JSON Ansible reads from an inventory script."),
     "import": Verb(
         module="imports", help="Turn what you have into YAML.", group=("ansible", "ssh-config")
@@ -76,10 +95,8 @@ VERBS: Final[dict[str, Verb]] = {
 
 LATER: Final = (
     "mcp",
-    "pool",
     "secret",
     "serve",
     "token",
-    "top",
 )
 """Verbs that are known and refused: not supported yet."""

@@ -69,15 +69,19 @@ def issue(path: Path, wish: Wish, *, now: datetime, by: str) -> Issued:
         RefusedError: the name has one, the request is not sound, or the authority ends before it.
         UsageError: a name or the number of days cannot be.
     """
-    check_name(wish.name, wish.role)
-    names = alternatives.settle(wish.name, wish.role, wish.alternatives)
-    days = _days(role.days(wish.role) if wish.days is None else wish.days)
+    _settle(wish)  # before the folder is held, or made right
     with open_shelf(path, now=now) as shelf:
-        organisation = shelf.ledger.newest.organisation
-        _refuse_taken(shelf, wish, now)
-        key = _key(wish.request)
-        subject = Subject(name=wish.name, role=wish.role, organisation=organisation)
-        return _sign(shelf, subject, names, key, days=days, now=now, by=by)
+        return issue_on(shelf, wish, now=now, by=by)
+
+
+def issue_on(shelf: Shelf, wish: Wish, *, now: datetime, by: str) -> Issued:
+    """Do what `issue` does, on a shelf that is held."""
+    names, days = _settle(wish)
+    organisation = shelf.ledger.newest.organisation
+    _refuse_taken(shelf, wish, now)
+    key = _key(wish.request)
+    subject = Subject(name=wish.name, role=wish.role, organisation=organisation)
+    return _sign(shelf, subject, names, key, days=days, now=now, by=by)
 
 
 def renew(path: Path, name: str, renewal: Renewal, *, now: datetime, by: str) -> Issued:
@@ -91,19 +95,24 @@ def renew(path: Path, name: str, renewal: Renewal, *, now: datetime, by: str) ->
     if renewal.same_key and renewal.request is not None:
         raise UsageError("cannot keep the key and take another one", hint="--same-key or --csr")
     with open_shelf(path, now=now) as shelf:
-        old = latest(shelf.ledger, name, now)
-        days = _days(old.days if renewal.days is None else renewal.days)
-        key = _next_key(old, renewal)
-        before = shelf.ledger.live(name, now)
-        subject = Subject(name=old.name, role=old.role, organisation=old.organisation)
-        gone = [
-            Revoked(serial=one.serial, reason=Reason.SUPERSEDED, at=now, by=by)
-            for one in (before if renewal.revoke_old else ())
-        ]
-        new = _sign(shelf, subject, old.alternatives, key, days=days, now=now, by=by, beside=gone)
-        if renewal.request is not None and old.key is KeyPlace.HERE:
-            shelf.folder.remove(f"{old.name}.key")  # it would not fit the new certificate
-        return new
+        return renew_on(shelf, name, renewal, now=now, by=by)
+
+
+def renew_on(shelf: Shelf, name: str, renewal: Renewal, *, now: datetime, by: str) -> Issued:
+    """Do what `renew` does, on a shelf that is held."""
+    old = latest(shelf.ledger, name, now)
+    days = _days(old.days if renewal.days is None else renewal.days)
+    key = _next_key(old, renewal)
+    before = shelf.ledger.live(name, now)
+    subject = Subject(name=old.name, role=old.role, organisation=old.organisation)
+    gone = [
+        Revoked(serial=one.serial, reason=Reason.SUPERSEDED, at=now, by=by)
+        for one in (before if renewal.revoke_old else ())
+    ]
+    new = _sign(shelf, subject, old.alternatives, key, days=days, now=now, by=by, beside=gone)
+    if renewal.request is not None and old.key is KeyPlace.HERE:
+        shelf.folder.remove(f"{old.name}.key")  # it would not fit the new certificate
+    return new
 
 
 def _sign(
@@ -196,6 +205,13 @@ def _refuse_taken(shelf: Shelf, wish: Wish, now: datetime) -> None:
                 f"cannot issue {wish.name}: {shelf.folder.path / name} is none of ours",
                 hint="move it away first",
             )
+
+
+def _settle(wish: Wish) -> tuple[tuple[str, ...], int]:
+    """Give the alternative names and the days of a wish."""
+    check_name(wish.name, wish.role)
+    names = alternatives.settle(wish.name, wish.role, wish.alternatives)
+    return names, _days(role.days(wish.role) if wish.days is None else wish.days)
 
 
 def _days(days: int) -> int:
