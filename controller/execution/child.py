@@ -1,6 +1,7 @@
-"""The command of an attempt as its supervisor holds it: forked, behind its barrier, let go, ended.
+"""The command of an attempt as its supervisor holds it: made ready, let go, ended.
 
-`supervisor` calls it; the forked child goes its way in `command`.
+It is forked beforehand and waits at a barrier, or it is spawned when it may begin, where that can be. `supervisor` and
+`vigil` call it; a forked child goes its way in `command`, `spawning` starts the other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Mapping
 
 from controller.execution import linux
 from controller.execution.cgroup import Group
-from controller.execution.command import become_command
+from controller.execution.command import UNTOUCHED, become_command
+from controller.execution.spawning import may_spawn, spawn_command
 
 PIPE = 256 << 10
 REASON = 1000
@@ -20,7 +22,7 @@ REASON = 1000
 
 
 class Child:
-    """The command, from its fork on.
+    """The command, from the first descriptor on.
 
     Args:
         plan: as `launch` wrote it.
@@ -29,7 +31,6 @@ class Child:
 
     def __init__(self, plan: Mapping[str, object], group: Group | None) -> None:
         self.pid = 0
-        self.started = 0
         self.output = -1
         self.report = -1
         self.code: int | None = None
@@ -38,6 +39,8 @@ class Child:
         self._barrier = -1
         self._feed = -1
         self._trouble = b""
+        self._theirs: dict[str, int] = {}
+        self._spawned = may_spawn(plan)
 
     @property
     def trouble(self) -> str:
@@ -49,52 +52,48 @@ class Child:
         """Say whether its input is kept open for more."""
         return self._feed >= 0
 
-    def fork(self, *, text: bytes, stdin: bytes) -> None:
-        """Make the process that waits at the barrier, in its group.
+    def make(self, *, text: bytes, stdin: bytes) -> None:
+        """Make all that it needs; where it must be forked, it then waits at the barrier, in its group.
 
         Raises:
             OSError: out of processes, descriptors or memory; nothing is left of it.
         """
-        theirs: list[int] = []
         try:
-            self._open(theirs, text=text, stdin=stdin)
-            output, barrier, report, source, script = theirs
-            self.pid = os.fork()
-            if self.pid == 0:
-                os.close(self._barrier)  # or the child would wait for itself
-                signal.set_wakeup_fd(-1)
-                become_command(
-                    self._plan,
-                    stdin=source,
-                    output=output,
-                    text=script,
-                    barrier=barrier,
-                    report=report,
-                )
-            if self._group is not None:
-                self._group.take(self.pid)
-            self.started = linux.start_time(self.pid) or 0
+            self._open(text=text, stdin=stdin)
+            if not self._spawned:
+                self._fork()
         except OSError:
             self.abandon()
             raise
-        finally:
-            for descriptor in theirs:
-                if descriptor >= 0:
-                    os.close(descriptor)
 
-    def _open(self, theirs: list[int], *, text: bytes, stdin: bytes) -> None:
-        """Open everything that lies between the two; what goes to the child is put into `theirs` one by one."""
-        self.output, output = os.pipe()
-        theirs.append(output)
+    def _open(self, *, text: bytes, stdin: bytes) -> None:
+        self.output, self._theirs["output"] = os.pipe()
         linux.widen(self.output, PIPE)
-        barrier, self._barrier = os.pipe()
-        theirs.append(barrier)
-        self.report, report = os.pipe()
-        theirs.append(report)
-        theirs.append(self._source(stdin))
-        theirs.append(linux.memory_file("text", text) if text else -1)
-        for descriptor in (self.output, self.report):
-            os.set_blocking(descriptor, False)
+        os.set_blocking(self.output, False)
+        self._theirs["stdin"] = self._source(stdin)
+        if text:
+            self._theirs["text"] = linux.memory_file("text", text)
+
+    def _fork(self) -> None:
+        theirs = self._theirs
+        theirs["barrier"], self._barrier = os.pipe()
+        self.report, theirs["report"] = os.pipe()
+        os.set_blocking(self.report, False)
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._barrier)  # or the child would wait for itself
+            signal.set_wakeup_fd(-1)
+            become_command(
+                self._plan,
+                stdin=theirs["stdin"],
+                output=theirs["output"],
+                text=theirs.get("text", -1),
+                barrier=theirs["barrier"],
+                report=theirs["report"],
+            )
+        self._let_go()
+        if self._group is not None:
+            self._group.take(self.pid)
 
     def _source(self, stdin: bytes) -> int:
         """Open what the command reads: bytes that were sent, a pipe with a name, or nothing."""
@@ -109,13 +108,31 @@ class Child:
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
 
     def release(self) -> None:
-        """Open the barrier."""
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # it could not even come to the barrier: the report says why
-            os.write(self._barrier, b"g")
-        os.close(self._barrier)
-        self._barrier = -1
+        """Let it begin: open the barrier, or start it now. If that cannot be, `trouble` says why."""
+        if not self._spawned:
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # it could not even come to the barrier: the report says why
+                os.write(self._barrier, b"g")
+            os.close(self._barrier)
+            self._barrier = -1
+            return
+        try:
+            self.pid = spawn_command(
+                self._plan,
+                stdin=self._theirs["stdin"],
+                output=self._theirs["output"],
+                text=self._theirs.get("text", -1),
+                group=self._group,
+            )
+        except OSError as error:
+            self._trouble = str(error.strerror).encode("utf-8", "backslashreplace")
+            self.code = UNTOUCHED
+        self._let_go()
+
+    def about(self) -> dict[str, object]:
+        """Say who it is, for whoever must end it when we are gone."""
+        return {"leader": self.pid, "leader_start": linux.start_time(self.pid) or 0}
 
     def abandon(self) -> None:
         """Keep the barrier shut for ever, and let go of everything."""
@@ -147,9 +164,15 @@ class Child:
                     code = os.waitstatus_to_exitcode(status)
                     self.code = 128 - code if code < 0 else code
 
+    def _let_go(self) -> None:
+        """Close what the other side has now."""
+        while self._theirs:
+            os.close(self._theirs.popitem()[1])
+
     def close(self) -> None:
         """Close every descriptor."""
         self.shut()
+        self._let_go()
         for descriptor in (self.output, self.report, self._barrier):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -43,7 +43,8 @@ def become_command(
         _execute(plan["argv"], plan["env"])
     except BaseException as error:  # noqa: BLE001 — a forked child: no exception may ever return into the parent's code
         with contextlib.suppress(OSError):
-            os.write(report, str(error).encode("utf-8", "backslashreplace")[:4000])
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            os.write(report, why.encode("utf-8", "backslashreplace")[:4000])
     os._exit(UNTOUCHED)
 
 
@@ -75,7 +76,7 @@ def _prepare(plan: Mapping[str, object], *, stdin: int, output: int, text: int) 
     login = plan["login"]
     if isinstance(login, dict):
         become_user(login["uid"], login["gid"], login["groups"])
-    _enter(str(plan["home"]), plan["workdir"])
+    enter(str(plan["home"]), plan["workdir"])
 
 
 def become_user(uid: int, gid: int, groups: list[int]) -> None:
@@ -104,21 +105,30 @@ def _execute(argv: object, env: object) -> None:
     if not isinstance(argv, list) or not isinstance(env, dict):
         raise TypeError("cannot read the command of an attempt")
     name = argv[0]
-    places = [""] if "/" in name else env["PATH"].split(":")
     why: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    for place in places:
+    for program in places(name, env["PATH"]):
         try:
-            os.execve(f"{place}/{name}" if place else name, argv, env)  # noqa: S606 — no shell is meant
+            os.execve(program, argv, env)  # noqa: S606 — no shell is meant
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             why = error
-    raise OSError(f"cannot execute {name}: {why.strerror}") from why
+    raise OSError(why.errno, f"cannot execute {name}: {why.strerror}")
 
 
-def _enter(home: str, workdir: object) -> None:
+def places(name: str, path: str) -> list[str]:
+    """Say where a program is looked for."""
+    return [name] if "/" in name else [f"{place}/{name}" for place in path.split(":")]
+
+
+def enter(home: str, workdir: object) -> None:
+    """Go to the folder in which a command begins.
+
+    Raises:
+        OSError: it cannot be entered; the text says why.
+    """
     wished = os.path.join(home, str(workdir)) if workdir is not None else home
     try:
         os.chdir(wished)
     except OSError as error:
-        raise OSError(f"cannot enter {wished}: {error.strerror}") from error
+        raise OSError(error.errno, f"cannot enter {wished}: {error.strerror}") from error

@@ -39,6 +39,7 @@ class Launch:
             "outputs": str(folders.outputs(spec.job, spec.id)),
             "owner": [login.uid, login.gid],
             "group": self.group,
+            "supervisors": None if groups is None else groups.supervisors,
             "group_limits": dict(holding.files),
             "argv": _words(spec),
             "env": _environment(spec, folders, login),

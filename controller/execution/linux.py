@@ -7,6 +7,7 @@ The rest of the room calls it and keeps a shape that another system could fill i
 # ruff: noqa: PTH110, PTH116, PTH123, PTH208
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -18,6 +19,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SET_CHILD_SUBREAPER = 36
 SETPIPE_SIZE = 1031
 ADD_SEALS = 1033
+REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "autofs", "gfs2", "ocfs2", "lustre"}
 ALL_SEALS = 0xF  # no more seals, no shrinking, no growing, no writing
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -166,6 +168,31 @@ def reset_oom_score() -> None:
     path = "/proc/self/oom_score_adj"
     if read(path).strip() != "0":
         put(path, "0")
+
+
+@contextlib.contextmanager
+def unprotected() -> Iterator[None]:
+    """Lay the protection from the out-of-memory killer down while a process is born that shall not have it."""
+    path = "/proc/self/oom_score_adj"
+    was = read(path).strip()
+    if was == "0":
+        yield
+        return
+    put(path, "0")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # only the mighty take it up again
+            put(path, was)
+
+
+def may_hang() -> bool:
+    """Say whether a file system is mounted that waits for other machines or programs."""
+    for line in read("/proc/self/mountinfo").splitlines():
+        kind = line.partition(" - ")[2].split()[0]
+        if kind in REMOTE or kind.startswith("fuse"):
+            return True
+    return False
 
 
 def put(path: str, value: str) -> None:

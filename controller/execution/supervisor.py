@@ -119,8 +119,9 @@ class Supervisor:
             limits = self._plan["group_limits"]
             if self._group is not None and isinstance(limits, dict):
                 self._group.make(limits)
-            self._child.fork(text=self._handed.text, stdin=self._handed.stdin)
-            self._exit.note({"leader": self._child.pid, "leader_start": self._child.started})
+            self._child.make(text=self._handed.text, stdin=self._handed.stdin)
+            if self._child.pid:
+                self._exit.note(self._child.about())
         except OSError as error:
             self._child.abandon()
             return error
@@ -138,6 +139,7 @@ class Supervisor:
             timeout=_seconds(plan["timeout"]),
             grace=_seconds(plan["grace"]),
         )
+        self._let_begin()
         vigil.keep()
         living = tuple(self._processes.living()[:64])
         free = free and not living
@@ -152,6 +154,14 @@ class Supervisor:
             left=left,
             free=free,
         )
+
+    def _let_begin(self) -> None:
+        """Let the command begin; one that was not forked before is known only now."""
+        noted = self._child.pid
+        self._child.release()
+        if self._child.pid != noted:
+            with contextlib.suppress(OSError):  # the mark in its environment tells, too
+                self._exit.note(self._child.about())
 
     def _remarks(self, left: tuple[int, ...], *, oom: bool) -> Iterator[str]:
         if oom:

@@ -33,7 +33,7 @@ class Vigil:
 
     Args:
         folder: of the attempt.
-        child: its command, behind the barrier.
+        child: its command, which may begin at any moment.
         processes: all that belong to it.
         spool: takes its output.
         control: the socket to the daemon.
@@ -65,10 +65,11 @@ class Vigil:
         self._poll = select.poll()
         self._heard: dict[int, Callable[[], object]] = {
             child.output: self._drain,
-            child.report: self._read_report,
             wake: self._look,
             control.fileno(): self._hear,
         }
+        if child.report >= 0:
+            self._heard[child.report] = self._read_report
         self._takedown: Takedown | None = None
         self._linger: float | None = None
         self._deadline = clock.monotonic() + timeout
@@ -80,8 +81,7 @@ class Vigil:
         return living if self._takedown is None else self._takedown.left
 
     def keep(self) -> None:
-        """Open the barrier, and look after everything until it is over."""
-        self._child.release()
+        """Look after everything until it is over."""
         for descriptor in self._heard:
             self._poll.register(descriptor, select.POLLIN)
         self._heed(clock.monotonic())
