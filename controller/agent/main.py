@@ -1,6 +1,6 @@
 """The door of `ctl-agent.pyz`: what a person at the server can ask of it.
 
-`__main__` calls it; it calls `settings`, `scripts`, `host` and `compiling`. What scripts say of themselves is shown with every character
+`__main__` calls it; it calls `daemon`, `settings`, `scripts`, `host` and `compiling`. What scripts say of themselves is shown with every character
 that a terminal would obey written out.
 """
 
@@ -15,15 +15,17 @@ from controller import __version__
 from controller.agent.errors import AgentError, SettingsError
 from controller.agent.host import Host
 from controller.agent.scripts import Scripts
-from controller.agent.settings import Settings, describe, load_settings
+from controller.agent.settings import Settings, check_run, describe, load_settings
+from controller.agent.shown import shown
 from controller.wire.messages.server import Script
 
 FAILED, WRONG_USAGE = 1, 64
 SHORT = 12
 USAGE = """\
-usage: ctl-agent.pyz scripts list [SETTINGS]
+usage: ctl-agent.pyz run --listen HOST:PORT | --connect HOST:PORT [SETTINGS]
        ctl-agent.pyz enroll --connect HOST:PORT --name NAME --token TOKEN --ca-pin PIN [SETTINGS]
        ctl-agent.pyz install [--dry-run] [--no-start] [SETTINGS]
+       ctl-agent.pyz scripts list [SETTINGS]
        ctl-agent.pyz scripts inspect NAME [SETTINGS]
        ctl-agent.pyz host [SETTINGS]
        ctl-agent.pyz compile FILE
@@ -34,6 +36,8 @@ usage: ctl-agent.pyz scripts list [SETTINGS]
 def main(words: Sequence[str]) -> int:
     """Do what is asked; give the exit code."""
     try:
+        if words[:1] == ["run"]:
+            return _run(list(words[1:]))
         for line in _answer(list(words)):
             print(line)
         sys.stdout.flush()
@@ -46,6 +50,15 @@ def main(words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return 0
+
+
+def _run(words: list[str]) -> int:
+    from controller.agent.answering import Answers  # a look at scripts needs no daemon
+    from controller.agent.daemon import run
+
+    settings = load_settings(words)
+    check_run(settings)
+    return run(settings, Answers(settings))
 
 
 def _answer(words: list[str]) -> Iterator[str]:
@@ -134,15 +147,6 @@ VERBS: Mapping[str, Callable[[list[str]], Iterator[str]]] = {
     "install": _install,
     "compile": _compile,
 }
-
-
-def shown(text: str) -> str:
-    """Write out every character that does not simply print, so that no terminal obeys a stranger."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def _scripts(settings: Settings) -> Scripts:
