@@ -170,7 +170,8 @@ class Answers:
     def left(self, session: object) -> None:
         """Note that a session has no connection any more: nobody holds its locks, and its uploads are for nobody."""
         self._uploads.forget(session)
-        self._go(self._targets.left(session))
+        self._targets.left(session)
+        self._go(self._targets.abandon())
 
     def listen(self, tell: Callable[[object], None]) -> Callable[[], None]:
         """Call `tell` with all news from now on; give what ends that."""

@@ -42,6 +42,8 @@ class Elsewhere:
         """Say whether an attempt of the runner runs; looks again where it is just starting or ending."""
         folder = self._attempts / name
         claim = _first(folder / "claim")
+        if (folder / "agent").exists():
+            return False  # one of ours, of which the ledger says more
         if claim is None or _ended(folder) or claim not in ("", self._boot):
             return False
         for pause in PAUSES:

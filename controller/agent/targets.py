@@ -157,18 +157,17 @@ class Targets:
         """Note that an attempt is over."""
         if self._shown.pop(name, None) is not None:
             await self._run(lambda: self._elsewhere.hide(name))
-        await self._abandon()
+        await self.abandon()
 
     def claimed_elsewhere(self, name: str) -> bool:
         """Say whether the runner over ssh has started this attempt."""
         return self._elsewhere.claimed(name)
 
-    async def left(self, session: object) -> None:
-        """Note that nobody is there any more to hold the locks of a session."""
+    def left(self, session: object) -> None:
+        """Note that nobody is there any more to hold the locks of a session; `abandon` does the rest."""
         for place, hold in list(self._held.items()):
             if hold.session == session:
                 self._held[place] = replace(hold, gone=True)
-        await self._abandon()
 
     def joined(self, session: object) -> None:
         """Note that a session is there."""
@@ -181,7 +180,8 @@ class Targets:
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, work))
 
-    async def _abandon(self) -> None:
+    async def abandon(self) -> None:
+        """Free the locks of sessions that have left, as far as nothing runs under them."""
         places = [place for place, hold in list(self._held.items()) if hold.gone]
         if places:
             await self._run(lambda: self._free(places))
@@ -323,10 +323,7 @@ class Targets:
         return bool(names) and hold.session == session
 
     def _any_runs(self, names: Iterable[str]) -> bool:
-        return any(self._is_open(name) or self._runs_elsewhere(name) for name in names)
-
-    def _runs_elsewhere(self, name: str) -> bool:
-        return name not in self._shown and self._elsewhere.runs(name)
+        return any(self._is_open(name) or self._elsewhere.runs(name) for name in names)
 
     def _starting(self, holds: list[tuple[_Place, Hold]], name: str, job: str) -> None:
         for place, hold in holds:
