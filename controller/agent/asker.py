@@ -53,6 +53,9 @@ class Answerer(Protocol):
     async def stream(self, asker: Asker, message: object, stream: Stream) -> None:
         """Serve a stream to its end."""
 
+    def left(self, session: object) -> None:
+        """Note that a session has no connection any more; it may come back, and is there again when it asks."""
+
     def listen(self, tell: Callable[[object], None]) -> Callable[[], None]:
         """Call `tell` with all news from now on; give what ends that."""
 

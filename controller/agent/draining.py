@@ -31,6 +31,7 @@ class Draining:
         self.open = inner.open
         self.facts: Callable[[], Facts] = inner.facts
         self.state: Callable[[], HostState] = inner.state
+        self.left: Callable[[object], None] = inner.left
         self.drain = inner.drain
         self.close = inner.close
 

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller import __version__
+from controller.agent.errors import SettingsError
 from controller.agent.host import Host
 from controller.agent.settings import Settings
 from controller.execution import linux
+from controller.execution.groups import Groups, find_groups
 from controller.wire.messages.greetings import Facts, HostState
 from controller.wire.messages.server import Pool
 
@@ -73,6 +75,22 @@ class Machine:
         while True:
             await self.look()
             await asyncio.sleep(EVERY)
+
+
+def groups_of(settings: Settings) -> Groups | None:
+    """Find where cgroups of attempts can be made; None where nowhere.
+
+    Raises:
+        SettingsError: not in the folder that is set.
+    """
+    if not settings.cgroup:
+        return find_groups()
+    try:
+        return Groups(settings.cgroup)
+    except OSError as error:
+        raise SettingsError(
+            f"--cgroup: cannot make cgroups in {settings.cgroup}: {error.strerror}"
+        ) from error
 
 
 def base_of(settings: Settings) -> str:

@@ -55,10 +55,11 @@ def main(words: Sequence[str]) -> int:
 def _run(words: list[str]) -> int:
     from controller.agent.answering import Answers  # a look at scripts needs no daemon
     from controller.agent.daemon import run
+    from controller.agent.machine import groups_of
 
     settings = load_settings(words)
     check_run(settings)
-    return run(settings, Answers(settings))
+    return run(settings, Answers(settings, groups=groups_of(settings)))
 
 
 def _answer(words: list[str]) -> Iterator[str]:

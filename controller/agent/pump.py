@@ -149,7 +149,11 @@ class Pump:
             self._log.often("losses", f"lost {_whom(seat)}: {why or 'it hung up'}")
         del self._seats[seat.link]
         self._touched.pop(seat.link, None)
+        session = seat.doorway.session(seat.link)
         seat.doorway.lost(seat.link)
+        talk = self._talks.get(session) if session is not None else None
+        if talk is not None and session is not None and session.link is None:
+            talk.leave()
         self._left.ring()
         self._loop.call_soon(self._tick)  # from now on its session is kept for a while
 

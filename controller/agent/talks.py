@@ -87,9 +87,14 @@ class Talk:
         if self._telling is None:
             self._telling = Telling(self._wire, self._answers, self._touched)
 
+    def leave(self) -> None:
+        """Note that the session has no connection for now."""
+        self._answers.left(self.key)
+
     def lose(self) -> None:
         """Note that the session is gone. What was begun is brought to its end; who only waits, waits no more."""
         self._lost = True
+        self.leave()
         if self._telling is not None:
             self._telling.close()
         for task in self._waits:

@@ -43,6 +43,9 @@ class Answers:
     async def stream(self, asker: object, message: object, stream: object) -> None:
         pass
 
+    def left(self, session: object) -> None:
+        pass
+
     def listen(self, tell: object) -> object:
         return lambda: None
 

@@ -39,6 +39,7 @@ class SmallAnswers:
         self.started: list[str] = []
         self.uploads: dict[int, bytes] = {}
         self.keys: list[object] = []
+        self.gone: list[object] = []
         self.gate = asyncio.Event()
         self.idle = asyncio.Event()
         self.cancelled: list[object] = []
@@ -119,6 +120,9 @@ class SmallAnswers:
                 self.uploads[stream.number] = bytes(taken)
             case _:
                 raise AgentError("cannot open that")
+
+    def left(self, session: object) -> None:
+        self.gone.append(session)
 
     def say(self, news: object) -> None:
         self.news.append(news)

@@ -37,6 +37,15 @@ async def test_a_request_is_answered_for_whom_the_certificate_names(room: Room) 
         assert peer.facts.boot_id == "boot-1"
 
 
+async def test_whoever_answers_learns_when_nobody_is_there_any_more(room: Room) -> None:
+    async with room.run():
+        async with dial(room.port, who(room.place, "main")) as peer:
+            await peer.ask(GetPool())
+            assert room.answers.gone == []
+        asker, _ = room.answers.asked[0]
+        await room.until(lambda: asker.session in room.answers.gone)
+
+
 async def test_requests_do_not_wait_for_each_other(room: Room) -> None:
     async with room.run(), dial(room.port, who(room.place, "main")) as peer:
         waiting = [peer.asking(WaitAttempt(attempt=f"a{number}")) for number in range(20)]
