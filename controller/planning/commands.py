@@ -22,7 +22,7 @@ def commands(work: Work, commit: Sha | None = None) -> tuple[str, ...]:
 def _told(step: StepWork, work: Work, commit: Sha | None) -> Iterator[str]:
     match step.kind:
         case StepKind.COMMAND:
-            yield step.text if step.script is None else f"script {step.script}"
+            yield _command(step)
         case StepKind.CHECKOUT:
             if work.checkout is not None:
                 at = "" if commit is None else f" at {commit[:7]}"
@@ -33,6 +33,13 @@ def _told(step: StepWork, work: Work, commit: Sha | None) -> Iterator[str]:
             yield f"health: {step.text}"
         case StepKind.CONFIRM:
             return
+
+
+def _command(step: StepWork) -> str:
+    """Name what is long by its name."""
+    if step.uses is not None:
+        return f"uses {step.uses}"
+    return step.text if step.script is None else f"script {step.script}"
 
 
 def _masked(text: str, hidden: list[str]) -> str:

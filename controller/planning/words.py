@@ -32,7 +32,17 @@ def input_words(name: str) -> str:
     return f"{words[kind]} {rest}" if kind in words and rest else name
 
 
-_KEYS: Final = ("run", "script", "shell", "workdir", "user", "when", "needs", "continue_on_error")
+_KEYS: Final = (
+    "run",
+    "script",
+    "uses",
+    "shell",
+    "workdir",
+    "user",
+    "when",
+    "needs",
+    "continue_on_error",
+)
 
 
 def _step_words(rest: str) -> str:

@@ -13,11 +13,14 @@ def test_commands_are_shown_in_order_with_secret_parameters_masked() -> None:
         steps=(
             StepWork(name="a", text="login --token hunter22"),
             StepWork(name="b", text="#!/bin/sh\nhunter22", script="scripts/b.sh"),
+            StepWork(name="c", text="#!/bin/sh\nlong", uses="http-check"),
+            StepWork(name="d", text="", uses="script/uptime"),
         ),
         params={"token": "hunter22", "empty": ""},
         masked=("empty", "token"),
     )
-    assert commands(work) == ("login --token ********", "script scripts/b.sh")
+    named = ("script scripts/b.sh", "uses http-check", "uses script/uptime")
+    assert commands(work) == ("login --token ********", *named)
 
 
 def test_what_is_delivered_and_the_health_check_are_told_by_name() -> None:

@@ -4,7 +4,7 @@ from controller.cli.dates import iso
 from controller.cli.views.documents import plain
 from controller.cli.views.words import where
 from controller.cli.views.world import World
-from controller.model.inventory import Server
+from controller.model.inventory import Carrier, Server
 from controller.model.observation import ServerSeen
 from controller.model.rollout import Rollout
 
@@ -20,6 +20,7 @@ def server_document(world: World, name: str) -> dict[str, object]:
         "address": server.address,
         "carrier": server.carrier.value,
         "ssh": plain(server.ssh),
+        "agent": plain(server.agent) if server.carrier is Carrier.AGENT else None,
         "groups": list(server.groups),
         "labels": plain(server.labels),
         "vars": plain(server.vars),
@@ -42,6 +43,7 @@ def seen_document(seen: ServerSeen) -> dict[str, object]:
         "message": seen.message,
         "login": seen.login,
         "root": seen.root,
+        "limits": plain(seen.limits),
         "boot_id": seen.boot_id,
         "markers": sorted(seen.markers),
     }
@@ -83,6 +85,7 @@ def task_document(world: World, name: str) -> dict[str, object]:
             "name": step.name,
             "run": step.run,
             "script": step.script,
+            "uses": step.uses,
             "shell": step.shell,
             "env": plain(step.env),
             "needs": list(step.needs),
@@ -117,6 +120,7 @@ def task_document(world: World, name: str) -> dict[str, object]:
         "user": task.user,
         "workdir": task.workdir,
         "timeout": task.timeout,
+        "limits": plain(task.limits),
         "check": task.check,
         "checkout": None
         if task.checkout is None
