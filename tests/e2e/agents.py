@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -72,7 +74,6 @@ class AgentHost:
 
     def start(self) -> "AgentHost":
         """Start the process and wait until it listens."""
-        self.folder.mkdir(exist_ok=True, mode=0o755)
         self.port = self.port or free_port()
         self.logs.append(self.folder / f"log-{len(self.logs)}")
         with self.logs[-1].open("wb") as log:
@@ -153,11 +154,17 @@ def agent_on(fleet: Fleet, authority: Authority, name: str, *words: str) -> Iter
     pki = authority.folder / "named" / name
     if not pki.exists():
         authority.issue(name, "agent")
-    host = AgentHost(name=name, folder=fleet.folder / name, pki=pki, words=words)
+    # where other users can pass, unlike the folder of a test
+    folder = Path(tempfile.mkdtemp(prefix="ctl-agent-", dir="/var/tmp"))
+    folder.chmod(0o711)
+    host = AgentHost(name=name, folder=folder, pki=pki, words=words)
     try:
-        yield host.start()
+        host.start()
+        fleet.agents[name] = (host.port, host.base)
+        yield host
     finally:
         host.clean()
+        shutil.rmtree(folder)
 
 
 def declared(host: AgentHost) -> str:

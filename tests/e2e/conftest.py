@@ -1,11 +1,13 @@
 """Fleets: this machine alone, or with two real ssh servers that live as long as a worker of the tests."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from controller.transport import loopback
+from tests.e2e.agents import Authority, agent_on
 from tests.e2e.fleet import Fleet, launched
 from tests.fakes.sshd import Sshd, start_sshd
 
@@ -55,9 +57,19 @@ def ships(tmp_path: Path, sshds: dict[str, Sshd]) -> Iterator[Fleet]:
         yield made
 
 
-@pytest.fixture(params=("local", "ssh"))
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One authority for all agents of a worker."""
+    return Authority(folder=tmp_path_factory.mktemp("pki") / "authority").found()
+
+
+@pytest.fixture(params=("local", "ssh", "agent"))
 def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Fleet, str]]:
-    """A fleet and one of its servers: this machine, then an ssh server."""
-    servers = {} if request.param == "local" else request.getfixturevalue("sshds")
-    with launched(tmp_path, servers) as made:
-        yield made, "here" if request.param == "local" else "web-1"
+    """A fleet and one of its servers: this machine, then an ssh server, then one with an agent."""
+    servers = request.getfixturevalue("sshds") if request.param == "ssh" else {}
+    with ExitStack() as stack:
+        made = stack.enter_context(launched(tmp_path, servers))
+        if request.param == "agent":
+            authority = request.getfixturevalue("authority")
+            stack.enter_context(agent_on(made, authority, "app-1", "--workers", "4"))
+        yield made, {"local": "here", "ssh": "web-1", "agent": "app-1"}[request.param]

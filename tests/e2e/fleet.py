@@ -75,6 +75,8 @@ class Fleet:
     folder: Path
     config: Repository
     servers: Mapping[str, Sshd] = field(default_factory=dict)
+    agents: dict[str, tuple[int, Path]] = field(default_factory=dict)
+    """Port and state folder of each server that is reached by an agent."""
     project: str = field(default_factory=lambda: f"e2e-{secrets.token_hex(5)}")
     variables: dict[str, str] = field(default_factory=dict)
     spawned: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -98,6 +100,8 @@ class Fleet:
         """Where the state folder of a server is, seen from here."""
         if server in self.servers:
             return self.servers[server].base
+        if server in self.agents:
+            return self.agents[server][1]
         return Path("/var/lib/ctl") if ROOT else self.home / ".local/state/ctl"
 
     def marker(self, target: str, server: str = "here") -> Path:
@@ -128,6 +132,10 @@ class Fleet:
                 f'    ssh: {{user: {one.user}, port: {one.port}, key: login-{name}, host_key: "{one.host_key}"}}',
                 f"secrets_of_{name}: {key}",
             ]
+        lines += [
+            f"  {name}: {{address: 127.0.0.1, groups: [fleet], agent: {{port: {port}}}}}"
+            for name, (port, _) in self.agents.items()
+        ]
         text = "\n".join(one for one in lines if not one.startswith("secrets_of_"))
         keys = [
             f"  login-{name}: {{file: {self.servers[name].key}}}" for name in names or self.servers
@@ -213,7 +221,7 @@ class Fleet:
         ids = self._job_ids()
         for pid in [p for one in ids for p in processes.marked(f"CTL_MARK=:{one}.".encode())]:
             processes.send(pid, signal.SIGKILL)
-        for base in {self.base(name) for name in ("here", *self.servers)}:
+        for base in {self.base(name) for name in ("here", *self.servers, *self.agents)}:
             shutil.rmtree(base / self.project, ignore_errors=True)
             for one in ids:
                 shutil.rmtree(base / "jobs" / one, ignore_errors=True)

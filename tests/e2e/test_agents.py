@@ -18,12 +18,6 @@ from tests.fakes.repositories import Repository
 ROOT = os.geteuid() == 0
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """One authority for all tests of a worker."""
-    return Authority(folder=tmp_path_factory.mktemp("pki") / "authority").found()
-
-
 @pytest.fixture
 def app(fleet: Fleet, authority: Authority) -> Iterator[AgentHost]:
     """A server `app-1` with an agent."""
