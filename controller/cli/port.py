@@ -15,6 +15,7 @@ from controller.model.job import Job, JobBody, State
 from controller.model.plan import Plan
 from controller.model.standing import Ignore, Pin
 from controller.planning.gates import GateResult
+from controller.reconcile.answers import Moved, ServerPool
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.installs import Installed, InstallRequest, Sight, Tell
@@ -39,6 +40,31 @@ from controller.reconcile.requests import (
 from controller.transport.port import ScriptSource
 
 
+class Attachment(Protocol):
+    """A job that is being followed."""
+
+    @property
+    def job(self) -> Job:
+        """The job as it was last seen."""
+        ...
+
+    def output(self) -> AsyncIterator[LogChunk | None]:
+        """Give everything it said and says until it has ended; None whenever there is nothing new for a moment."""
+        ...
+
+    async def refusal(self) -> str | None:
+        """Say in words why input is not taken; None where it is."""
+        ...
+
+    async def feed(self, data: bytes, *, close: bool = False) -> None:
+        """Give it to what takes input, when something does; `close` ends it."""
+        ...
+
+    def report(self) -> RunReport:
+        """Say how it ended, as of a run of this job alone."""
+        ...
+
+
 class JobsPort(Protocol):
     """Jobs of the state."""
 
@@ -56,9 +82,10 @@ class JobsPort(Protocol):
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool = False,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first."""
+        """List jobs, newest first: those that are archived, or those that are not."""
         ...
 
     def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
@@ -73,6 +100,50 @@ class JobsPort(Protocol):
         """Stop a job, or one step of it, and wait until nothing of it is left."""
         ...
 
+    def attach(
+        self, job: Job, *, step: str | None = None
+    ) -> AbstractAsyncContextManager[Attachment]:
+        """Follow a job, or one of its steps; one that nobody drives is taken up meanwhile."""
+        ...
+
+    async def feed(
+        self, job: JobId, data: bytes, *, step: str | None = None, close: bool = False
+    ) -> None:
+        """Give standard input to what takes it now of a job, each byte at most once; `close` ends it."""
+        ...
+
+    async def pause(self, job: JobId, *, step: str | None = None, seconds: float = 0.0) -> Job:
+        """Hold a job, or one step of it, for some seconds or (0) until it is resumed."""
+        ...
+
+    async def resume(self, job: JobId) -> Job:
+        """Let a held job go on."""
+        ...
+
+    async def archive(self, jobs: Sequence[JobId], *, out: Path | None = None) -> tuple[Job, ...]:
+        """Put ended jobs away, each whole or not at all."""
+        ...
+
+    async def archive_older(self, before: datetime, *, out: Path | None = None) -> tuple[Job, ...]:
+        """Put away jobs that ended before a moment, oldest first, some of them; none: there are no more."""
+        ...
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """List the files of the folder in which a job works, path to size."""
+        ...
+
+    async def get(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        """Fetch files of a job's workspace, going on where an earlier fetch ended."""
+        ...
+
+    async def put(self, job: JobId, source: Path, name: str, *, executable: bool = False) -> Moved:
+        """Write a file of this machine into a job's workspace."""
+        ...
+
+    async def remove(self, job: JobId, names: Sequence[str]) -> None:
+        """Delete files of a job's workspace."""
+        ...
+
     async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
         """Decide how a lost job ended."""
         ...
@@ -81,8 +152,8 @@ class JobsPort(Protocol):
         """List the artifacts of a job with their sizes."""
         ...
 
-    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Path, ...]:
-        """Fetch artifacts into a folder."""
+    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        """Fetch artifacts into a folder, going on where an earlier fetch ended."""
         ...
 
 
@@ -179,6 +250,10 @@ class Controller(Protocol):
 
     async def run(self, request: RunRequest) -> RunReport:
         """Run a task or a target now."""
+        ...
+
+    async def pools(self, on: str, *, workers: int | None = None) -> tuple[ServerPool, ...]:
+        """Ask servers how many attempts they run at once; with `workers` change that first."""
         ...
 
     async def check_server(self, name: str) -> ServerCheck:

@@ -51,7 +51,11 @@ def _verb(name: str, command: object) -> Iterator[str]:
         yield from _command(command)
     for child, below in children.items():
         yield f"\n### `{PROGRAM} {name} {child}`\n"
-        yield from _command(below)
+        grandchildren = getattr(below, "commands", {})
+        yield from [str(getattr(below, "help", ""))] if grandchildren else _command(below)
+        for last, deepest in grandchildren.items():
+            yield f"\n#### `{PROGRAM} {name} {child} {last}`\n"
+            yield from _command(deepest)
 
 
 def _command(command: object) -> Iterator[str]:

@@ -15,6 +15,7 @@ from controller.jobs.board import Board
 from controller.jobs.conductor import Conductor
 from controller.jobs.crew import Crew
 from controller.jobs.holding import Holding
+from controller.jobs.input import Input
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import recall
 from controller.jobs.machine import Signal
@@ -148,6 +149,27 @@ class Engine:
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
         return job
+
+    async def take_up(self, id_: JobId) -> Job:
+        """Drive one job that nobody drives now as far as that goes, as `settle` would; one that never began is left.
+
+        Raises:
+            NotFoundError: there is no such job.
+            StateError: the store cannot be written any more.
+        """
+        job = await self._store.jobs.get(id_)
+        if job is None:
+            raise NotFoundError(f"cannot find job {id_}: it was never recorded")
+        if [each.move for each in recover([job])] == [Move.RESUME]:
+            body = await self._store.jobs.body(id_)
+            job = await self._crew.drive(job, body, await recall(self._store), None)
+        if self._crew.fatal is not None:
+            raise self._crew.fatal
+        return job
+
+    def input(self, job: JobId, *, step: str | None = None) -> Input:
+        """Give the way to the standard input of a job, or of one of its steps."""
+        return Input(self._crew, job, step)
 
     async def resolve(self, id_: JobId, *, signal: Signal, reason: str) -> Job:
         """End a lost job as a person says it ended.

@@ -28,12 +28,14 @@ from controller.reconcile import (
     ignoring,
     offers,
     planfiles,
+    pools,
     rollback,
     running,
     standing,
     status,
     trusting,
 )
+from controller.reconcile.answers import ServerPool
 from controller.reconcile.deciding import plan_of
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
 from controller.reconcile.desk import JobsDesk
@@ -167,6 +169,10 @@ class LocalController:
                 f"{on!r} picks {len(servers)} servers", hint="inspect looks at one: --on SERVER"
             )
         return await offers.inspect(self._rooms, seen, servers[0], script)
+
+    async def pools(self, on: str, *, workers: int | None = None) -> tuple[ServerPool, ...]:
+        """Ask servers how many attempts they run at once; with `workers` change that first."""
+        return await pools.pools(self._rooms, on, workers=workers)
 
     async def check_server(self, name: str) -> ServerCheck:
         """Reach a server now and run `uptime` there."""

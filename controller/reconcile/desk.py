@@ -1,20 +1,30 @@
-"""The jobs of the state, for people: find, read, retry, stop, decide."""
+"""The jobs of the state, for people: find, read, follow, retry, stop, hold, decide, put away.
+
+What `ctl jobs` asks for; calls the modules of this room that know how.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 
 from controller.errors import NotFoundError, RefusedError
-from controller.jobs.ledger import in_order
+from controller.jobs.engine import Engine
 from controller.jobs.machine import Signal
 from controller.jobs.retry import again
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.job import Job, JobBody, State
+from controller.reconcile import archiving, minding, workspaces
+from controller.reconcile.answers import Moved
 from controller.reconcile.applying import report_of
+from controller.reconcile.archiving import kept
+from controller.reconcile.attaching import Attachment, attach
+from controller.reconcile.fetching import LocalSource, fetch
+from controller.reconcile.listening import Listening
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.observe import read_server, see_server
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import LogChunk, RunReport
-from controller.reconcile.results import put
 from controller.reconcile.retrying import guard
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -30,6 +40,7 @@ class JobsDesk:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._typing: Engine | None = None
 
     async def find(self, prefix: str) -> Job:
         """Find one job by a unique prefix of its id, or "@last"."""
@@ -52,29 +63,38 @@ class JobsDesk:
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool = False,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first."""
-        return await self._rooms.store.jobs.list(run=run, target=target, server=server, limit=limit)
+        """List jobs, newest first: those that are archived, or those that are not."""
+        return await self._rooms.store.jobs.list(
+            run=run, target=target, server=server, archived=archived, limit=limit
+        )
 
     async def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
         """Give stored output, attempt by attempt as they were made; with `follow` until the job has ended."""
-        at: dict[str, int] = {}
-        while True:
-            now = await self._job(job)
-            for step, attempt in in_order(now, await self._rooms.store.jobs.events(job)):
-                async for piece in self._rooms.output.pieces(attempt.id, at.get(attempt.id, 0)):
-                    at[attempt.id] = piece.offset + len(piece.data)
-                    yield LogChunk(
-                        step=step,
-                        attempt=attempt.number,
-                        offset=piece.offset,
-                        data=piece.data,
-                        gap=piece.gap,
-                    )
-            if now.state.ended or not follow:
-                return
-            await self._rooms.clock.sleep(FOLLOW_SECONDS)
+        async with kept(self._rooms, await self._job(job)) as files:
+            listening = Listening(self._rooms.store, files.output)
+            while True:
+                now = await self._job(job)
+                async for chunk in listening.fresh(now):
+                    yield chunk
+                if now.state.ended or not follow:
+                    return
+                await self._rooms.clock.sleep(FOLLOW_SECONDS)
+
+    def attach(
+        self, job: Job, *, step: str | None = None
+    ) -> AbstractAsyncContextManager[Attachment]:
+        """Follow a job, or one of its steps; one that nobody drives is taken up meanwhile.
+
+        Raises:
+            NotFoundError: it has no such step.
+        """
+        if step is not None and all(each.name != step for each in job.steps):
+            names = ", ".join(each.name for each in job.steps)
+            raise NotFoundError(f"job {job.id} has no step {step!r}", hint=f"it has {names}")
+        return attach(self._rooms, job, step)
 
     async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
         """Run a job's work again, as it was recorded.
@@ -133,10 +153,28 @@ class JobsDesk:
 
     async def stop(self, job: JobId, *, step: str | None = None, grace: float = 10.0) -> Job:
         """Stop a job and wait until nothing of it is left."""
-        seen = await walk(self._rooms, Seen(), (see_config, load))
-        engine = self._rooms.engine(reach_of(seen))
-        async with self._rooms.saving() as alone:
-            return await engine.stop(job, step=step, grace=grace, alone=alone)
+        return await minding.stop(self._rooms, job, step=step, grace=grace)
+
+    async def feed(
+        self, job: JobId, data: bytes, *, step: str | None = None, close: bool = False
+    ) -> None:
+        """Give standard input to what takes it now of a job, each byte at most once; `close` ends it.
+
+        Raises:
+            RefusedError: nothing of it takes input.
+            TransportError: the server is not reached; nobody knows whether it took what was given.
+        """
+        if self._typing is None:
+            self._typing = await minding.engine_now(self._rooms)
+        await self._typing.input(job, step=step).feed(data, close=close)
+
+    async def pause(self, job: JobId, *, step: str | None = None, seconds: float = 0.0) -> Job:
+        """Hold a job, or one step of it, for some seconds or (0) until it is resumed."""
+        return await minding.pause(self._rooms, job, step=step, seconds=seconds)
+
+    async def resume(self, job: JobId) -> Job:
+        """Let a held job go on."""
+        return await minding.resume(self._rooms, job)
 
     async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
         """Decide how a lost job ended.
@@ -152,19 +190,56 @@ class JobsDesk:
         signal = Signal.SUCCEED if state is State.SUCCEEDED else Signal.FAIL
         return await engine.resolve(job, signal=signal, reason=reason)
 
+    async def archive(self, jobs: Sequence[JobId], *, out: Path | None = None) -> tuple[Job, ...]:
+        """Put ended jobs away, each whole or not at all."""
+        return await archiving.archive(self._rooms, jobs, out=out)
+
+    async def archive_older(self, before: datetime, *, out: Path | None = None) -> tuple[Job, ...]:
+        """Put away jobs that ended before a moment, oldest first, some of them; none: there are no more."""
+        return await archiving.archive_older(self._rooms, before, out=out)
+
     async def artifacts(self, job: JobId) -> Mapping[str, int]:
         """List the artifacts of a job with their sizes."""
-        return await self._rooms.artifacts.list(job)
+        async with kept(self._rooms, await self._job(job)) as files:
+            return await files.artifacts.list(job)
 
-    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Path, ...]:
+    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
         """Copy artifacts into a folder; what is there under their names is not overwritten.
 
         Raises:
             StateError: a file cannot be written, or is there already.
         """
-        wanted = names or tuple(await self.artifacts(job))
-        locate = self._rooms.artifacts.locate
-        return tuple(put(locate(job, name), outdir / name, fresh=True) for name in wanted)
+        async with kept(self._rooms, await self._job(job)) as files:
+            wanted = names or tuple(await files.artifacts.list(job))
+            places = {name: files.artifacts.locate(job, name) for name in wanted}
+            return tuple(
+                [
+                    await fetch(
+                        LocalSource(place),
+                        name,
+                        outdir,
+                        tell=workspaces.teller(self._rooms, job, name),
+                        clock=self._rooms.clock,
+                    )
+                    for name, place in places.items()
+                ]
+            )
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """List the files of the folder in which a job works, path to size."""
+        return await workspaces.names(self._rooms, job)
+
+    async def get(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        """Fetch files of a job's workspace into a folder, going on where an earlier fetch ended."""
+        return await workspaces.get(self._rooms, job, names, outdir)
+
+    async def put(self, job: JobId, source: Path, name: str, *, executable: bool = False) -> Moved:
+        """Write a file of this machine into a job's workspace."""
+        return await workspaces.put(self._rooms, job, source, name, executable=executable)
+
+    async def remove(self, job: JobId, names: Sequence[str]) -> None:
+        """Delete files of a job's workspace."""
+        await workspaces.remove(self._rooms, job, names)
 
     async def _job(self, job: JobId) -> Job:
         found = await self._rooms.store.jobs.get(job)

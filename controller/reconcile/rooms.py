@@ -8,6 +8,7 @@ from controller.clock import Clock
 from controller.declaration.forms import Forms
 from controller.declaration.renderer import Renderer
 from controller.jobs.engine import Engine
+from controller.journal.archive import ArchiveFiles
 from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
 from controller.journal.output import OutputFiles
@@ -56,6 +57,7 @@ class Rooms:
     connectivity: Log
     output: OutputFiles
     artifacts: ArtifactFiles
+    archive: ArchiveFiles
     clock: Clock
     ids: IdFactory
     reach: Callable[[Declaration, bytes], Reach]

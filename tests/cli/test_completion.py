@@ -34,7 +34,7 @@ def repo(tmp_path: Path) -> Path:
     ("typed", "offered"),
     [
         (["pl"], ["plan"]),
-        (["jobs", "re"], ["resolve", "retry"]),
+        (["jobs", "re"], ["resolve", "resume", "retry"]),
         (["run", ""], ["deploy"]),
         (["run", "deploy", "--on", ""], ["web-1", "web-2.example.com"]),
         (["why", ""], ["shop"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 from controller.errors import NotFoundError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, State
+from controller.reconcile.answers import Moved
 from controller.reconcile.requests import LogChunk, RunReport
 from tests.cli.records import job
 from tests.cli.stage import Seen, Stage
@@ -30,9 +31,10 @@ class Desk:
         run: RunId | None = None,
         target: str | None = None,
         server: str | None = None,
+        archived: bool = False,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        self.calls.append((run, target, server, limit))
+        self.calls.append((run, target, server, archived, limit))
         return (job(State.RUNNING, exit_code=None), job(State.FAILED, exit_code=3, server="web-02"))
 
     async def logs(self, name: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
@@ -55,8 +57,10 @@ class Desk:
     async def artifacts(self, name: JobId) -> Mapping[str, int]:
         return {"report.txt": 12, "a\x1b[2J": 1}
 
-    async def fetch(self, name: JobId, names: Sequence[str], outdir: Path) -> tuple[Path, ...]:
-        return tuple(outdir / name for name in names)
+    async def fetch(self, name: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        return tuple(
+            Moved(name=name, path=outdir / name, size=12, sha256="ab" * 32) for name in names
+        )
 
 
 class Office:
@@ -95,7 +99,7 @@ def test_names_and_lines_are_for_loops_in_a_shell() -> None:
 def test_filters_are_handed_on() -> None:
     desk = Desk()
     jobs("list", "--run", "r", "--target", "t", "--server", "s", "-n", "3", desk=desk)
-    assert desk.calls == [("r", "t", "s", 3)]
+    assert desk.calls == [("r", "t", "s", False, 3)]
 
 
 def test_a_job_is_found_by_prefix_and_last() -> None:
@@ -137,4 +141,4 @@ def test_artifacts_are_listed_safely_or_fetched() -> None:
     assert "report.txt" in out
     assert "\x1b" not in out
     fetched = jobs("artifacts", "@last", "report.txt", "--outdir", "out").out
-    assert fetched == "/srv/out/report.txt\n"
+    assert fetched.splitlines()[1].split() == ["12", "ab" * 32, "/srv/out/report.txt"]

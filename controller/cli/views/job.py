@@ -1,6 +1,6 @@
 """Jobs for people and programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from controller.cli.dates import age, iso, moment, span
@@ -8,7 +8,7 @@ from controller.cli.views.documents import plain
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, short, size, step_name
-from controller.model.job import Attempt, Job, StepRun
+from controller.model.job import Attempt, Job, State, StepRun
 
 
 def job_document(job: Job) -> dict[str, object]:
@@ -22,7 +22,7 @@ def job_document(job: Job) -> dict[str, object]:
         "state": job.state.value,
         "trigger": job.trigger.value,
         "cause": job.cause,
-        "reason": job.reason,
+        "reason": reason_now(job),
         "exit_code": job.exit_code,
         "commit": job.commit,
         "config_commit": job.config_commit,
@@ -33,6 +33,10 @@ def job_document(job: Job) -> dict[str, object]:
         "started_at": iso(job.started_at),
         "finished_at": iso(job.finished_at),
         "stop_requested": job.stop_requested,
+        "owner": job.owner,
+        "paused_at": iso(job.paused_at),
+        "paused_seconds": job.paused,
+        "archived": None if job.archived is None else plain(job.archived),
         "steps": [_step(step) for step in job.steps],
     }
 
@@ -48,9 +52,27 @@ def _step(step: StepRun) -> dict[str, object]:
     }
 
 
-def jobs_table(jobs: Sequence[Job], style: Style, now: datetime, *, width: int | None) -> str:
-    """List jobs, one a line."""
-    heads = ("ID", "TARGET", "TASK", "SERVER", "STATE", "COMMIT", "TOOK", "CREATED", "REASON")
+def reason_now(job: Job) -> str | None:
+    """Say why a job is as it is; of one that goes on, what it waits for."""
+    if job.reason or job.state.ended:
+        return job.reason
+    waiting = (
+        attempt.reason
+        for step in job.steps
+        for attempt in step.attempts
+        if attempt.state is State.DISPATCHED
+    )
+    return next(filter(None, waiting), None)
+
+
+def jobs_table(
+    jobs: Sequence[Job], style: Style, now: datetime, *, width: int | None, wide: bool = False
+) -> str:
+    """List jobs, one a line; `wide` says whose they are, too."""
+    owner = ("OWNER",) if wide else ()
+    heads = (
+        "ID", "TARGET", "TASK", "SERVER", "STATE", *owner, "COMMIT", "TOOK", "CREATED", "REASON",
+    )  # fmt: skip
     rows = [
         (
             job.id,
@@ -58,10 +80,11 @@ def jobs_table(jobs: Sequence[Job], style: Style, now: datetime, *, width: int |
             job.task,
             job.server,
             job.state.value,
+            *((job.owner or "-",) if wide else ()),
             short(job.commit),
             _took(job, now),
             age(job.created_at, now),
-            job.reason or job.cause or "-",
+            reason_now(job) or job.cause or "-",
         )
         for job in jobs
     ]
@@ -76,13 +99,14 @@ def _took(job: Job, now: datetime) -> str:
 
 def job_text(job: Job, style: Style) -> str:
     """Show one job with its steps and attempts."""
+    why = reason_now(job)
     facts = (
         ("job", job.id),
         ("run", job.run),
         ("target", job.target or "-"),
         ("task", job.task),
         ("server", job.server),
-        ("state", job.state.value + (f" ({job.reason})" if job.reason else "")),
+        ("state", job.state.value + (f" ({why})" if why else "")),
         ("exit code", "-" if job.exit_code is None else str(job.exit_code)),
         ("cause", f"{job.trigger} {job.cause}".strip()),
         ("commit", f"{job.commit or '-'} {job.branch or ''}".strip()),
@@ -90,6 +114,7 @@ def job_text(job: Job, style: Style) -> str:
         ("created", moment(job.created_at)),
         ("started", moment(job.started_at) if job.started_at else "-"),
         ("finished", moment(job.finished_at) if job.finished_at else "-"),
+        *_more(job),
     )
     lines = [f"{style.paint(f'{name:<12}', Ink.QUIET)} {line(value)}" for name, value in facts]
     for step in job.steps:
@@ -99,6 +124,18 @@ def job_text(job: Job, style: Style) -> str:
         lines += [f"    {_attempt(attempt)}" for attempt in step.attempts]
         lines += [f"    {line(key)}={line(value)}" for key, value in step.outputs.items()]
     return "\n".join(lines)
+
+
+def _more(job: Job) -> Iterator[tuple[str, str]]:
+    """Say what is so of few jobs."""
+    if job.owner:
+        yield "owner", job.owner
+    if job.paused_at is not None:
+        yield "paused since", moment(job.paused_at)
+    elif job.paused:
+        yield "paused for", span(job.paused)
+    if job.archived is not None:
+        yield "archived", f"{moment(job.archived.at)} {job.archived.path}"
 
 
 def _attempt(attempt: Attempt) -> str:

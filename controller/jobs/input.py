@@ -1,0 +1,79 @@
+"""Standard input for a job that runs, from a person who follows it.
+
+Called by `reconcile` for `ctl jobs attach`; calls the session. Nothing of it is kept: what was lost on the way is told, and never
+said twice.
+"""
+
+from controller.errors import NeedsAgentError, RefusedError
+from controller.jobs.crew import Crew
+from controller.model.ids import AttemptId, JobId
+from controller.model.job import Job, State
+from controller.transport.port import Offer
+
+TAKES: frozenset[State] = frozenset({State.DISPATCHED, State.RUNNING, State.PAUSED})
+
+
+class Input:
+    """The way to the standard input of one job, or of one of its steps."""
+
+    def __init__(self, crew: Crew, job: JobId, step: str | None) -> None:
+        self._crew = crew
+        self._jobs = crew.equipment.store.jobs
+        self._job = job
+        self._step = step
+
+    async def refusal(self) -> str | None:
+        """Say in words why input is not taken; None where it is, now or by a step to come.
+
+        Raises:
+            TransportError: the server is not reached.
+        """
+        body = await self._jobs.body(self._job)
+        steps = [each for each in body.work.steps if self._step in {None, each.name}]
+        if not any(each.interactive for each in steps):
+            return "it was not begun with --interactive"
+        async with self._crew.links.to(body.server) as link:
+            offers = (await link.session()).facts.offers
+        return None if Offer.INPUT in offers else f"{body.server.name} has no agent that takes it"
+
+    async def ready(self) -> bool:
+        """Say whether something runs now that takes input."""
+        return await self._attempt() is not None
+
+    async def feed(self, data: bytes, *, close: bool = False) -> None:
+        """Give it to the attempt that takes input now, each byte at most once.
+
+        Raises:
+            RefusedError: none takes it now.
+            TransportError: the server is not reached; it is not known whether it took what was given.
+        """
+        attempt = await self._attempt()
+        if attempt is None:
+            raise RefusedError(f"cannot feed job {self._job}: nothing of it takes input now")
+        body = await self._jobs.body(self._job)
+        async with self._crew.links.to(body.server) as link:
+            session = await link.session()
+            if Offer.INPUT not in session.facts.offers:
+                raise NeedsAgentError(
+                    f"cannot feed job {self._job}: {body.server.name} is reached without an agent that can",
+                    hint=f"ctl agent install --on {body.server.name}, then declare agent: {{}}",
+                )
+            await session.feed(attempt, data, close=close)
+
+    async def _attempt(self) -> AttemptId | None:
+        """Find the newest attempt that takes input."""
+        job = await self._jobs.get(self._job)
+        body = await self._jobs.body(self._job)
+        open_ = {each.name for each in body.work.steps if each.interactive}
+        return None if job is None else _newest(job, open_, self._step)
+
+
+def _newest(job: Job, interactive: set[str], step: str | None) -> AttemptId | None:
+    found = [
+        attempt.id
+        for each in job.steps
+        if each.name in interactive and step in {None, each.name}
+        for attempt in each.attempts
+        if attempt.state in TAKES
+    ]
+    return found[-1] if found else None
