@@ -24,6 +24,13 @@ REASON = 1000
 class Child:
     """The command, from the first descriptor on.
 
+    Attributes:
+        pid: its process; 0 where there is none (yet).
+        output: what it says.
+        report: why it cannot start, from a forked child; -1 where it is spawned.
+        code: its exit code, once it has ended.
+        want: the error number with which its start failed.
+
     Args:
         plan: as `launch` wrote it.
         group: the cgroup it belongs to, where there is one.
@@ -34,13 +41,14 @@ class Child:
         self.output = -1
         self.report = -1
         self.code: int | None = None
+        self.want = 0
         self._plan = plan
         self._group = group
         self._barrier = -1
         self._feed = -1
         self._trouble = b""
         self._theirs: dict[str, int] = {}
-        self._spawned = may_spawn(plan)
+        self._spawned = False
 
     @property
     def trouble(self) -> str:
@@ -60,6 +68,7 @@ class Child:
         """
         try:
             self._open(text=text, stdin=stdin)
+            self._spawned = may_spawn(self._plan)
             if not self._spawned:
                 self._fork()
         except OSError:
@@ -126,6 +135,7 @@ class Child:
                 group=self._group,
             )
         except OSError as error:
+            self.want = error.errno or 0
             self._trouble = str(error.strerror).encode("utf-8", "backslashreplace")
             self.code = UNTOUCHED
         self._let_go()

@@ -74,7 +74,11 @@ class ExitFile:
             self._descriptor = -1
 
     def read(self) -> dict[str, object] | None:
-        """Read the record of the end; None when there is none that is whole."""
+        """Read the record of the end; None when there is none that is whole.
+
+        Raises:
+            OSError: nobody can look now.
+        """
         return _first_line(self._path)
 
     def noted(self) -> dict[str, object] | None:
@@ -86,7 +90,7 @@ def _first_line(path: str) -> dict[str, object] | None:
     try:
         with open(path, "rb") as file:
             return decode(file.readline(MOST))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

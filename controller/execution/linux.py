@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -51,10 +52,14 @@ def read(path: str) -> str:
 
 
 def fields(pid: int) -> list[str] | None:
-    """Give the fields of a process's stat from the third (its state) on; None when it is gone."""
+    """Give the fields of a process's stat from the third (its state) on; None when it is gone.
+
+    Raises:
+        OSError: nobody can look now, which does not mean that it is gone.
+    """
     try:
         return read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
 
 
@@ -84,11 +89,15 @@ def parents() -> dict[int, int]:
 
 
 def bears(pid: int, mark: bytes) -> bool:
-    """Say whether a process was started with this entry in its environment."""
+    """Say whether a process was started with this entry in its environment; a stranger's was not.
+
+    Raises:
+        OSError: nobody can look now.
+    """
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return mark in file.read(1 << 20).split(b"\0")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
 
 
@@ -112,13 +121,16 @@ def watch(pid: int) -> int | None:
 
     Raises:
         ProcessLookupError: it is gone already.
+        OSError: out of descriptors or memory.
     """
     try:
         return os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise
-    except (AttributeError, OSError):
+    except AttributeError:
         return None
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM, errno.EINVAL):
+            return None
+        raise
 
 
 def tell(pid: int, started: int, number: signal.Signals) -> bool:

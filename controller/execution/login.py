@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.execution import clock
-from controller.execution.errors import RefusedError
+from controller.execution.errors import FullError, RefusedError
 
 FRESH = 5.0
 """Seconds for which a user found is taken as it was."""
@@ -68,15 +68,29 @@ class Logins:
         return login
 
 
+def _check_descriptors() -> None:
+    """Tell a user that is not here from a database that cannot be opened: the answer is the same.
+
+    Raises:
+        FullError: out of descriptors.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise FullError(f"cannot look for a user: {error.strerror}") from error
+
+
 def find_login(name: str | None) -> Login:
     """Find a user and every group of theirs; None is the agent's own user.
 
     Raises:
         RefusedError: there is no such user here, or the agent may not become it.
+        FullError: out of descriptors.
     """
     try:
         entry = pwd.getpwuid(os.geteuid()) if name is None else pwd.getpwnam(name)
     except KeyError as error:
+        _check_descriptors()
         raise RefusedError(f"cannot become {name or os.geteuid()}: no such user here") from error
     switch = entry.pw_uid != os.geteuid()
     if switch and os.geteuid() != 0:

@@ -128,7 +128,7 @@ class Register:
             name,
             self._phase(entry),
             end=end,
-            length=end.length if end is not None else self.output(name).length(),
+            length=self._length(entry) if end is None else end.length,
             outputs=self._outputs(entry) if end is not None else b"",
             means={str(key): str(word) for key, word in means.items()}
             if isinstance(means, dict)
@@ -163,7 +163,11 @@ class Register:
         return read_end(end) if isinstance(end, dict) else None
 
     def exit_of(self, name: str) -> End | None:
-        """Read the exit file of an attempt; None when there is none that is whole."""
+        """Read the exit file of an attempt; None when there is none that is whole.
+
+        Raises:
+            OSError: nobody can look now.
+        """
         record = ExitFile(str(self.folders.attempt(name))).read()
         try:
             return None if record is None else read_end(record)
@@ -206,10 +210,13 @@ class Register:
             return Phase(str(event))
         return Phase.ENDED if "end" in entry else Phase.INTERRUPTED  # or discarded since
 
+    def _length(self, entry: Entry) -> int:
+        return 0 if entry["event"] == "accepted" else self.output(str(entry["id"])).length()
+
     def _outputs(self, entry: Entry) -> bytes:
         """Read what the attempt left as its outputs; a stranger wrote it, and may have put anything there."""
+        job = self.folders.job(str(entry["job"]))
         try:
-            job = self.folders.job(str(entry["job"]))
             if (job / f"{entry['id']}.output").lstat().st_size == 0:
                 return b""  # as most do
             folder = Workspace(job)

@@ -44,10 +44,19 @@ class Running:
         """
         if self.attendant is not None:
             return await self.attendant.end(told)
+        while True:
+            try:
+                await self._gone()
+            except OSError:  # nobody can look now
+                await asyncio.sleep(GLANCE)
+            else:
+                return None
+
+    async def _gone(self) -> None:
         try:
             held = linux.watch(self.pid)
         except ProcessLookupError:
-            return None
+            return
         try:
             if held is not None and self.alive():
                 await _readable(held)
@@ -56,7 +65,6 @@ class Running:
                 os.close(held)
         while self.alive():  # noqa: ASYNC110 — a kernel without such descriptors
             await asyncio.sleep(GLANCE)
-        return None
 
     def forget(self) -> None:
         """Let go of what is held; the attempt goes on."""

@@ -98,8 +98,7 @@ class Supervisor:
                 self._write(Ending.UNSTARTED, message=message, free=False)
                 return False
             if trouble is not None:
-                exhausted = trouble.errno in EXHAUSTED
-                ending = Ending.UNSTARTED if exhausted else Ending.START
+                ending = _not_begun(trouble.errno)
                 message = f"cannot start: {trouble.strerror}: {trouble.filename or 'a process'}"
                 return self._write(ending, message=message, free=not last)
             return self._keep_vigil(free=not last)
@@ -144,7 +143,7 @@ class Supervisor:
         living = tuple(self._processes.living()[:64])
         free = free and not living
         if child.trouble and vigil.why is None:
-            return self._write(Ending.START, message=child.trouble, free=free)
+            return self._write(_not_begun(child.want), message=child.trouble, free=free)
         left, oom = vigil.left(living), self._processes.out_of_memory()
         return self._write(
             vigil.why or Ending.EXIT,
@@ -198,6 +197,11 @@ class Supervisor:
         free = free and self._control.attended
         self._control.tell("end", end=record, free=free)
         return free
+
+
+def _not_begun(error: int | None) -> Ending:
+    """Tell a machine that has no room now from an attempt that can never begin."""
+    return Ending.UNSTARTED if error in EXHAUSTED else Ending.START
 
 
 def _listen() -> int:

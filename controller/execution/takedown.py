@@ -31,7 +31,10 @@ class Takedown:
 
     def step(self, now: float) -> bool:
         """Do what is due; say whether it is over: nothing is left, or nothing more can be done."""
-        living = self._processes.living()
+        try:
+            living = self._processes.living()
+        except OSError:
+            return False  # nobody can look now
         if not living:
             return True
         if now < self._kill_at:

@@ -75,6 +75,7 @@ class Vigil:
         self._deadline = clock.monotonic() + timeout
         self._resume: float | None = None
         self._paused: float | None = None
+        self._wished = 0
 
     def left(self, living: tuple[int, ...]) -> tuple[int, ...]:
         """Give those that still run at the end; after a takedown, those that nothing could end."""
@@ -136,6 +137,8 @@ class Vigil:
             self._pause(pause, now)
         elif pause is None and self._paused is not None:
             self._go_on(now)
+        elif pause is not None and self._wished != self._stamp("pause"):
+            self._rest(pause, now)  # it is held already, and somebody wants another time
 
     def _wish(self, name: str) -> float | None:
         """Read the seconds that a wish comes with; None when nobody has it. It is a link: that needs no room on a full disk."""
@@ -150,12 +153,24 @@ class Vigil:
         except OSError:
             return  # no freezer here: who asked sees that no `paused` appears
         self._paused = now
-        self._resume = now + seconds if seconds > 0 else None
+        self._rest(seconds, now)
         with contextlib.suppress(OSError):
             os.close(
                 os.open(f"{self._folder}/paused", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             )
         self._control.tell("phase")
+
+    def _rest(self, seconds: float, now: float) -> None:
+        """Note how long the newest wish wants the attempt to be held from now on."""
+        self._wished = self._stamp("pause")
+        self._resume = now + seconds if seconds > 0 else None
+
+    def _stamp(self, name: str) -> int:
+        """Tell one wish from the next: each is a file of its own."""
+        try:
+            return os.lstat(f"{self._folder}/{name}").st_ino
+        except OSError:
+            return 0
 
     def _go_on(self, now: float) -> None:
         """Let a held attempt go on; the time it was held is not its own."""

@@ -18,7 +18,7 @@ from controller.execution.errors import RefusedError
 from controller.execution.processes import Processes
 from controller.execution.register import Register
 from controller.execution.running import Running
-from controller.execution.status import read_end
+from controller.execution.status import End, read_end
 from controller.execution.takedown import TICK, Takedown
 
 TOLD = 5.0
@@ -124,7 +124,7 @@ class Watch:
             said = await running.end(lambda: self._bell.ring(name))
             if running.attendant is not None:
                 self._free(running.attendant)
-            end = self._register.exit_of(name) if said is None else read_end(said)
+            end = await self._exit_of(name) if said is None else read_end(said)
             if end is None:
                 await self._interrupt(running)
             else:
@@ -133,6 +133,13 @@ class Watch:
             self._running.pop(name, None)
             self._tasks.pop(name, None)
             self._bell.ring(name)
+
+    async def _exit_of(self, name: str) -> End | None:
+        while True:
+            try:
+                return self._register.exit_of(name)
+            except OSError:  # out of descriptors: to take it for lost would be a lie
+                await asyncio.sleep(TICK)
 
     async def _interrupt(self, running: Running) -> None:
         """Nobody looks after an attempt any more: end what is left of it, for nothing may run unseen."""

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,13 @@ DAEMON = Path(__file__).with_name("daemon.py")
 ROOT = Path(__file__).parents[2]
 
 
-async def daemon(room: Room, name: str, text: str) -> asyncio.subprocess.Process:
+async def daemon(
+    room: Room, name: str, text: str, *, dies: str = "-"
+) -> asyncio.subprocess.Process:
     room.names.append(name)
     base = "-" if room.groups is None else room.groups.base
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, str(DAEMON), str(room.folder), base, name, text),
+        *(sys.executable, str(DAEMON), str(room.folder), base, name, text, dies),
         stdout=asyncio.subprocess.PIPE,
         env={"PYTHONPATH": str(ROOT)},
     )
@@ -64,6 +67,134 @@ async def test_a_daemon_killed_at_any_moment_leaves_one_start_and_the_whole_trut
     assert (again.fresh, again.phase) == (False, Phase.ENDED)
     await executor.start(A1)
     assert marker.read_text().count("x") == 1
+
+
+POINTS = [
+    f"{when}-{step}"
+    for step in ("accepted", "hand", "started", "release", "ended")
+    for when in ("before", "after")
+]
+NEVER_RAN = POINTS[: POINTS.index("before-release") + 1]
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_whatever_step_is_a_daemons_last_its_attempt_ran_once_or_provably_never(
+    room: Room, tmp_path: Path, point: str
+) -> None:
+    marker = tmp_path / "starts"
+    text = f"echo x >>{marker}; echo said; sleep 0.1; exit 7"
+    process = await daemon(room, A1, text, dies=point)
+    assert process.stdout is not None
+    said = await process.stdout.read()
+    assert await process.wait() == -signal.SIGKILL
+    executor = await room.enter()
+    status = await executor.wait(A1)
+    starts = marker.read_text().count("x") if marker.exists() else 0
+    if point == "before-accepted":
+        assert (status.phase, said, starts) == (Phase.NONE, b"up\n", 0)
+        assert list((room.folder / "attempts").iterdir()) == []
+        return
+    assert status.end is not None
+    again = await executor.accept(script(A1, text))
+    assert (again.fresh, (await executor.start(A1)).phase) == (False, Phase.ENDED)
+    if point in NEVER_RAN:
+        assert (status.end.ending, starts, marker.exists()) == (Ending.UNSTARTED, 0, False)
+        return
+    assert (status.end.ending, status.end.exit_code, starts) == (Ending.EXIT, 7, 1)
+    assert await collect(executor, A1) == b"said\n"
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02])
+async def test_a_supervisor_killed_at_any_moment_leaves_no_process_and_no_second_start(
+    room: Room, tmp_path: Path, moment: float
+) -> None:
+    executor = await room.enter()
+    (waiting,) = executor._starter.pool._waiting
+    marker = tmp_path / "starts"
+    room.names.append(A1)
+    await executor.accept(script(A1, f"echo x >>{marker}; sleep 0.01; exit 7"))
+    starting = asyncio.ensure_future(executor.start(A1))
+    await asyncio.sleep(moment)
+    os.kill(waiting.pid, signal.SIGKILL)
+    await starting
+    status = await executor.wait(A1)
+    starts = marker.read_text().count("x") if marker.exists() else 0
+    assert processes_of(A1) == []
+    assert starts <= 1
+    if status.phase is Phase.INTERRUPTED:
+        assert "supervisor was ended" in status.message
+    else:
+        assert status.end is not None
+        assert (status.end.ending, starts) in ((Ending.EXIT, 1), (Ending.UNSTARTED, 0))
+    status = await room.run(executor, script(f"{A1}.2", "exit 4"))
+    assert status.end is not None
+    assert status.end.exit_code == 4
+
+
+async def test_a_supervisor_killed_before_it_may_begin_leaves_proof_that_nothing_ran(
+    room: Room, tmp_path: Path
+) -> None:
+    executor = await room.enter()
+    (waiting,) = executor._starter.pool._waiting
+    os.kill(waiting.pid, signal.SIGSTOP)
+    room.names.append(A1)
+    await executor.accept(script(A1, f"touch {tmp_path}/ran"))
+    starting = asyncio.ensure_future(executor.start(A1))
+    await asyncio.sleep(0.05)
+    os.kill(waiting.pid, signal.SIGKILL)
+    status = await starting
+    assert status.end is not None
+    assert status.end.ending is Ending.UNSTARTED
+    assert "its supervisor was ended" in status.end.message
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_a_supervisor_that_takes_one_attempt_after_the_other_is_taken_for_none_of_the_past(
+    room: Room,
+) -> None:
+    executor = await room.enter()
+    ends = [await room.run(executor, script(f"{A1}.{n}", f"exit {n}")) for n in range(3)]
+    await room.start(executor, script(A1, "echo begun; sleep 1000"))
+    entries = executor._register.ledger.known.values()
+    assert len({entry["pid"] for entry in entries}) == 1
+    await room.leave(executor)
+    lines = (room.folder / "ledger").read_bytes().rstrip(b"\0").splitlines(keepends=True)
+    kept = [line for line in lines if b'"ended"' not in line]  # as if killed before it wrote them
+    (room.folder / "ledger").write_bytes(b"".join(kept))
+    executor = await room.enter()
+    again = [executor.status(f"{A1}.{n}") for n in range(3)]
+    assert [one.end for one in again] == [one.end for one in ends]
+    assert executor.status(A1).phase is Phase.RUNNING
+    supervisor = executor._watch.get(A1).pid
+    status = await executor.stop(A1)
+    assert status.end is not None
+    assert (status.end.ending, processes_of(A1)) == (Ending.STOP, [])
+    await until(lambda: linux.start_time(supervisor) is None)
+
+
+async def test_whoever_leaves_something_running_takes_no_other_attempt(room: Room) -> None:
+    executor = await room.enter()
+    status = await room.run(executor, script(A1, "setsid sleep 1000 & exit 0"))
+    assert status.end is not None
+    assert len(status.end.left) == 1
+    await room.run(executor, script(f"{A1}.2", "true"))
+    known = executor._register.ledger.known
+    assert known[A1]["pid"] != known[f"{A1}.2"]["pid"]
+
+
+async def test_nothing_of_an_attempt_reaches_the_next_one_of_its_supervisor(bare: Room) -> None:
+    executor = await bare.enter()
+    first = script(A1, "umask; pwd; env", env={"SECRET": "s3cret"}, umask=0o077)
+    await bare.run(executor, replace(first, workdir="/usr"))
+    status = await bare.run(executor, script(f"{A1}.2", "umask; pwd; env; ls /proc/self/fd; cat"))
+    known = executor._register.ledger.known
+    assert known[A1]["pid"] == known[f"{A1}.2"]["pid"]
+    assert (await collect(executor, A1)).split()[:2] == [b"0077", b"/usr"]
+    said = await collect(executor, f"{A1}.2")
+    assert said.split()[:2] == [b"0022", b"/"]
+    assert b"s3cret" not in said
+    assert said.split()[-5:] == [b"0", b"1", b"100", b"2", b"3"]
+    assert status.end is not None
 
 
 async def test_two_accepts_at_once_are_one(bare: Room, tmp_path: Path) -> None:
