@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Mapping
 from typing import Callable
 
+from controller.agent.asker import Asker, Role
 from controller.agent.log import Log
 from controller.execution.errors import BrokenError
 from controller.wire.messages.server import Failed
 
-MOST = 4_096
-"""Requests and streams under way, of all sessions together."""
+MOST = 16_384
+"""Requests and streams under way, of all together."""
+EACH: Mapping[Role, int] = {"controller": 4_096, "admin": 1_024, "user": 256}
+"""The same for one name, so that nobody keeps another one out."""
 PATIENCE = 3.0
 """Seconds that answers get when the agent ends."""
 
@@ -29,24 +33,27 @@ class Crew:
     """
 
     refusal = Failed(
-        code="busy", message=f"{MOST} requests are under way here", hint="try again in a moment"
+        code="busy", message="too much is under way here", hint="try again in a moment"
     )
 
     def __init__(self, log: Log, broken: Callable[[str], None]) -> None:
         self._log = log
         self._stop = broken
         self._tasks: set[asyncio.Task[None]] = set()
+        self._own: Counter[tuple[str, str]] = Counter()
 
-    @property
-    def full(self) -> bool:
-        """Say whether new work is to be refused."""
-        return len(self._tasks) >= MOST
+    def full(self, asker: Asker) -> bool:
+        """Say whether new work of somebody is to be refused."""
+        own = self._own[asker.role, asker.name]
+        return own >= EACH[asker.role] or len(self._tasks) >= MOST
 
-    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Begin a task; a refusal is one, too."""
+    def start(self, work: Coroutine[None, None, None], asker: Asker) -> asyncio.Task[None]:
+        """Begin a task for somebody; a refusal is one, too."""
         task = asyncio.get_running_loop().create_task(work)
+        owner = asker.role, asker.name
+        self._own[owner] += 1
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(lambda done: self._done(done, owner))
         return task
 
     def broken(self, error: BrokenError) -> None:
@@ -68,8 +75,11 @@ class Crew:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None], owner: tuple[str, str]) -> None:
         self._tasks.discard(task)
+        self._own[owner] -= 1
+        if not self._own[owner]:
+            del self._own[owner]
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.fault("a task", error)

@@ -24,7 +24,7 @@ from controller.agent.settings import Settings, check_run
 from controller.agent.tls import Credentials
 from controller.execution.errors import BrokenError
 from controller.wire.handshake import Identity
-from controller.wire.limits import LIMITS, Limits
+from controller.wire.limits import Limits
 from controller.wire.messages.greetings import Goodbye
 from controller.wire.messages.table import To
 
@@ -34,6 +34,8 @@ LEAVE = 2.0
 """Seconds for goodbyes to leave."""
 ALARM = 30
 """Seconds from the end of the loop to the end of the process, whatever hangs."""
+BOUNDS = Limits(credit=512 << 10)
+"""Of the protocol; half the usual credit, for everything that is under way lies in the memory of a server."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,13 +55,15 @@ class Daemon:
         answers: Answerer,
         log: Log | None = None,
         *,
-        limits: Limits = LIMITS,
+        limits: Limits = BOUNDS,
     ) -> None:
         check_run(settings)
         self._settings = settings
         self._answers = Draining(answers)
         self._log = log or Log()
-        self._credentials = Credentials(settings.pki, settings.name)
+        self._credentials = Credentials(
+            settings.pki, settings.name, dials=settings.connect is not None
+        )
         self._limits = limits
         self._signals = 0
         self._wrong = ""
@@ -77,11 +81,12 @@ class Daemon:
         for one in STOPS:
             loop.add_signal_handler(one, self._signalled)
         crew = Crew(self._log, self._broken)
+        leases = Leases(self._settings.state)
         try:
             await self._answers.open()
         except BrokenError as error:
             raise AgentError(error.message, hint=error.hint) from error
-        pump = Pump(self._identity(), Leases(self._settings.state), self._answers, crew, self._log)
+        pump = Pump(self._identity(), leases, self._answers, crew, self._log)
         try:
             await self._serve(pump)
         finally:

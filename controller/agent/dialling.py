@@ -107,7 +107,8 @@ class Dialler:
             await _in_time(self._connect(call), "no answer", steps=3)
             return await call.over
         finally:
-            call.line.abort()
+            if not call.taken:
+                call.line.abort()
 
     async def _connect(self, call: _Call) -> None:
         plain = await _open(self._proxy or self._target)
@@ -130,10 +131,15 @@ class _Call:
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[Link] = loop.create_future()
-        self.line = Line(credentials.client, str(target), self, dials=target.host)
+        self.line = Line(credentials.context, str(target), self, dials=target.host)
         self._credentials = credentials
         self._pump = pump
         self._link: Link | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Say whether the pump has it, and ends it."""
+        return self._link is not None
 
     def met(self, line: Line) -> None:
         """See who it is; the pump keeps the line, and its end is heard of here, too."""

@@ -147,7 +147,7 @@ class Doors:
 
     def _take(self, plain: socket.socket, place: tuple[object, ...]) -> None:
         loop = asyncio.get_running_loop()
-        line = Line(self._credentials.server, _place(place), self)
+        line = Line(self._credentials.context, _place(place), self)
         address = _neighbourhood(str(place[0]))
         self._addresses[line] = address
         self._lobby.enter(line, address)

@@ -131,7 +131,8 @@ class Pump:
         events = seat.doorway.receive(seat.link, data, self._loop.time())
         session = seat.doorway.session(seat.link)
         for event in events:
-            self._heed(seat, session, event)
+            if not seat.line.closing or isinstance(event, (Closed, Reset)):
+                self._heed(seat, session, event)
         self._touch(seat.link)
 
     def eased(self, line: Line) -> None:
@@ -203,7 +204,9 @@ class Pump:
             )
             seat.line.abort()
         else:
-            self._log.say(f"{_whom(seat)} holds lease {event.lease} of {event.cluster[:64]}")
+            self._log.often(
+                "leases", f"{_whom(seat)} holds lease {event.lease} of {event.cluster[:64]}"
+            )
 
     def _closed(self, event: Closed) -> None:
         seat = self._seats.get(event.link)

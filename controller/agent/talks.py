@@ -107,10 +107,10 @@ class Talk:
     # requests
 
     def _requested(self, event: Requested, asker: Asker) -> None:
-        if self._crew.full:
-            self._crew.start(self._reply(event.call, self._crew.refusal))
+        if self._crew.full(asker):
+            self._crew.start(self._reply(event.call, self._crew.refusal), asker)
             return
-        task = self._crew.start(self._answer(event, asker))
+        task = self._crew.start(self._answer(event, asker), asker)
         if isinstance(event.message, WaitAttempt):
             self._waits.add(task)
             task.add_done_callback(self._waits.discard)
@@ -182,8 +182,9 @@ class Talk:
         stream = self._join(event.stream)
         if BY_RECORD[type(event.message)].flow is Flow.WRITE:
             stream.kept(self._wire.me.limits.credit)
-        full = self._crew.full
-        self._crew.start(self._turn_away(stream) if full else self._serve(event, asker, stream))
+        full = self._crew.full(asker)
+        serving = self._turn_away(stream) if full else self._serve(event, asker, stream)
+        self._crew.start(serving, asker)
 
     async def _serve(self, event: StreamOpened, asker: Asker, stream: Stream) -> None:
         try:

@@ -34,8 +34,7 @@ _HEX = frozenset("0123456789ABCDEF")
 class Material:
     """What the folder held at one moment."""
 
-    server: ssl.SSLContext
-    client: ssl.SSLContext
+    context: ssl.SSLContext
     authorities: bytes
     gone: frozenset[str]
 
@@ -46,26 +45,23 @@ class Credentials:
     Args:
         folder: absolute.
         name: of this server; empty: that of the one certificate there.
+        dials: whether it is for dialling; otherwise for who dials here.
 
     Raises:
         AgentError: a file is missing, damaged, or open to others.
     """
 
-    def __init__(self, folder: str, name: str = "") -> None:
+    def __init__(self, folder: str, name: str = "", *, dials: bool = False) -> None:
         self._folder = folder
         self.name = name or _only_name(folder)
+        self._kind = ssl.PROTOCOL_TLS_CLIENT if dials else ssl.PROTOCOL_TLS_SERVER
         self._stamp = self._look()
         self._now = self._load()
 
     @property
-    def server(self) -> ssl.SSLContext:
-        """For who dials here."""
-        return self._now.server
-
-    @property
-    def client(self) -> ssl.SSLContext:
-        """For dialling."""
-        return self._now.client
+    def context(self) -> ssl.SSLContext:
+        """For the next connection."""
+        return self._now.context
 
     def refresh(self) -> bool:
         """Read again what changed; say whether the authorities are others, so that all have to prove themselves anew.
@@ -111,19 +107,18 @@ class Credentials:
         if lists:
             gone |= self._listed()
         return Material(
-            server=self._context(ssl.PROTOCOL_TLS_SERVER, authorities, lists=lists),
-            client=self._context(ssl.PROTOCOL_TLS_CLIENT, authorities, lists=lists),
+            context=self._make(authorities, lists=lists),
             authorities=authorities,
             gone=gone,
         )
 
-    def _context(self, kind: int, authorities: bytes, *, lists: bool) -> ssl.SSLContext:
-        context = ssl.SSLContext(kind)
+    def _make(self, authorities: bytes, *, lists: bool) -> ssl.SSLContext:
+        context = ssl.SSLContext(self._kind)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         context.set_alpn_protocols([ALPN])
-        if kind == ssl.PROTOCOL_TLS_SERVER:
+        if self._kind == ssl.PROTOCOL_TLS_SERVER:
             context.num_tickets = 0  # nobody resumes: each connection shows its certificate
         self._trust(context, authorities, lists=lists)
         certificate, key = self._path(f"{self.name}.crt"), self._path(f"{self.name}.key")
