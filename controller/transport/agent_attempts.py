@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Final
 
 from controller.agent.specs import Bodies, make_spec
-from controller.errors import NotFoundError
+from controller.errors import NotFoundError, RefusedError
 from controller.execution.digest import attempt_digest
 from controller.model.ids import AttemptId, JobId
 from controller.transport import agent_words as words
 from controller.transport.agent_calls import AgentCalls
 from controller.transport.agent_errors import streaming
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
+from controller.transport.requests import LONGEST_PAUSE
 from controller.wire.messages import server, streams
 from controller.wire.messages.attempts import (
     Attempt,
@@ -107,8 +108,10 @@ class AgentAttempts(AgentCalls):
         """Hold every process of a running attempt, for `seconds` or (0) until `resume`.
 
         Raises:
-            RefusedError: it does not run.
+            RefusedError: it does not run, or the time is none.
         """
+        if not 0 <= seconds <= LONGEST_PAUSE:
+            raise RefusedError(f"cannot pause for {seconds:g} s: at most {LONGEST_PAUSE:.0f}")
         message = PauseAttempt(attempt=attempt, seconds=seconds)
         return words.status(attempt, await self._ask(message, Attempt))
 

@@ -3,12 +3,15 @@
 Part of `agent_session`; it calls `agent_calls`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from tempfile import SpooledTemporaryFile
 from typing import Final
 
 from controller.errors import TransportError, Unreachable
 from controller.model.ids import JobId
+from controller.transport.agent_attempts import PIECE, each
 from controller.transport.agent_calls import AgentCalls
 from controller.transport.port import Probed, ProbeSpec
 from controller.wire.messages import files, server, streams
@@ -16,6 +19,10 @@ from controller.wire.messages import files, server, streams
 ARTIFACTS: Final = 1000
 FILES: Final = 10_000
 WORKSPACE: Final = "workspace:"
+IN_MEMORY: Final = 4 << 20
+"""Bytes of a file that is put; a larger one waits on the disk until its size is known."""
+PAUSES: Final = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between looks whether a file that was sent is written."""
 
 
 class AgentFiles(AgentCalls):
@@ -74,8 +81,28 @@ class AgentFiles(AgentCalls):
         self, job: JobId, path: str, data: AsyncIterator[bytes], *, executable: bool = False
     ) -> None:
         """Write a file of a job's workspace, whole or not at all."""
-        message = streams.OpenUpload(purpose="workspace", job=job, path=path, executable=executable)
-        await self._write(message, data)
+        with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+            async for piece in data:
+                spool.write(piece)
+            size = spool.tell()
+            spool.seek(0)
+            message = streams.OpenUpload(
+                purpose="workspace", job=job, path=path, size=size, executable=executable
+            )
+            await self._write(message, each(iter(lambda: spool.read(PIECE), b"")))
+        await self._stored(f"{WORKSPACE}{job}/{path}", size)
+
+    async def _stored(self, path: str, size: int) -> None:
+        """Wait until the agent has written all that it was sent."""
+        for pause in PAUSES:
+            if await self.size(path) == size:
+                return
+            await asyncio.sleep(pause)
+        raise TransportError(
+            f"cannot tell whether {path} was written on {self._talk.name}: it has not {size} bytes",
+            cause=Unreachable.STATE,
+            hint="look at it, and put it again",
+        )
 
     async def remove(self, job: JobId, path: str) -> None:
         """Delete a file of a job's workspace."""

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller.agent.lobby import Lobby
 from controller.clock import Clock
 from controller.errors import ControllerError, StateError
 from controller.transport.agent_line import AgentLine
 from controller.transport.agent_peer import AgentPeer, News
+from controller.transport.crowds import Crowds
 from controller.transport.papers import ALPN, ENROLMENT, Papers
 from controller.transport.patrol import Patrol
 from controller.wire.handshake import Identity
@@ -87,7 +87,7 @@ class AgentListener:
         self._hooks = hooks or Hooks()
         self._doors: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._shaking: Lobby[asyncio.Task[None]] = Lobby(HANDSHAKES)
+        self._shaking: Crowds[asyncio.Task[None]] = Crowds(HANDSHAKES)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._enrolling: set[asyncio.Task[None]] = set()
         self._peers: dict[str, AgentPeer] = {}
@@ -173,12 +173,10 @@ class AgentListener:
 
     def _begin(self, link: socket.socket, place: str) -> None:
         """Begin a handshake beside the others; where there are too many, the eldest of the busiest address goes."""
-        eldest = self._shaking.eldest() if self._shaking.full else None
-        if eldest is not None:
-            eldest[0].cancel()
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._shake(link, place))
-        self._shaking.enter(task, place, loop.time())
+        task = asyncio.get_running_loop().create_task(self._shake(link, place))
+        out = self._shaking.enter(task, place)
+        if out is not None:
+            out.cancel()
         self._handshakes.add(task)
         task.add_done_callback(lambda done: self._shaken(done, place))
 

@@ -1,15 +1,16 @@
-"""The ways on which the contract suite runs: this machine through several shells, and a real sshd."""
+"""The ways on which the contract suite runs: this machine through several shells, a real sshd, and real agents."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from controller.transport import loopback
+from tests.fakes.agent_process import AgentProcess, make_agent
 from tests.fakes.sshd import Sshd, start_sshd
-from tests.transport.way import Way, local_way, ssh_way
+from tests.transport.way import Way, agent_way, local_way, pull_way, ssh_way
 
 SHELLS = ("dash", "bash", "busybox")
 
@@ -24,12 +25,34 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     server.loopback.stop()
 
 
+@pytest.fixture(scope="session")
+def agent() -> Iterator[AgentProcess]:
+    """One agent that listens, for all tests of a worker."""
+    made = make_agent("--workers=200")
+    made.listen()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="session")
+def dialling_agent() -> Iterator[AgentProcess]:
+    """One agent that each test starts, to dial its own listener."""
+    made = make_agent("--workers=200")
+    yield made
+    made.remove()
+
+
 async def made(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Way]:
     """Make the way a test asks for."""
     kind = str(request.param)
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         if kind == "ssh":
             way = ssh_way(request.getfixturevalue("sshd"))
+        elif kind == "agent":
+            way = agent_way(request.getfixturevalue("agent"))
+        elif kind == "pull":
+            agent = request.getfixturevalue("dialling_agent")
+            way = await stack.enter_async_context(pull_way(agent))
         else:
             if shutil.which(kind) is None:
                 pytest.skip(f"no {kind} here")
@@ -40,15 +63,15 @@ async def made(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Wa
             await way.close()
 
 
-@pytest.fixture(params=("sh", "ssh"))
+@pytest.fixture(params=("sh", "ssh", "agent"))
 async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
-    """This machine, and a server over ssh."""
+    """This machine, a server over ssh, and an agent."""
     async for one in made(request, tmp_path):
         yield one
 
 
-@pytest.fixture(params=("ssh", *SHELLS))
+@pytest.fixture(params=("ssh", "agent", "pull", *SHELLS))
 async def every_way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
-    """A server over ssh, and this machine through every shell that may be `sh` somewhere."""
+    """A server over ssh, an agent that is dialled and one that dials, and this machine through every shell that may be `sh` somewhere."""
     async for one in made(request, tmp_path):
         yield one

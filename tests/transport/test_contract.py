@@ -10,7 +10,7 @@ import pytest
 
 from controller.errors import SessionLostError, TransportError
 from controller.model.ids import AttemptId
-from controller.model.inventory import Carrier
+from controller.model.inventory import Agent, Carrier
 from controller.transport.port import Ending, Phase, ProbeSpec
 from tests.fakes import processes
 from tests.transport.way import Way, output_of
@@ -95,6 +95,8 @@ async def test_nothing_else_of_the_environment_reaches_the_work(way: Way) -> Non
     allowed = {b"PATH", b"HOME", b"USER", b"LOGNAME", b"SHELL", b"LANG"}
     shell = {b"PWD", b"_", b"SHLVL", b"OLDPWD"}
     runner = {b"CTL_OUTPUT", b"CTL_ARTIFACTS", b"CTL_MARK"}
+    if way.of_agent:
+        runner.add(b"CTL_WORKSPACE")
     assert names - shell == (names & allowed) | runner | {b"MINE"}
 
 
@@ -250,7 +252,7 @@ async def test_a_fresh_session_is_a_connection_of_its_own(way: Way) -> None:
 
 async def test_a_fresh_session_needs_a_server_that_answers_now(way: Way) -> None:
     shared = await way.open()
-    way.server = replace(way.server, ssh=replace(way.server.ssh, port=1))
+    way.server = replace(way.server, ssh=replace(way.server.ssh, port=1), agent=Agent(port=1))
     if way.server.carrier is Carrier.LOCAL:
         pytest.skip("this machine is always reached")
     with pytest.raises(TransportError):

@@ -35,7 +35,7 @@ async def test_a_held_attempt_stands_still_until_it_is_let_go(
     await processes.until(lambda: count(file) != "")
     held = await session.pause(spec.id)
     assert (held.phase, held.paused) == (Phase.RUNNING, True)
-    assert held.means in {"cgroup", "signals"}
+    assert "cgroup" in held.means or "signals" in held.means
     await asyncio.sleep(0.05)
     assert not await beats(file)
     other = await every_way.open()
@@ -67,12 +67,12 @@ async def test_a_pause_outlives_its_session(way: Way, tmp_path: Path) -> None:
     spec = way.spec(COUNT.format(file=file))
     await session.start(spec)
     await processes.until(lambda: count(file) != "")
-    await session.pause(spec.id, seconds=0.8)
+    await session.pause(spec.id, seconds=2.5)
     way.cut()
     await asyncio.sleep(0.2)
     assert not await beats(file)
-    await asyncio.sleep(0.6)
-    assert await beats(file)
+    held = count(file)
+    await processes.until(lambda: count(file) != held)
 
 
 async def test_a_held_attempt_can_be_stopped(every_way: Way) -> None:
@@ -121,6 +121,8 @@ async def test_a_pause_of_no_time_is_refused(way: Way, seconds: float) -> None:
 
 
 async def test_what_only_an_agent_has_is_refused_before_anything_starts(way: Way) -> None:
+    if way.of_agent:
+        pytest.skip("an agent is there")
     session = await way.open()
     for spec in (way.spec("", script="uptime"), way.spec("cat", interactive=True)):
         with pytest.raises(NeedsAgentError):

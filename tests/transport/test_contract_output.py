@@ -113,6 +113,8 @@ async def test_past_the_cap_the_middle_is_a_gap_and_the_digest_is_of_all(every_w
     kept_head, kept_tail = ends_of(chunks, count)
     assert kept_head >= 1 << 20
     assert kept_tail >= 2 << 20
+    if every_way.of_agent:
+        return  # its spool is its own
     spooled = sum(file.stat().st_size for file in every_way.folder(spec.id).iterdir())
     assert spooled < 6 << 20
 

@@ -5,17 +5,23 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from controller.clock import SystemClock
 from controller.model.ids import AttemptId, JobId
-from controller.model.inventory import Carrier, Server
+from controller.model.inventory import Agent, Carrier, Server
+from controller.transport.agent_dialer import AgentDialer
+from controller.transport.listener import AgentListener
 from controller.transport.local import LocalDialer
+from controller.transport.papers import Papers
 from controller.transport.port import AttemptSpec, AttemptStatus, Dialer, Session
+from controller.transport.pull_dialer import PullDialer
 from tests.fakes import processes
+from tests.fakes.agent_process import HUB, NAME, AgentProcess
 from tests.fakes.sshd import Sshd, dialer
 
 HERE = Server(name="here", address="", carrier=Carrier.LOCAL)
@@ -30,6 +36,8 @@ class Way:
     dial: Callable[[], Dialer]
     cut: Callable[[], None]
     """Kill what carries the sessions, so that nobody says goodbye."""
+    of_agent: bool = False
+    """Whether an agent is there; it keeps attempts in a ledger, which tests leave alone."""
     dialers: list[Dialer] = field(default_factory=list)
     job: JobId = field(default_factory=lambda: JobId(f"j{secrets.token_hex(5)}"))
     project: str = field(default_factory=lambda: f"p{secrets.token_hex(5)}")
@@ -99,6 +107,57 @@ async def output_of(session: Session, attempt: AttemptId, *, offset: int = 0) ->
         assert chunk.offset == offset + len(data)
         data += chunk.data
     return data
+
+
+def agent_way(agent: AgentProcess) -> Way:
+    """Reach an agent that listens."""
+
+    def cut() -> None:
+        agent.kill()
+        agent.listen()
+
+    return Way(
+        server=Server(
+            name=NAME, address="127.0.0.1", carrier=Carrier.AGENT, agent=Agent(port=agent.port)
+        ),
+        base=agent.base,
+        dial=lambda: AgentDialer(
+            Papers(agent.place.path, HUB), clock=SystemClock(), instance=new_instance
+        ),
+        cut=cut,
+        of_agent=True,
+    )
+
+
+@asynccontextmanager
+async def pull_way(agent: AgentProcess) -> AsyncIterator[Way]:
+    """Have an agent dial a listener of this process."""
+    listener = AgentListener(
+        Papers(agent.place.path, HUB), clock=SystemClock(), instance=new_instance()
+    )
+    await listener.start("127.0.0.1", 0)
+
+    def cut() -> None:
+        agent.kill()
+        agent.connect(listener.port)
+
+    agent.connect(listener.port)
+    try:
+        yield Way(
+            server=Server(name=NAME, address="", carrier=Carrier.PULL),
+            base=agent.base,
+            dial=lambda: PullDialer(listener),
+            cut=cut,
+            of_agent=True,
+        )
+    finally:
+        agent.kill()
+        await listener.close()
+
+
+def new_instance() -> str:
+    """Give a word that no other peer has."""
+    return secrets.token_hex(8)
 
 
 def ssh_way(sshd: Sshd) -> Way:
