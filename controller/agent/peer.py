@@ -24,6 +24,7 @@ LONGEST = 64
 SUBJECT = {"organizationName": "O", "organizationalUnitName": "OU", "commonName": "CN"}
 _PERSON = re.compile(r"[a-z0-9_][a-z0-9._-]{0,62}")
 _MACHINE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9_])?")
+_ORGANISATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._&-]{0,46}[A-Za-z0-9.])?")
 _RESERVED = re.compile(r"ca(?:-[0-9a-f]{12})?", re.IGNORECASE)
 _ROLES = frozenset({"controller", "admin", "user", "agent"})
 
@@ -62,6 +63,8 @@ def read_peer(found: Mapping[str, object], roles: Collection[Role]) -> Peer:
     grammar = _PERSON if person else _MACHINE
     if len(name) > LONGEST or not grammar.fullmatch(name) or _RESERVED.fullmatch(name):
         raise PeerError(f'"{name}" is no name for role {role}')
+    if not _ORGANISATION.fullmatch(subject["O"]):
+        raise PeerError(f"the organisation of {role} {name} is none")
     if role not in roles:
         raise PeerError(f"{role} {name} is not {' or '.join(sorted(roles))}")
     _check_names(found, name, person=person)
