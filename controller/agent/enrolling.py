@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from controller.agent import pinning
-from controller.agent.asking import LostError, Way, anybody, ask, pinned
+from controller.agent.asking import PATIENCE, LostError, Way, anybody, ask, pinned
 from controller.agent.errors import EnrolmentError, SettingsError
 from controller.agent.keyfolder import KeyFolder, open_keys
 from controller.agent.settings import load_settings
@@ -90,7 +90,7 @@ def read_wish(words: Sequence[str]) -> Wish:
         raise SettingsError(
             "cannot use the pin: sha256: and 64 hex digits", hint="ctl pki show ca tells it"
         )
-    way = Way(to=settings.connect, proxy=settings.proxy)
+    way = Way(to=settings.connect, proxy=settings.proxy, patience=PATIENCE)
     return Wish(name=settings.name, keys=settings.pki, way=way, token=token, pin=own["ca-pin"])
 
 
