@@ -80,6 +80,7 @@ def make_script_spec(
         stdin=stdin,
         stream=asked.interactive,
         env={**asked.env, **more},
+        workdir=asked.workdir,
         user=user,
         timeout=asked.timeout,
         grace=asked.grace,

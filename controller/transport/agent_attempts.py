@@ -155,6 +155,7 @@ class AgentAttempts(AgentCalls):
             owner=spec.owner,
             digest=spec.script_digest or "",
             arguments=spec.arguments,
+            workdir=spec.workdir,
             user=spec.user,
             timeout=spec.timeout,
             grace=spec.grace,

@@ -1,5 +1,6 @@
 """Who may ask what, by certificate: every kind, every role, every owner; and what an agent of nothing but scripts takes."""
 
+import asyncio
 import os
 import pwd
 from dataclasses import replace
@@ -192,6 +193,9 @@ async def test_a_user_starts_work_as_themselves_and_manages_it(room: Room) -> No
     page = await room.ask(ListAttempts(job=room.job), AttemptPage)
     assert [brief.owner for brief in page.attempts] == [name]
     await room.serve(streams.OpenInput(attempt=one.id), Line().give(b"typed\n"), who)
+    said = len(f"{name}\ntyped\n")
+    while (await room.ask(GetAttempt(attempt=one.id), Attempt)).length < said:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await room.ask(attempts.PauseAttempt(attempt=one.id), Attempt, who)
     await room.ask(attempts.ResumeAttempt(attempt=one.id), Attempt, who)
     await room.ask(attempts.StopAttempt(attempt=one.id, grace=0.1), Attempt, who)

@@ -73,6 +73,7 @@ class RunScript:
     owner: str = ""
     digest: str = ""
     arguments: tuple[str, ...] = ()
+    workdir: str | None = None
     user: str | None = None
     timeout: float = 86400.0
     grace: float = 10.0
