@@ -1,6 +1,6 @@
 """The door of the room: accept attempts, start them, follow them, stop them, take them up again after a restart.
 
-The agent calls it; it calls `register`, `starter`, `watch` and `wishes`. Everything it promises rests on the order of two
+The agent calls it; it calls `register`, `starter`, `watch` and `steering`. Everything it promises rests on the order of two
 writes: `accepted` is on the disk before anybody is told so, and `started` is on the disk before the barrier opens. So an
 attempt that is only accepted has never run.
 """
@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from controller.execution import clock
 from controller.execution.bell import Bell
 from controller.execution.cgroup import Group
 from controller.execution.digest import attempt_digest
@@ -30,16 +29,15 @@ from controller.execution.output import Chunk
 from controller.execution.register import Register, delete
 from controller.execution.spec import Spec, check, check_name
 from controller.execution.starter import Starter
-from controller.execution.status import Overview, Phase, Status
+from controller.execution.status import Overview, Status
+from controller.execution.steering import Steering
 from controller.execution.watch import Watch
-from controller.execution.wishes import Wishes
 from controller.execution.workspace import Workspace
 
 MOST = 1000
 KEPT = 5000
 FOLLOW = (0.01, 0.25)
-"""Seconds between looks at an output that grows: at first, and when nothing comes for a while."""
-CONFIRM = 5.0
+"""Seconds between looks at an output that grows where no supervisor tells us: at first, and when nothing comes for a while."""
 
 
 class Executor:
@@ -59,6 +57,7 @@ class Executor:
         self._starter = Starter(self._register, groups)
         self._bell = Bell()
         self._watch = Watch(self._register, self._bell, free=self._starter.pool.give_back)
+        self._steering = Steering(self._register, self._watch)
         self._groups = groups
         self._most = most
         self._kept = kept
@@ -183,8 +182,7 @@ class Executor:
             self._bell.ring(name)
         if name in self._launching:
             await asyncio.shield(self._launching[name])
-        if self._watch.find(name) is not None:
-            self._wishes(name).want("stop", grace)
+        self._steering.stop(name, grace=grace)
         return await self.wait(name)
 
     async def withdraw(self, name: str, message: str) -> Status:
@@ -213,8 +211,7 @@ class Executor:
         Raises:
             RefusedError: it does not run, or cannot be held here.
         """
-        self._wishes(name).want("pause", seconds)
-        return await self._become(name, Phase.PAUSED)
+        return await self._steering.pause(name, seconds=seconds)
 
     async def resume(self, name: str) -> Status:
         """Let a held attempt go on.
@@ -222,8 +219,7 @@ class Executor:
         Raises:
             RefusedError: it does not run.
         """
-        self._wishes(name).withdraw("pause")
-        return await self._become(name, Phase.RUNNING)
+        return await self._steering.resume(name)
 
     async def feed(self, name: str, data: bytes, *, close: bool = False) -> None:
         """Give a running attempt that was accepted with `stream` more input; with `close` the last of it.
@@ -231,10 +227,7 @@ class Executor:
         Raises:
             RefusedError: it does not run, or takes no input.
         """
-        wishes = self._wishes(name)
-        await wishes.feed(data)
-        if close:
-            wishes.want("shut")
+        await self._steering.feed(name, data, close=close)
 
     async def discard(self, names: Iterable[str], *, job: str | None = None) -> None:
         """Delete the spools of attempts that are over, and the folder of a job; that they were stays known.
@@ -313,20 +306,6 @@ class Executor:
     def _launched(self, name: str) -> None:
         self._launching.pop(name, None)
         self._bell.ring(name)
-
-    def _wishes(self, name: str) -> Wishes:
-        return Wishes(self._watch.get(name), self._register.folders.attempt(name))
-
-    async def _become(self, name: str, phase: Phase) -> Status:
-        """Wait until a supervisor has done what was wanted, or its attempt is over."""
-        by = clock.monotonic() + CONFIRM
-        status = self.status(name)
-        while status.phase is not phase and not status.over:
-            if clock.monotonic() > by:
-                raise RefusedError(f"cannot bring {name} to be {phase.value}: no freezer here")
-            await self._watch.news(name, within=FOLLOW[0])
-            status = self.status(name)
-        return status
 
     async def _discard_job(self, job: str) -> None:
         check_name(job)

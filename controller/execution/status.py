@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 
 from controller.execution.ending import Ending
@@ -50,7 +50,8 @@ class End:
 
     def record(self) -> dict[str, object]:
         """Give it as a record for a line."""
-        return {**asdict(self), "ending": self.ending.value}
+        told = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**told, "ending": self.ending.value}
 
 
 @dataclass(frozen=True)

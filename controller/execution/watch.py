@@ -22,7 +22,6 @@ from controller.execution.status import End, read_end
 from controller.execution.takedown import TICK, Takedown
 
 TOLD = 5.0
-"""Seconds between looks where the supervisor tells: its word could be lost when its socket is full."""
 
 
 class Watch:
@@ -71,18 +70,21 @@ class Watch:
             raise RefusedError(f"cannot reach {name}: it does not run")
         return running
 
-    async def news(self, name: str, *, beyond: int | None = None, within: float) -> None:
+    async def news(
+        self, name: str, *, within: float, beyond: int | None = None, most: float | None = None
+    ) -> None:
         """Wait for news of an attempt: that it is over, held or let go on, or has more output than `beyond`.
 
         Args:
             name: of the attempt.
+            within: seconds after which to look again where no supervisor tells us, as after a restart.
             beyond: bytes of output that are known; None is whatever there is.
-            within: seconds after which to look again where nobody tells, as after a restart.
+            most: seconds after which to look again anyway, 5 if none are given: a word could be lost when its socket is full.
         """
         running = self._running.get(name)
         attendant = running.attendant if running is not None else None
         if attendant is not None:
-            within = TOLD
+            within = TOLD if most is None else most
             if beyond is not None:
                 attendant.ask(beyond)
         await self._bell.heard(name, within=within)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,48 @@ async def test_output_is_followed_while_it_grows_and_resumed_from_any_offset(bar
     assert await collect(executor, A1, follow=True) == b"1\n2\n3\n4\n5\n"
     assert [chunk.data async for chunk in executor.output(A1, offset=6)] == [b"4\n5\n"]
     assert [chunk async for chunk in executor.output(A1, offset=1000)] == []
+
+
+async def test_output_held_processes_and_ends_are_told_at_once_and_nobody_looks_for_them(
+    bare: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.execution.watch.TOLD", 60.0)
+    monkeypatch.setattr("controller.execution.executor.FOLLOW", (60.0, 60.0))
+    monkeypatch.setattr("controller.execution.steering.LOOK", 60.0)
+    executor = await bare.enter()
+    await bare.start(executor, script(A1, "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done"))
+    began, followers = time.monotonic(), 3
+    said = await asyncio.gather(
+        *(collect(executor, A1, follow=True) for _ in range(followers)), executor.wait(A1)
+    )
+    assert said[:-1] == [b"1\n2\n3\n4\n5\n"] * followers
+    await bare.start(executor, script(f"{A1}.2", "sleep 1000"))
+    await executor.pause(f"{A1}.2")
+    await executor.resume(f"{A1}.2")
+    await executor.stop(f"{A1}.2")
+    assert time.monotonic() - began < 20
+
+
+async def test_output_is_followed_across_a_restart(bare: Room) -> None:
+    executor = await bare.enter()
+    await bare.start(executor, script(A1, "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done"))
+    await bare.leave(executor)
+    executor = await bare.enter()
+    assert await collect(executor, A1, follow=True) == b"1\n2\n3\n4\n5\n"
+    await bare.run(executor, script(f"{A1}.2", "true"))
+    assert await collect(executor, f"{A1}.2", follow=True) == b""
+
+
+async def test_whoever_follows_before_the_start_hears_everything(bare: Room) -> None:
+    executor = await bare.enter()
+    bare.names.append(A1)
+    await executor.accept(script(A1, "echo said"))
+    following = asyncio.ensure_future(collect(executor, A1, follow=True))
+    waiting = asyncio.ensure_future(executor.wait(A1))
+    await asyncio.sleep(0.05)
+    await executor.start(A1)
+    assert await following == b"said\n"
+    assert (await waiting).over
 
 
 @pytest.fixture
