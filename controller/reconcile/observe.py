@@ -178,6 +178,7 @@ async def read_server(
         deliveries=await look(
             session, wanted_there(seen, pairs, records), keyed=comparison.keyed_text, at=at
         ),
+        host=session.host,
     )
 
 

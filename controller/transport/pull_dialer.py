@@ -15,7 +15,6 @@ from controller.transport.listener import AgentListener
 from controller.wire.messages.greetings import Goodbye
 
 RETURN_SECONDS: Final = 10.0
-"""That an agent which was here just now, or could not dial yet, is waited for."""
 RECONNECT_SECONDS: Final = 20.0
 
 
@@ -24,10 +23,14 @@ class PullDialer:
 
     Args:
         listener: takes them; None: nobody listens here.
+        patience: seconds that an agent which was here just now, or could not dial yet, is waited for.
     """
 
-    def __init__(self, listener: AgentListener | None) -> None:
+    def __init__(
+        self, listener: AgentListener | None, *, patience: float = RETURN_SECONDS
+    ) -> None:
         self._listener = listener
+        self._patience = patience
 
     async def open(self, server: Server) -> AgentSession:
         """Give a session with an agent that is here.
@@ -64,7 +67,7 @@ class PullDialer:
             )
         loop = asyncio.get_running_loop()
         peer = listener.peer(server.name)
-        until = RETURN_SECONDS + (listener.began if peer is None else peer.down_since)
+        until = self._patience + (listener.began if peer is None else peer.down_since)
         while (peer is None or not peer.up) and loop.time() < until:
             await asyncio.sleep(0.05)
             peer = listener.peer(server.name)

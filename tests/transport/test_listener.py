@@ -15,7 +15,7 @@ from controller.model.inventory import Carrier
 from controller.pki import revoking
 from controller.pki.contexts import client_context
 from controller.pki.reason import Reason
-from controller.transport import listener as room_of_listeners, patrol, pull_dialer
+from controller.transport import listener as room_of_listeners, patrol
 from controller.transport.agent_session import AgentSession
 from controller.transport.listener import AgentListener, Hooks
 from controller.transport.pull_dialer import PullDialer
@@ -69,13 +69,10 @@ async def test_an_agent_that_dials_gives_a_session(room: Room) -> None:
         assert listener.here == ("web-1",)
 
 
-async def test_an_agent_that_has_not_dialled_is_away(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pull_dialer, "RETURN_SECONDS", 0.1)
+async def test_an_agent_that_has_not_dialled_is_away(room: Room) -> None:
     async with listening(room) as listener:
         with pytest.raises(TransportError, match="its agent has not dialled in") as caught:
-            await PullDialer(listener).open(HERE)
+            await PullDialer(listener, patience=0.1).open(HERE)
     assert caught.value.cause is Unreachable.AWAY
 
 

@@ -146,7 +146,7 @@ async def pull_way(agent: AgentProcess) -> AsyncIterator[Way]:
         yield Way(
             server=Server(name=NAME, address="", carrier=Carrier.PULL),
             base=agent.base,
-            dial=lambda: PullDialer(listener),
+            dial=lambda: PullDialer(listener, patience=30),
             cut=cut,
             of_agent=True,
         )

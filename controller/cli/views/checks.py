@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.cli.dates import age, span
+from controller.cli.views.host import host_text
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import count, line, listing, short
 from controller.reconcile.requests import Finding, RepoCheck, ServerCheck, Verdict
@@ -30,7 +31,8 @@ def server_text(check: ServerCheck, style: Style) -> str:
     mark = style.mark(Symbol.GOOD if good else Symbol.BAD)
     code = "" if good else f" (uptime: exit {check.exit_code})"
     head = f"{mark} {line(seen.server)} reached{login}{root} in {span(check.took)}{code}"
-    return "\n".join([head, *(f"    {line(row)}" for row in check.output.splitlines())])
+    host = [] if seen.host is None else [f"    {host_text(seen.host)}"]
+    return "\n".join([head, *(f"    {line(row)}" for row in check.output.splitlines()), *host])
 
 
 def repo_text(check: RepoCheck, style: Style, now: datetime) -> str:

@@ -45,6 +45,7 @@ def seen_document(seen: ServerSeen) -> dict[str, object]:
         "root": seen.root,
         "limits": plain(seen.limits),
         "boot_id": seen.boot_id,
+        "host": plain(seen.host),
         "markers": sorted(seen.markers),
     }
 

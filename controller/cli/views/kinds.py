@@ -18,9 +18,11 @@ from controller.cli.views.declared import (
     target_document,
     task_document,
 )
+from controller.cli.views.host import host_text
 from controller.cli.views.words import short, where
 from controller.cli.views.world import World
 from controller.model.declaration import Declaration, Repo, Target
+from controller.model.inventory import Carrier, Server
 from controller.model.observation import ServerSeen
 from controller.model.task import Task
 
@@ -64,8 +66,19 @@ def _server_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
         ",".join(server.groups) or "-",
         _reach(world.seen.servers.get(name), world.now),
     )
-    more = (labels or "-", server.ssh.user or "-", str(server.ssh.port), where(server.place))
+    seen = world.seen.servers.get(name)
+    host = host_text(seen.host) if seen is not None and seen.host is not None else "-"
+    more = (labels or "-", *_door(server), host, where(server.place))
     return row + more if wide else row
+
+
+def _door(server: Server) -> tuple[str, str]:
+    """Say the user and the port that are dialled; agents are nobody's login, and some dial by themselves."""
+    if server.carrier is Carrier.AGENT:
+        return "-", str(server.agent.port)
+    if server.carrier is Carrier.PULL:
+        return "-", "-"
+    return server.ssh.user or "-", str(server.ssh.port)
 
 
 def _repo_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
@@ -142,7 +155,7 @@ KINDS: Final = {
             singular="server",
             aliases=("srv",),
             heads=("NAME", "ADDRESS", "CARRIER", "GROUPS", "SEEN"),
-            more=("LABELS", "USER", "PORT", "PLACE"),
+            more=("LABELS", "USER", "PORT", "HOST", "PLACE"),
             pick=lambda declared: declared.inventory.servers,
             row=_server_row,
             document=server_document,
