@@ -61,7 +61,7 @@ def enroll_here(words: Sequence[str]) -> Iterator[str]:
     finally:
         folder.close()
     yield f"wrote {wish.keys}/{wish.name}.crt, {wish.name}.key and ca.crt"
-    yield "next: systemctl restart ctl-agent, or install it: ctl-agent.pyz install --help"
+    yield "an agent that runs reads them by itself; next, where none does: ctl-agent.pyz install"
 
 
 def read_wish(words: Sequence[str]) -> Wish:

@@ -99,18 +99,18 @@ def _install(order: Order, packed: bytes) -> Order:
     outlook = _outlook(order, compile_agent(packed))
     folder = open_keys(outlook.settings.pki, outlook.settings.name)
     try:
-        fresh = _certify(order, folder)
+        _certify(order, folder)
     finally:
         folder.close()
-    for line in install(outlook, start=start, fresh=fresh):
+    for line in install(outlook, start=start):
         _tell({"say": line})
     return {"units": list(outlook.units)}
 
 
-def _certify(order: Order, folder: KeyFolder) -> bool:
-    """Take what the controller signed, and whom it trusts; say whether that is new."""
+def _certify(order: Order, folder: KeyFolder) -> None:
+    """Take what the controller signed, and whom it trusts and denies."""
     authority, key = _text(order, "authority").encode(), _text(order, "key")
-    certificate = _text(order, "certificate")
+    certificate, denied = _text(order, "certificate"), _text(order, "denied")
     if key:
         folder.stage_key(key.encode())
     if certificate:
@@ -118,9 +118,9 @@ def _certify(order: Order, folder: KeyFolder) -> bool:
         _tell({"say": f"wrote {folder.path}/{folder.name}.crt"})
     elif folder.certificate() is None:
         raise InstallError(f"cannot find a certificate in {folder.path}", hint="run it again")
-    fresh = folder.trust(authority)
-    denied = _text(order, "denied")
-    return (bool(denied) and folder.deny(denied.encode())) or fresh or bool(certificate)
+    folder.trust(authority)
+    if denied:
+        folder.deny(denied.encode())
 
 
 def _outlook(order: Order, program: bytes) -> Outlook:

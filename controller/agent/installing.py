@@ -114,13 +114,14 @@ def look_ahead(wish: Wish, found: Systemd, program: bytes, *, file: str = FILE) 
     return Outlook(settings=settings, files=tuple(files), units=tuple(sorted(units)))
 
 
-def install(outlook: Outlook, *, start: bool, fresh: bool = False) -> Iterator[str]:
+def install(outlook: Outlook, *, start: bool) -> Iterator[str]:
     """Write what is not there yet, and have systemd run it; tells each step.
+
+    Whoever runs already reads new certificates by itself, and is started again only where its program or settings change.
 
     Args:
         outlook: what is written.
         start: start it as well, or only at the next boot.
-        fresh: start it again though nothing of this has changed, because a certificate has.
 
     Raises:
         FolderError: something cannot be written.
@@ -137,7 +138,7 @@ def install(outlook: Outlook, *, start: bool, fresh: bool = False) -> Iterator[s
     yield f"enabled {' '.join(outlook.units)}"
     if HOLDER in outlook.units:
         systemd.start(HOLDER)
-    if changed or fresh or not systemd.is_active(UNIT):
+    if changed or not systemd.is_active(UNIT):
         systemd.restart(UNIT)
         systemd.watch(UNIT)
         yield f"started {UNIT}"
