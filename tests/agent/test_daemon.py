@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from controller.agent.crew import EACH
+from controller.pki.contexts import client_context
 from controller.pki.role import Role
+from controller.wire.codec import pack
 from controller.wire.frames import FrameType, encode_prefix
 from controller.wire.limits import Limits
 from controller.wire.messages.attempts import Attempt, Start, WaitAttempt
@@ -239,6 +242,22 @@ async def test_a_controller_that_began_anew_waits_for_nothing_of_the_one_before(
             assert not second.opened[-1].resumed
 
 
+async def test_a_session_that_nobody_resumes_leaves_nothing_behind(room: Room) -> None:
+    room.limits = Limits(linger=0.1)
+    caller = Caller(who(room.place, "main"))
+    async with room.run():
+        async with caller.connected(room.port):
+            asked = caller.asking(WaitAttempt(attempt="a"))
+            await room.until(lambda: len(room.answers.asked) == 1)
+            assert room.answers.listeners == 1
+        await room.until(lambda: len(room.answers.cancelled) == 1)
+        assert room.answers.listeners == 0
+        async with caller.connected(room.port):
+            assert not caller.opened[-1].resumed
+            with pytest.raises(LostError):
+                await asked
+
+
 async def test_an_agent_that_was_restarted_resumes_nothing_and_both_say_so(room: Room) -> None:
     caller = Caller(who(room.place, "main"))
     async with contextlib.AsyncExitStack() as stack:
@@ -355,6 +374,73 @@ async def test_nothing_is_done_under_a_lease_that_cannot_be_kept(room: Room) -> 
         again = Caller(who(room.place, "main"), cluster="c", lease=2)
         async with again.connected(room.port):
             assert again.opened
+
+
+async def test_what_comes_with_a_hello_whose_lease_cannot_be_kept_is_not_done(room: Room) -> None:
+    caller = Caller(who(room.place, "main"), cluster="c", lease=3)
+    hello = caller.session.connect(asyncio.get_running_loop().time()).take()
+    header, payload = pack(Start(id="j.1", job="j"), call=1)
+    start = encode_prefix(FrameType.MESSAGE, 1, 0, header, payload) + header + payload
+    own = caller.who.certificate
+    async with room.run():
+        (room.path / "state/.leases.json.new").mkdir()
+        context = client_context(own, trust=caller.who.trust, alpn=["ctl/1"])
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", room.port, ssl=context, server_hostname="web-1"
+        )
+        writer.write(hello + start)
+        with contextlib.suppress(OSError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.transport.abort()
+        assert room.log.has("cannot keep lease 3")
+        assert not room.answers.asked
+        assert not room.answers.listeners
+
+
+# people and controllers beside each other
+
+
+async def test_what_one_person_has_under_way_never_keeps_others_waiting(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EACH, "user", 10)
+    async with (
+        room.run(),
+        dial(room.port, who(room.place, "ana")) as ana,
+        dial(room.port, who(room.place, "ana")) as again,
+        dial(room.port, who(room.place, "main")) as main,
+    ):
+        waiting = [ana.asking(WaitAttempt(attempt=f"a{number}")) for number in range(10)]
+        await room.until(lambda: len(room.answers.asked) == 10)
+        refused = await again.ask(GetPool())
+        assert isinstance(refused, Failed)
+        assert refused.code == "busy"
+        flowing = again.open(OpenFile(path="/x"))
+        await again.until(lambda: flowing.over)
+        assert flowing.cancelled is not None
+        assert flowing.cancelled.code == "busy"
+        assert await main.ask(GetPool()) == Pool(workers=1)
+        room.answers.gate.set()
+        await asyncio.gather(*waiting)
+        assert await again.ask(GetPool()) == Pool(workers=1)
+
+
+async def test_a_client_that_reads_nothing_is_given_up_and_holds_up_nobody(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.agent.line.LINGER", 0.2)
+    room.limits = Limits(acknowledgement=0.5)
+    room.answers.content = os.urandom(8_000_000)
+    stuck, good = Caller(who(room.place, "ops")), Caller(who(room.place, "main"))
+    async with room.run(), good.connected(room.port), stuck.connected(room.port):
+        assert stuck._writer is not None
+        stuck._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(20):
+            stuck.open(OpenFile(path="/x"))
+        flowing = good.open(OpenFile(path="/x"))
+        assert await flowing.whole() == room.answers.content
+        await room.until(lambda: room.log.has("goodbye to admin ops", "silent"))
+        assert await good.ask(GetPool()) == Pool(workers=1)
 
 
 # what no good client sends
