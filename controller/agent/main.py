@@ -21,6 +21,7 @@ from controller.wire.messages.server import Script
 
 FAILED, WRONG_USAGE = 1, 64
 SHORT = 12
+HELP = {"--help", "-h"}
 USAGE = """\
 usage: ctl-agent.pyz run --listen HOST:PORT | --connect HOST:PORT [SETTINGS]
        ctl-agent.pyz enroll --connect HOST:PORT --name NAME --token TOKEN --ca-pin PIN [SETTINGS]
@@ -36,7 +37,7 @@ usage: ctl-agent.pyz run --listen HOST:PORT | --connect HOST:PORT [SETTINGS]
 def main(words: Sequence[str]) -> int:
     """Do what is asked; give the exit code."""
     try:
-        if words[:1] == ["run"]:
+        if words[:1] == ["run"] and not HELP & set(words):
             return _run(list(words[1:]))
         for line in _answer(list(words)):
             print(line)
@@ -65,7 +66,7 @@ def _run(words: list[str]) -> int:
 def _answer(words: list[str]) -> Iterator[str]:
     if words == ["--version"]:
         return iter([f"ctl-agent {__version__}"])
-    if words in (["--help"], ["-h"]):
+    if HELP & set(words):
         return iter([f"{USAGE}\nSettings:", describe()])
     for name, verb in VERBS.items():
         parts = name.split()

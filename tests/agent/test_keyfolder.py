@@ -1,0 +1,145 @@
+"""The folder of a key: a new pair is tried before it counts, and whoever dies on the way finds old or new again."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.agent.errors import EnrolmentError, FolderError
+from controller.agent.keyfolder import KeyFolder, open_keys
+from controller.agent.tls import Credentials
+from tests.pki.place import Place, founded
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
+]
+NAME = "web-1"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return founded(tmp_path_factory.mktemp("authority") / "pki")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[KeyFolder]:
+    folder = open_keys(str(tmp_path / "keys"), NAME)
+    yield folder
+    folder.close()
+
+
+def sign(place: Place, request: bytes) -> bytes:
+    """Sign without a ledger of what was signed before: each test has a server of its own."""
+    copy = place.path.parent / os.urandom(4).hex()
+    shutil.copytree(place.path, copy)
+    one = Place(path=copy).issue(NAME, request=request)
+    return one.certificate.encode()
+
+
+def left(keys: KeyFolder) -> list[str]:
+    return sorted(one.name for one in Path(keys.path).iterdir())
+
+
+def test_a_pair_is_used_once_it_fits(place: Place, keys: KeyFolder) -> None:
+    certificate = sign(place, keys.request())
+    keys.adopt(certificate, place.trust.read_bytes())
+    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+    assert keys.certificate() == certificate
+    modes = {one: stat.S_IMODE((Path(keys.path) / one).stat().st_mode) for one in left(keys)}
+    assert modes == {"ca.crt": 0o644, "web-1.crt": 0o644, "web-1.key": 0o600}
+
+
+def test_the_daemon_takes_what_was_written(place: Place, keys: KeyFolder) -> None:
+    keys.adopt(sign(place, keys.request()), place.trust.read_bytes())
+    keys.deny((place.path / "denied").read_bytes())
+    assert Credentials(keys.path, "").name == NAME
+
+
+def test_a_request_is_of_the_key_that_waits(keys: KeyFolder, place: Place) -> None:
+    assert not keys.waits()
+    first = keys.request()
+    assert keys.waits()
+    key = (Path(keys.path) / ".web-1.key.new").read_bytes()
+    assert sign(place, first)
+    assert keys.request().startswith(b"-----BEGIN CERTIFICATE REQUEST-----")
+    assert (Path(keys.path) / ".web-1.key.new").read_bytes() == key
+    keys.drop()
+    assert left(keys) == []
+
+
+def test_what_does_not_fit_changes_nothing(place: Place, keys: KeyFolder, tmp_path: Path) -> None:
+    authority = place.trust.read_bytes()
+    keys.adopt(sign(place, keys.request()), authority)
+    before = {one: (Path(keys.path) / one).read_bytes() for one in left(keys)}
+    foreign = founded(tmp_path / "foreign")
+    stranger = open_keys(str(tmp_path / "stranger"), NAME)
+    another = sign(place, stranger.request())
+    stranger.close()
+    request = keys.request()
+    for certificate, trust in (
+        (another, authority),
+        (sign(foreign, request), authority),
+        (sign(place, request), foreign.trust.read_bytes()),
+        (b"", authority),
+        (sign(place, request), b""),
+    ):
+        with pytest.raises(EnrolmentError, match="cannot use"):
+            keys.adopt(certificate, trust)
+        keys.certificate()
+        kept = {one: (Path(keys.path) / one).read_bytes() for one in before}
+        assert kept == before
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_who_died_between_two_renames_finds_the_new_pair(
+    place: Place, keys: KeyFolder, moved: int
+) -> None:
+    """A tried certificate waits under its name as long as it, or its key, has not taken its place."""
+    authority, folder = place.trust.read_bytes(), Path(keys.path)
+    keys.adopt(sign(place, keys.request()), authority)
+    certificate = sign(place, keys.request())
+    (folder / ".web-1.crt.new").write_bytes(certificate)
+    if moved:
+        (folder / ".web-1.key.new").rename(folder / "web-1.key")
+    assert keys.certificate() == certificate
+    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+
+
+def test_who_died_before_the_trial_finds_the_old_pair(place: Place, keys: KeyFolder) -> None:
+    keys.adopt(sign(place, keys.request()), place.trust.read_bytes())
+    old = keys.certificate()
+    request = keys.request()
+    (Path(keys.path) / ".web-1.crt.untried").write_bytes(b"garbage")
+    assert keys.certificate() == old
+    keys.adopt(sign(place, request), place.trust.read_bytes())
+    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+
+
+def test_a_key_without_its_certificate_is_none(place: Place, keys: KeyFolder) -> None:
+    assert keys.certificate() is None
+    keys.adopt(sign(place, keys.request()), place.trust.read_bytes())
+    (Path(keys.path) / "web-1.key").write_text("damaged")
+    assert keys.certificate() is None
+
+
+def test_a_folder_others_can_change_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys").chmod(0o777)
+    with pytest.raises(FolderError, match="can be written to by others"):
+        open_keys(str(tmp_path / "keys"), NAME)
+
+
+def test_a_disk_that_is_full_is_told(
+    place: Place, keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FolderError, match="no space left on device"):
+        keys.request()
+    assert left(keys) == []
