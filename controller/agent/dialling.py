@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from controller.agent.errors import AgentError
-from controller.agent.line import Line, tune, why
+from controller.agent.line import Line, tune, words_of
 from controller.agent.log import Log
 from controller.agent.meeting import meet
 from controller.agent.peer import FOLLOWED, PeerError
@@ -83,7 +83,7 @@ class Dialler:
                 link = await self._once()
             except (AgentError, OSError) as error:
                 by = f" through {self._proxy}" if self._proxy else ""
-                said = error.message if isinstance(error, AgentError) else why(error)
+                said = error.message if isinstance(error, AgentError) else words_of(error)
                 what = f"cannot reach {self._target}{by}: {said}"
             else:
                 if link.epoch:  # it was greeted

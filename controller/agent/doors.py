@@ -14,7 +14,7 @@ import resource
 import socket
 
 from controller.agent.errors import AgentError
-from controller.agent.line import Line, tune, why
+from controller.agent.line import Line, tune, words_of
 from controller.agent.lobby import MOST, SILENT, Lobby
 from controller.agent.log import Log
 from controller.agent.meeting import meet
@@ -71,7 +71,7 @@ class Doors:
             for family, kind, _, _, place in dict.fromkeys(found):
                 self._listeners.append(_listen(family, kind, place))
         except OSError as error:
-            raise AgentError(f"cannot listen on {address}: {why(error)}") from error
+            raise AgentError(f"cannot listen on {address}: {words_of(error)}") from error
         self._accepting()
         return [_place(one.getsockname()) for one in self._listeners]
 
@@ -134,7 +134,7 @@ class Doors:
 
     def _starved(self, listener: socket.socket, error: OSError) -> None:
         """Go on without descriptors: those of handshakes first, else with the one that was kept for this."""
-        self._log.often("accepting", f"cannot accept a connection: {why(error)}")
+        self._log.often("accepting", f"cannot accept a connection: {words_of(error)}")
         if error.errno in EXHAUSTED and len(self._lobby):
             self._pause(SILENT)
             return
@@ -165,7 +165,7 @@ class Doors:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: line, plain)
         except OSError as error:
             plain.close()
-            self.gone(line, why(error))
+            self.gone(line, words_of(error))
 
     # handshakes
 
@@ -191,7 +191,7 @@ class Doors:
 
     def _send_away(self, line: Line, because: str) -> None:
         if self._left(line):
-            self._log.often("handshakes", f"cannot accept {line.where}: {because}")
+            self._log.often("handshakes", f"cannot accept {line.where}: {line.why or because}")
         line.abort()
 
     def _left(self, line: Line) -> bool:

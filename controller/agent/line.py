@@ -20,8 +20,8 @@ PIECE = 64 << 10
 """Bytes that are encrypted at once; what OpenSSL buffers for a connection stays that small."""
 HIGH = 256 << 10
 """Bytes waiting in the transport above which nothing more is written."""
-LINGER = 5.0
-"""Seconds for the last words of a connection to leave."""
+LINGER = 2.0
+"""Seconds for the last words of a connection to arrive."""
 KEEPALIVE = (
     ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
     ("TCP_NODELAY", socket.IPPROTO_TCP, 1),
@@ -71,7 +71,7 @@ def tune(plain: socket.socket) -> None:
             plain.setsockopt(level, option, value)
 
 
-def why(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """Say in plain words why a connection failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
@@ -100,12 +100,13 @@ class Line(asyncio.Protocol):
         self.keeper = keeper
         self.paused = False
         self.closing = False
+        self.why = ""
+        """Why it ends, where one side did not want that."""
         self.since: float | None = None
         """When it began to be heard."""
         self._context = context
         self._dials = dials
         self._met = False
-        self._why = ""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
@@ -143,23 +144,24 @@ class Line(asyncio.Protocol):
             self._fail(error)
 
     def close(self, because: str = "") -> None:
-        """Say that nothing more comes, and close once that has left."""
+        """Say that nothing more comes, and close once the other side has heard it."""
         if self.closing:
             return
         self.closing = True
-        self._why = self._why or because
+        self.why = self.why or because
         if self._tls is not None and self._met:
             with contextlib.suppress(ssl.SSLError):  # it would wait to hear the same
                 self._tls.unwrap()
             self._flush()
         if self._transport is not None:
-            self._transport.close()
+            # To close with bytes unread would reset the connection, and the last words would be lost with it.
+            self._transport.write_eof()
             self._last = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     def abort(self, because: str = "") -> None:
         """Close at once; nothing more leaves."""
         self.closing = True
-        self._why = self._why or because
+        self.why = self.why or because
         if self._transport is not None:
             self._transport.abort()
 
@@ -186,10 +188,10 @@ class Line(asyncio.Protocol):
         self.closing = True
         if self._last is not None:
             self._last.cancel()
-        if not self._why and exc is not None:
-            self._why = why(exc)
+        if not self.why and exc is not None:
+            self.why = words_of(exc)
         self._transport = self._tls = None
-        self.keeper.gone(self, self._why)
+        self.keeper.gone(self, self.why)
 
     def pause_writing(self) -> None:
         """Note that enough waits to leave."""
@@ -249,7 +251,7 @@ class Line(asyncio.Protocol):
         """Close after TLS failed; the alert that says why still leaves."""
         self._flush()
         self._met = False  # there is nothing left to say goodbye with
-        self.close(why(error))
+        self.close(words_of(error))
 
     def _flush(self) -> None:
         data = self._out.read()

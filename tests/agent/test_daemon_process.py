@@ -183,7 +183,7 @@ def silence(port: int, number: int) -> Iterator[None]:
 
 async def test_without_descriptors_a_real_client_is_served_within_a_second(room: Room) -> None:
     async with running(room, before=("--hold", "30"), files=50) as daemon:
-        with silence(daemon.port, 200):
+        with silence(daemon.port, 120):
             await daemon.until(lambda: daemon.has("cannot accept"))
             begun = time.monotonic()
             async with dial(daemon.port, who(room.place, "main")) as peer:

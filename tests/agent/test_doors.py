@@ -188,7 +188,7 @@ async def test_a_certificate_that_is_not_accepted_leaves_one_line_and_is_asked_n
     assert sum("cannot accept" in line for line in room.log.lines) == 1
 
 
-async def test_who_dials_is_told_why_by_tls(room: Room) -> None:
+async def test_who_dials_is_told_why_by_tls_though_it_spoke_already(room: Room) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(room.place.trust)
     bad = expired(room).certificate
@@ -200,6 +200,7 @@ async def test_who_dials_is_told_why_by_tls(room: Room) -> None:
             socket.create_connection(("127.0.0.1", room.port), 5) as plain,
             context.wrap_socket(plain, server_hostname="web-1") as link,
         ):
+            link.sendall(b"x" * 100_000)
             link.recv(1)
 
     async with room.run():
