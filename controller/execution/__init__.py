@@ -5,8 +5,9 @@ door; the agent calls it. Three kinds of process work together:
 
     daemon ── `executor`: ledger, workspaces, what people ask
       └ nursery ── `nursery`: one small process that forks a supervisor on request, in 1 ms and with shared memory
-          └ supervisor ── `supervisor`: one an attempt; drains output, watches the time, records the end
-              └ command ── `command`: behind a barrier until the ledger holds `started`
+          └ supervisor ── `supervisor`: one for each attempt that runs; drains output, watches the time, records the end
+              └ command ── `child`: does not begin before the ledger holds `started`
 
-A supervisor outlives the daemon and the nursery. Everything that only Linux has stands in `linux`.
+A supervisor outlives the daemon and the nursery. While the daemon lives, one that has nothing left of its attempt takes
+the next: `pool` keeps a few ready. The two speak as `handover` says. Everything that only Linux has stands in `linux`.
 """

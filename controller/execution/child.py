@@ -105,9 +105,12 @@ class Child:
             self._group.take(self.pid)
 
     def _source(self, stdin: bytes) -> int:
-        """Open what the command reads: bytes that were sent, a pipe with a name, or nothing."""
+        """Open what the command reads: bytes that were sent, a file, a pipe with a name, or nothing."""
         if stdin:
             return linux.memory_file("input", stdin)
+        if self._plan["stdin_path"]:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(str(self._plan["stdin_path"]), flags)
         if not self._plan["stream"]:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         # Held open for writing here too, so that it does not end with the first who feeds it.

@@ -37,7 +37,7 @@ def attempt_digest(spec: Spec) -> str:
         "argv": list(spec.argv),
         **({"arguments": list(spec.arguments)} if spec.arguments else {}),
         "text": _sum(spec.text),
-        "stdin": _sum(spec.stdin),
+        "stdin": spec.stdin_sha256 or _sum(spec.stdin),
         "stream": spec.stream,
         "env": {name: _keyed(spec.salt, value) for name, value in spec.env.items()},
         "files": {path: _sum(content) for path, content in spec.files.items()},

@@ -21,12 +21,12 @@ from controller.execution.errors import (
     DigestError,
     ExecutionError,
     FullError,
-    RefusedError,
     UnknownAttemptError,
 )
+from controller.execution.following import Following
 from controller.execution.groups import Groups
 from controller.execution.output import Chunk
-from controller.execution.register import Register, delete
+from controller.execution.register import Register
 from controller.execution.spec import Spec, check, check_name
 from controller.execution.starter import Starter
 from controller.execution.status import Overview, Status
@@ -36,8 +36,6 @@ from controller.execution.workspace import Workspace
 
 MOST = 1000
 KEPT = 5000
-FOLLOW = (0.01, 0.25)
-"""Seconds between looks at an output that grows where no supervisor tells us: at first, and when nothing comes for a while."""
 
 
 class Executor:
@@ -154,21 +152,9 @@ class Executor:
         Raises:
             UnknownAttemptError: it was never accepted here, or its output has been discarded.
         """
-        if self._register.entry(name).get("event") in (None, "discarded"):
-            raise UnknownAttemptError(f"cannot read output of {name}: there is none here")
-        output = self._register.output(name)
-        pause = FOLLOW[0]
-        while True:
-            going = self._register.is_open(name)  # first: what is written until then is read
-            chunk = output.read(offset, end=self._register.end_of(name))
-            if chunk is not None:
-                yield chunk
-                offset, pause = chunk.offset + len(chunk.data), FOLLOW[0]
-            elif follow and going:
-                await self._watch.news(name, beyond=offset, within=pause)
-                pause = min(pause * 2, FOLLOW[1])
-            else:
-                return
+        following = Following(self._register, self._watch, name)
+        async for chunk in following.chunks(offset, follow=follow):
+            yield chunk
 
     async def stop(self, name: str, *, grace: float = 10.0) -> Status:
         """End every process of an attempt: TERM, `grace` seconds, KILL; return when it is over.
@@ -242,7 +228,7 @@ class Executor:
                 if entry.get("group"):
                     Group(str(entry["group"])).remove()
         if job is not None:
-            await self._discard_job(job)
+            await self._register.discard_job(job)
 
     def workspace(self, job: str) -> Workspace:
         """Give the workspace of a job.
@@ -306,14 +292,6 @@ class Executor:
     def _launched(self, name: str) -> None:
         self._launching.pop(name, None)
         self._bell.ring(name)
-
-    async def _discard_job(self, job: str) -> None:
-        check_name(job)
-        for name in self._register.unsettled():
-            if self._register.entry(name).get("job") == job:
-                raise RefusedError(f"cannot discard {job}: {name} is not over")
-        folder = self._register.folders.job(job)
-        await asyncio.get_running_loop().run_in_executor(None, delete, folder)
 
 
 def _existing(folder: Path) -> Workspace:

@@ -53,6 +53,7 @@ class Launch:
             "head": spec.head,
             "tail": spec.tail,
             "stream": spec.stream,
+            "stdin_path": spec.stdin_path,
         }
         self.handed = hand_over(plan, text=spec.text, stdin=spec.stdin)
 

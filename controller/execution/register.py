@@ -6,6 +6,7 @@ may have one open.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -192,6 +193,19 @@ class Register:
         await self.ledger.append({"id": name, "event": "discarded"})
         self.folders.outputs(job, name).unlink(missing_ok=True)
         delete(self.folders.attempt(name))
+
+    async def discard_job(self, job: str) -> None:
+        """Delete the folder of a job.
+
+        Raises:
+            RefusedError: an attempt of it is not over.
+        """
+        check_name(job)
+        for name in self.unsettled():
+            if self.entry(name).get("job") == job:
+                raise RefusedError(f"cannot discard {job}: {name} is not over")
+        folder = self.folders.job(job)
+        await asyncio.get_running_loop().run_in_executor(None, delete, folder)
 
     def delete_unknown(self) -> None:
         """Delete folders of attempts that were never recorded: nobody was told of them, nothing of them ran."""

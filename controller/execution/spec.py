@@ -53,6 +53,8 @@ class Spec:
             text: its own first line, or sh.
         arguments: come last, behind the text's place.
         stdin: what the command reads; `stream` keeps its input open for `Executor.feed` afterwards.
+        stdin_path: a file that is read instead, where it is too large for memory; whoever made it deletes it once the
+            attempt has started. `stdin_sha256` is of its content.
         env: variables beside PATH, HOME, USER, LOGNAME, SHELL and LANG; values may be secret.
         files: laid into the workspace before the start, path to content.
         workdir: None is the user's home; a relative one starts there.
@@ -71,6 +73,8 @@ class Spec:
     argv: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     stdin: bytes = b""
+    stdin_path: str = ""
+    stdin_sha256: str = ""
     stream: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -100,7 +104,11 @@ def check(spec: Spec) -> None:
         raise RefusedError(f"cannot take a text or input of more than {MAX_TEXT} bytes")
     if len(spec.owner) > MAX_OWNER or not spec.owner.isprintable():
         raise RefusedError(f"cannot take {spec.owner[:140]!r} as an owner")
-    if spec.stdin and spec.stream:
+    if bool(spec.stdin_path) != bool(spec.stdin_sha256) or (spec.stdin and spec.stdin_path):
+        raise RefusedError(
+            f"cannot start {spec.id}: its input is either bytes or a file with a digest"
+        )
+    if (spec.stdin or spec.stdin_path) and spec.stream:
         raise RefusedError(
             f"cannot start {spec.id}: a stream gets its input by `feed`, not beforehand"
         )

@@ -52,9 +52,14 @@ def serve(door: socket.socket) -> None:
     control = Control(door)
     control.tell("born", pid=os.getpid(), start=linux.start_time(os.getpid()))
     for left in range(MOST - 1, -1, -1):
-        handed = control.receive()
-        if handed is None or not Supervisor(handed, control, wake).look_after(last=left == 0):
+        if not _serve_one(control, wake, last=left == 0):
             return
+
+
+def _serve_one(control: Control, wake: int, *, last: bool) -> bool:
+    """Wait for an attempt and look after it; nothing of it is kept while we wait for the next."""
+    handed = control.receive()
+    return handed is not None and Supervisor(handed, control, wake).look_after(last=last)
 
 
 class Supervisor:
@@ -140,6 +145,9 @@ class Supervisor:
         )
         self._let_begin()
         vigil.keep()
+        if vigil.cut and vigil.why is None:
+            # The command was told, too, and an exit of 0 may be all it made of that. Without an end it is interrupted.
+            return False
         living = tuple(self._processes.living()[:64])
         free = free and not living
         if child.trouble and vigil.why is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 from collections.abc import Callable
 
 from controller.execution import clock
@@ -55,6 +56,8 @@ class Vigil:
         grace: float,
     ) -> None:
         self.why: Ending | None = None
+        self.cut = False
+        """Whether this supervisor was told to end, as all are when the machine shuts down."""
         self._folder = folder
         self._child = child
         self._processes = processes
@@ -92,6 +95,7 @@ class Vigil:
             self._control.tell_output(self._spool.length)
         while self._child.output in self._heard and self._drain():
             pass
+        self._note_signals()
 
     def _leave(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
@@ -119,10 +123,13 @@ class Vigil:
 
     def _look(self) -> None:
         """See what the signals were about: children that ended, wishes."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake, 4096)
+        self._note_signals()
         self._child.reap()
         self._heed(clock.monotonic())
+
+    def _note_signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.cut = signal.SIGTERM in os.read(self._wake, 4096) or self.cut
 
     def _heed(self, now: float) -> None:
         """Do what is wished."""

@@ -124,7 +124,7 @@ async def test_output_held_processes_and_ends_are_told_at_once_and_nobody_looks_
     bare: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.execution.watch.TOLD", 60.0)
-    monkeypatch.setattr("controller.execution.executor.FOLLOW", (60.0, 60.0))
+    monkeypatch.setattr("controller.execution.following.LOOK", (60.0, 60.0))
     monkeypatch.setattr("controller.execution.steering.LOOK", 60.0)
     executor = await bare.enter()
     await bare.start(executor, script(A1, "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done"))

@@ -197,6 +197,22 @@ async def test_files_are_laid_into_the_workspace_before_the_start(bare: Room) ->
     assert executor.workspace("job").names() == {"deep/er/f": 4}
 
 
+async def test_input_too_large_for_memory_is_read_from_a_file(bare: Room) -> None:
+    executor = await bare.enter()
+    content = b"%d\n" * 10
+    file = bare.folder.parent / "input"
+    file.write_bytes(content)
+    summed = hashlib.sha256(content).hexdigest()
+    asked = script(A1, "sleep 0.2; cat", stdin_path=str(file), stdin_sha256=summed)
+    assert attempt_digest(asked) == attempt_digest(script(A1, "sleep 0.2; cat", stdin=content))
+    await bare.start(executor, asked)
+    file.unlink()
+    await executor.wait(A1)
+    assert await collect(executor, A1) == content
+    with pytest.raises(RefusedError):
+        await executor.accept(script(f"{A1}.2", "cat", stdin_path=str(file)))
+
+
 async def test_arguments_come_behind_the_text(bare: Room) -> None:
     executor = await bare.enter()
     await bare.run(executor, script(A1, 'printf "%s|" "$@"', arguments=("a b", "", "-c")))
