@@ -17,6 +17,7 @@ import pytest
 
 from controller.agent import asking, enrolling, openssl
 from controller.agent.errors import EnrolmentError, SettingsError
+from controller.agent.packing import pack_agent
 from controller.clock import SystemClock
 from controller.pki import inviting
 from controller.pki.contexts import Clients, server_context
@@ -34,6 +35,7 @@ from controller.wire.enrolment import (
     Message,
     Refused,
 )
+from tests.agent.test_packing import interpreters
 from tests.pki.place import Place, founded, request, verify
 
 pytestmark = [
@@ -400,9 +402,12 @@ async def test_without_openssl_it_stops_with_the_remedy(
     assert world.left() == []
 
 
+@pytest.mark.parametrize("python", interpreters())
 async def test_the_packed_verb_enrols_through_a_proxy_with_a_token_from_a_file(
-    world: World, tmp_path: Path
+    world: World, tmp_path: Path, python: str
 ) -> None:
+    packed = tmp_path / "ctl-agent.pyz"
+    packed.write_bytes(pack_agent())
     seen: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -423,7 +428,7 @@ async def test_the_packed_verb_enrols_through_a_proxy_with_a_token_from_a_file(
     async with controller(world) as port, listening(proxy, None) as by:
         words = [one for one in world.words(port, "") if not one.startswith("--token")]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controller.agent", "enroll", *words),
+            *(python, "-I", "-S", str(packed), "enroll", *words),
             *(f"--token-file={tmp_path / 'token'}", f"--proxy=127.0.0.1:{by}"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
