@@ -78,7 +78,7 @@ class Answers:
         )
         self._jobs = Jobs(self._executor, folder / "jobs")
         self._news = News(folder / "news")
-        self._uploads = Uploads()
+        self._uploads = Uploads(folder / "uploads")
         self._targets = Targets(Path(base_of(settings)), linux.boot_id(), self._is_open)
         self._offers = Offers(settings.scripts, folder / "scripts", only=settings.scripts_only)
         self._reports = Reports(self._executor, folder / "reports")
@@ -112,6 +112,7 @@ class Answers:
         """
         await self._offers.check()
         await self._executor.recover()
+        self._uploads.open()
         self._jobs.open()
         known = list(self._executor.attempts())
         self._reports.open(frozenset(one.id for one in known))
@@ -319,6 +320,7 @@ class Answers:
         return "{} {}".format(*(self._executor.supervisor(name) or (0, 0)))
 
     async def _begun(self, name: str) -> None:
+        self._uploads.release(name)
         try:
             self._attempts.tell(name)
             if self._is_open(name):
@@ -331,6 +333,7 @@ class Answers:
         status = self._executor.status(name)
         self._jobs.over(status.owner, name)
         self._following.over(name)
+        self._uploads.release(name)
         try:
             await self._targets.ended(name)
             if await self._reports.finish(status):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -51,7 +50,7 @@ class Looking:
         Raises:
             RefusedError: it could never be run as asked.
         """
-        name = f"probe.{secrets.token_hex(8)}"
+        name = f"probe.{os.urandom(8).hex()}"
         check(Spec(id=name, job=name, text=asked.text, argv=asked.shell or (), env=asked.env))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _run, name, asked)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import pwd
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,8 +53,8 @@ class Machine:
             base=base_of(self._settings),
             tools=self._tools,
             system=self._system,
-            machine=platform.machine(),
-            python=platform.python_version(),
+            machine=os.uname().machine,
+            python=".".join(map(str, sys.version_info[:3])),
             agent=__version__,
             scripts_only=self._settings.scripts_only,
             workers=pool.workers,
@@ -114,8 +114,8 @@ def _system() -> str:
     try:
         lines = RELEASE.read_text("utf-8", "replace").splitlines()
     except OSError:
-        return platform.system()
+        return os.uname().sysname
     named = (
         line.partition("=")[2].strip("\"'") for line in lines if line.startswith("PRETTY_NAME=")
     )
-    return next(named, platform.system())[:200]
+    return next(named, os.uname().sysname)[:200]

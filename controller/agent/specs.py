@@ -15,10 +15,12 @@ from controller.wire.record import record
 
 @record
 class Bodies:
-    """The bytes of an attempt, wherever they came from."""
+    """The bytes of an attempt, wherever they came from; a large stdin is in a file, with its digest."""
 
     text: bytes = b""
     stdin: bytes = b""
+    stdin_path: str = ""
+    stdin_sha256: str = ""
 
 
 def make_spec(asked: Start, bodies: Bodies, *, owner: str, user: str | None) -> Spec:
@@ -37,6 +39,8 @@ def make_spec(asked: Start, bodies: Bodies, *, owner: str, user: str | None) -> 
         text=bodies.text,
         argv=asked.shell or (),
         stdin=bodies.stdin,
+        stdin_path=bodies.stdin_path,
+        stdin_sha256=bodies.stdin_sha256,
         stream=asked.interactive,
         env=asked.env,
         workdir=asked.workdir,
@@ -55,7 +59,7 @@ def make_script_spec(
     asked: RunScript,
     offered: Offered,
     more: Mapping[str, str],
-    stdin: bytes,
+    bodies: Bodies,
     *,
     owner: str,
     user: str | None,
@@ -66,7 +70,7 @@ def make_script_spec(
         asked: the message.
         offered: the script, as it was read.
         more: variables that the script gets from here; they win over those of the message.
-        stdin: what it reads.
+        bodies: its stdin.
         owner: whose it is.
         user: None where it is the agent's own.
     """
@@ -77,7 +81,9 @@ def make_script_spec(
         text=offered.text,
         argv=offered.argv,
         arguments=asked.arguments,
-        stdin=stdin,
+        stdin=bodies.stdin,
+        stdin_path=bodies.stdin_path,
+        stdin_sha256=bodies.stdin_sha256,
         stream=asked.interactive,
         env={**asked.env, **more},
         workdir=asked.workdir,

@@ -19,12 +19,12 @@ from controller.agent.script import Offered
 from controller.agent.specs import Bodies, make_script_spec, make_spec
 from controller.agent.statuses import say_status
 from controller.agent.targets import Targets
-from controller.agent.uploads import Uploads
+from controller.agent.uploads import Body, Uploads
 from controller.execution import clock
 from controller.execution.errors import ExecutionError, FullError, RefusedError
 from controller.execution.executor import Executor
 from controller.execution.login import find_login
-from controller.execution.spec import Spec
+from controller.execution.spec import MAX_TEXT, Spec
 from controller.execution.status import Phase, Status
 from controller.wire.messages.attempts import Attempt, RunScript, Start
 
@@ -52,10 +52,11 @@ class Starts:
         if known is not None:
             return say_status(known)
         await self._check(asker, asked, owner)
-        bodies = Bodies(
-            text=await self._body(asker, asked.text, asked.text_upload),
-            stdin=await self._body(asker, asked.stdin, asked.stdin_upload),
-        )
+        text = await self._body(asker, asked.text, asked.text_upload)
+        if text.path:
+            self.uploads.delete(text.path)
+            raise RefusedError(f"cannot start {asked.id}: its text has more than {MAX_TEXT} bytes")
+        bodies = _bodies(await self._body(asker, asked.stdin, asked.stdin_upload), text.data)
         spec = make_spec(asked, bodies, owner=owner, user=asked.user)
         return await self._take(asker, spec, asked.not_after, None)
 
@@ -66,10 +67,10 @@ class Starts:
         if known is not None:
             return say_status(known)
         await self._check(asker, asked, owner)
-        stdin = await self._body(asker, asked.stdin, asked.stdin_upload)
         offered = await self.offers.take(asked.name, asked.digest, fetch)
+        stdin = await self._body(asker, asked.stdin, asked.stdin_upload)
         more = self.offers.environment(offered)
-        spec = make_script_spec(asked, offered, more, stdin, owner=owner, user=asked.user)
+        spec = make_script_spec(asked, offered, more, _bodies(stdin), owner=owner, user=asked.user)
         return await self._take(asker, spec, asked.not_after, offered)
 
     def _known(self, name: str, owner: str) -> Status | None:
@@ -98,37 +99,51 @@ class Starts:
             login = await asyncio.to_thread(find_login, asked.user)
             check_user(asker, asked.user, login.uid)
 
-    async def _body(self, asker: Asker, sent: bytes, upload: int) -> bytes:
+    async def _body(self, asker: Asker, sent: bytes, upload: int) -> Body:
         """Give bytes that came with the message, or were sent ahead of it."""
-        return await self.uploads.take(asker.session, upload) if upload else sent
+        return await self.uploads.take(asker.session, upload) if upload else Body(data=sent)
 
     async def _take(
         self, asker: Asker, spec: Spec, not_after: float, offered: Offered | None
     ) -> Attempt:
+        try:
+            self._check_room(asker, spec)
+        except FullError:
+            self.uploads.delete(spec.stdin_path)
+            raise
+        return await asyncio.shield(
+            asyncio.ensure_future(self._accept(asker, spec, not_after, offered))
+        )
+
+    def _check_room(self, asker: Asker, spec: Spec) -> None:
+        self.jobs.check_room(asker, spec.owner)
         if self.pool.weight + len(spec.text) + len(spec.stdin) > MOST_WAITING:
             raise FullError(
                 f"cannot accept {spec.id}: what waits has more than {MOST_WAITING} bytes"
             )
-        self.jobs.check_room(asker, spec.owner)
-        return await asyncio.shield(
-            asyncio.ensure_future(self._accept(asker, spec, not_after, offered))
-        )
 
     async def _accept(
         self, asker: Asker, spec: Spec, not_after: float, offered: Offered | None
     ) -> Attempt:
         name, job = spec.id, spec.job
-        await self.targets.starting(asker.session, spec.env.get(TARGET), name, job)
         try:
+            await self.targets.starting(asker.session, spec.env.get(TARGET), name, job)
             status = await self.executor.accept(spec)
             if status.fresh and offered is not None:
                 await self.reports.expect(name, offered)
         except (AgentError, ExecutionError):
+            self.uploads.delete(spec.stdin_path)
             if self.executor.status(name).over:
                 await self.targets.ended(name)
             raise
         if not status.fresh:
+            self.uploads.delete(spec.stdin_path)
             return say_status(status)
+        self.uploads.hold(name, spec.stdin_path)
         self.jobs.add(job, spec.owner, name)
         await self.pool.add(name, not_after=not_after, weight=len(spec.text) + len(spec.stdin))
         return say_status(self.executor.status(name), fresh=True)
+
+
+def _bodies(stdin: Body, text: bytes = b"") -> Bodies:
+    return Bodies(text=text, stdin=stdin.data, stdin_path=stdin.path, stdin_sha256=stdin.sha256)

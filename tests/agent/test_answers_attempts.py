@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -299,7 +300,53 @@ async def test_nobody_takes_the_upload_of_another_session(room: Room) -> None:
         await room.start(b"", asker(session="other"), text_upload=1)
 
 
-@pytest.mark.parametrize(("said", "came"), [(3, 4), (5, 4), (5 << 20, 0)])
+async def test_input_too_large_for_memory_goes_to_a_file_that_is_gone_when_it_runs(
+    closed: Room,
+) -> None:
+    await closed.open(workers=1)
+    stdin = os.urandom(1 << 20) * 6
+    summed = hashlib.sha256(stdin).hexdigest()
+    kept = closed.folder / "state" / "uploads"
+    spec = Spec(id="x", job="x", text=b"sha256sum", workdir="/", stdin=stdin)
+    await closed.upload(stdin, 1)
+    first = await closed.start("sleep 0.3; sha256sum", stdin_upload=1)
+    await closed.upload(stdin, 3)
+    asked = closed.start_of("sha256sum", stdin_upload=3, digest=attempt_digest(spec))
+    waiting = await closed.ask(asked, Attempt)
+    assert (first.phase, waiting.phase, files(kept)) == ("running", "waiting", 1)
+    for name in (first.id, waiting.id):
+        assert (await closed.wait(name)).exit_code == 0
+        assert (await closed.output(name)).decode().split()[0] == summed
+    assert files(kept) == 0
+
+
+async def test_a_file_that_nobody_starts_with_goes(closed: Room) -> None:
+    answers = await closed.open(workers=1)
+    kept = closed.folder / "state" / "uploads"
+    large = b"x" * (5 << 20)
+    await closed.upload(large, 1)
+    with pytest.raises(DigestError):
+        await closed.start("cat", stdin_upload=1, digest="0" * 64)
+    assert files(kept) == 0
+    await closed.upload(large, 3)
+    with pytest.raises(RefusedError, match="its text"):
+        await closed.start(b"", text_upload=3)
+    await closed.upload(large, 5)
+    answers.left(MAIN.session)
+    assert files(kept) == 0
+    with pytest.raises(RefusedError):
+        await closed.serve(OpenUpload(purpose="start", size=5 << 20), Line().give(b"few"))
+    await closed.upload(large, 7)
+    assert files(kept) == 1
+    await closed.again()
+    assert files(kept) == 0
+
+
+def files(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+@pytest.mark.parametrize(("said", "came"), [(3, 4), (5, 4), (257 << 20, 0)])
 async def test_an_upload_of_another_size_is_refused(room: Room, said: int, came: int) -> None:
     with pytest.raises(RefusedError):
         await room.serve(OpenUpload(purpose="start", size=said), Line().give(b"x" * came))
