@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
-from controller.errors import TransportError
+from controller.errors import ControllerError, NotFoundError, RefusedError, TransportError
 from controller.jobs.assignment import Assignment
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
-from controller.jobs.outcome import FORGOTTEN, NEVER, Outcome, ended, interrupted, lost
+from controller.jobs.outcome import FORGOTTEN, NEVER, WORDS, Outcome, ended, interrupted, lost
 from controller.jobs.output import OutputCopy
 from controller.jobs.reasons import WAITING_FOR_WORKER
 from controller.jobs.verdict import Verdict, judge
@@ -28,6 +28,14 @@ class Answer:
 
     status: AttemptStatus
     boot_id: str
+
+
+class NotTakenError(Exception):
+    """The server refuses an attempt, and knows nothing of it: nothing has started."""
+
+    def __init__(self, refusal: ControllerError) -> None:
+        super().__init__(refusal.message)
+        self.reason = refusal.message[:WORDS]
 
 
 async def _boot_id(session: Session) -> str:
@@ -69,16 +77,23 @@ class AttemptDriver:
             await self._record(Signal.DISPATCH, boot_id=boot_id)
             if await self._assignment.recorder.stop_requested():
                 return Outcome(signal=Signal.CANCEL, reason="stopped before it was sent")
-            return self._masked(await self._follow(await self._ask(start=True)))
+            return await self._to_its_end(start=True)
         except TransportError:
             return lost("Unreachable")
 
     async def attach(self) -> Outcome:
         """Follow an attempt that an earlier process sent, to its end."""
         try:
-            return self._masked(await self._follow(await self._ask(start=False)))
+            return await self._to_its_end(start=False)
         except TransportError:
             return lost("Unreachable")
+
+    async def _to_its_end(self, *, start: bool) -> Outcome:
+        try:
+            outcome = await self._follow(await self._ask(start=start))
+        except NotTakenError as error:
+            outcome = Outcome(signal=Signal.FAIL, reason=error.reason)
+        return self._masked(outcome)
 
     async def _follow(self, answer: Answer) -> Outcome:
         """Weigh answers until one proves the end."""
@@ -116,7 +131,7 @@ class AttemptDriver:
         async def act(session: Session) -> Answer:
             boot_id = session.facts.boot_id
             if start and self._spec is not None and boot_id == self._attempt.boot_id:
-                return Answer(status=await session.start(self._spec), boot_id=boot_id)
+                return Answer(status=await start_or_learn(session, self._spec), boot_id=boot_id)
             return Answer(status=await session.status(self._id), boot_id=boot_id)
 
         return await self._assignment.link.through(act)
@@ -184,6 +199,24 @@ class AttemptDriver:
             reason=None if outcome.reason is None else mask(outcome.reason),
             outputs={key: mask(value) for key, value in outcome.outputs.items()},
         )
+
+
+async def start_or_learn(session: Session, spec: AttemptSpec) -> AttemptStatus:
+    """Start an attempt. A refusal ends it only when nothing is known of it there: it may have been sent before.
+
+    Raises:
+        NotTakenError: it was refused, and never started.
+    """
+    try:
+        return await session.start(spec)
+    except (RefusedError, NotFoundError) as refusal:
+        try:
+            status = await session.status(spec.id)
+        except NotFoundError:
+            raise NotTakenError(refusal) from refusal
+        if status.phase is Phase.NONE:
+            raise NotTakenError(refusal) from refusal
+        return status
 
 
 async def _beside(work: Awaitable[Answer], watch: Awaitable[None]) -> Answer:

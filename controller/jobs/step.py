@@ -16,7 +16,7 @@ from controller.jobs.attempt import AttemptDriver
 from controller.jobs.dag import WHEN_FALSE
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
-from controller.jobs.outcome import Outcome, remembered
+from controller.jobs.outcome import NEVER, Outcome, remembered
 from controller.jobs.retry import due
 from controller.jobs.sending import spec_of
 from controller.model.ids import AttemptId
@@ -129,7 +129,7 @@ class StepDriver:
             return await self._send_elsewhere(number, outcome)
         if outcome.cut_off:
             return self._is_idempotent and await self._begin_anew(number, outcome)
-        if number > self._step.retry.limit or not outcome.may_be_tried_again:
+        if number - self._unstarted > self._step.retry.limit or not outcome.may_be_tried_again:
             return False
         if not self._run.attempts[-1].state.ended:
             await self._recorder.record(outcome.of_attempt(self._step.name, number))
@@ -157,9 +157,15 @@ class StepDriver:
             await self._recorder.record(gone.of_attempt(self._step.name, number))
         return True
 
+    @property
+    def _unstarted(self) -> int:
+        """How many tries never began; they count for nothing."""
+        return sum(each.reason == NEVER for each in self._run.attempts)
+
     async def _send_elsewhere(self, number: int, outcome: Outcome) -> bool:
         """Give an attempt up of which the server proves that it never began, and make another."""
-        if number > RESENDS or await self._recorder.stop_requested(self._step.name):
+        before = self._unstarted - (self._run.attempts[-1].reason == NEVER)
+        if before >= RESENDS or await self._recorder.stop_requested(self._step.name):
             return False
         if not self._run.attempts[-1].state.ended:
             await self._recorder.record(outcome.of_attempt(self._step.name, number))

@@ -56,6 +56,8 @@ class Program:
     """Seconds before a worker is free for it."""
     echo: bool = False
     """Whether it ends when its input does, with what it was given as its output."""
+    refused: str = ""
+    """Why the server does not take it at all."""
 
 
 Behaviour = Callable[[str, AttemptSpec], Program]
@@ -217,6 +219,8 @@ class SimulatedSession(NeedsAgent):
 
     def _begin(self, spec: AttemptSpec) -> None:
         program = self._fleet.behaviour(self._machine.name, spec)
+        if program.refused:
+            raise RefusedError(program.refused)
         now = self._fleet.clock.now()
         late = program.seconds > spec.timeout
         self._machine.runs[spec.id] = Run(
