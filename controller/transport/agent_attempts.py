@@ -4,6 +4,7 @@ Part of `agent_session`; it calls `agent_calls`. The digest of an attempt is mad
 will read it: what differs there was changed on the way.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
@@ -11,12 +12,14 @@ from dataclasses import replace
 from typing import Final
 
 from controller.agent.specs import Bodies, make_spec
+from controller.agent.streams import Stream
 from controller.errors import NotFoundError, RefusedError
 from controller.execution.digest import attempt_digest
 from controller.model.ids import AttemptId, JobId
 from controller.transport import agent_words as words
 from controller.transport.agent_calls import AgentCalls
 from controller.transport.agent_errors import streaming
+from controller.transport.agent_talk import AgentTalk
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
 from controller.transport.requests import LONGEST_PAUSE
 from controller.wire.messages import server, streams
@@ -42,6 +45,11 @@ DISCARDED_AT_ONCE: Final = 200
 
 class AgentAttempts(AgentCalls):
     """The part of a session that starts, follows and stops work."""
+
+    def __init__(self, talk: AgentTalk) -> None:
+        super().__init__(talk)
+        self._inputs: dict[AttemptId, Stream] = {}
+        self._opening = asyncio.Lock()
 
     async def start(self, spec: AttemptSpec) -> AttemptStatus:
         """Claim the id and start the work, or say what is known of the id."""
@@ -125,18 +133,16 @@ class AgentAttempts(AgentCalls):
         Raises:
             RefusedError: it does not run, or takes no input.
         """
-        self._check()
-        fed = self._talk.fed
-        offset = fed.get(attempt, 0)
-        fed[attempt] = offset + len(data)
-        message = streams.OpenInput(attempt=attempt, offset=offset)
         async with streaming(self._talk.name):
-            stream = await self._talk.open(message, era=self._era, reads=False)
+            stream = await self._input(attempt)
             await stream.write(data)
+            await self._ask(GetAttempt(attempt=attempt), Attempt)
+            if stream.over or close:
+                self._inputs.pop(attempt, None)
+            if stream.over:  # refused; the refusal came before the answer
+                await stream.read()
             if close:
-                await stream.end(length=offset + len(data))
-            else:
-                await stream.cancel("paused")
+                await stream.end(length=len(data))
 
     async def discard(self, attempts: tuple[AttemptId, ...], *, job: JobId | None = None) -> None:
         """Delete the spools of ended attempts (and the job's folder); their claims remain."""
@@ -145,6 +151,23 @@ class AgentAttempts(AgentCalls):
             some, rest = rest[:DISCARDED_AT_ONCE], rest[DISCARDED_AT_ONCE:]
             await self._ask(Discard(attempts=tuple(some)), server.Done)
         await self._ask(Discard(attempts=tuple(rest), job=job), server.Done)
+
+    async def _input(self, attempt: AttemptId) -> Stream:
+        """Give the stream of an attempt's input: one, so that the bytes of all calls stay in order."""
+        self._check()
+        async with self._opening:
+            stream = self._inputs.get(attempt)
+            if stream is None or stream.over:
+                message = streams.OpenInput(attempt=attempt)
+                stream = await self._talk.open(message, era=self._era, reads=False)
+                self._inputs[attempt] = stream
+            return stream
+
+    async def _leave_inputs(self) -> None:
+        """Give no more input; who has some left waits for it."""
+        inputs, self._inputs = self._inputs, {}
+        for stream in inputs.values():
+            await self._talk.leave(stream)
 
     async def _run_script(self, spec: AttemptSpec, name: str) -> Attempt:
         stdin, upload = await self._body(spec, spec.stdin)
@@ -171,9 +194,13 @@ class AgentAttempts(AgentCalls):
 
     async def _attempt(self, attempt: AttemptId, message: object) -> AttemptStatus:
         try:
-            return words.status(attempt, await self._ask(message, Attempt))
+            known = words.status(attempt, await self._ask(message, Attempt))
         except NotFoundError:
-            return AttemptStatus(id=attempt, phase=Phase.NONE)
+            known = AttemptStatus(id=attempt, phase=Phase.NONE)
+        stream = self._inputs.pop(attempt, None) if known.phase is not Phase.RUNNING else None
+        if stream is not None:
+            await self._talk.leave(stream)
+        return known
 
     async def _body(self, spec: AttemptSpec, data: bytes) -> tuple[bytes, int]:
         """Give bytes that travel inside, or the number of the upload that brings them."""

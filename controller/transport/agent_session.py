@@ -44,5 +44,6 @@ class AgentSession(AgentAttempts, AgentTargets, AgentFiles, AgentOffers):
         """Give the session back, once; work goes on, and so do the others who use the agent."""
         if not self._given_back:
             self._given_back = True
+            await self._leave_inputs()
             self._peer.holders -= 1
             await self._give_back()

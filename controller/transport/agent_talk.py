@@ -41,7 +41,7 @@ class AgentTalk:
         settle: called when there is something to write.
     """
 
-    __slots__ = ("_bell", "_calls", "_settle", "_streams", "era", "fed", "name", "over", "session")
+    __slots__ = ("_bell", "_calls", "_settle", "_streams", "era", "name", "over", "session")
 
     def __init__(self, name: str, session: Session, settle: Callable[[], None]) -> None:
         self.name = name
@@ -50,8 +50,6 @@ class AgentTalk:
         """Rises whenever what was under way is lost."""
         self.over = False
         """Say whether there will be no other era."""
-        self.fed: dict[str, int] = {}
-        """Bytes of input that were given to each attempt in this era."""
         self._settle = settle
         self._calls: dict[int, asyncio.Future[object]] = {}
         self._streams: dict[int, Stream] = {}
@@ -132,7 +130,6 @@ class AgentTalk:
     def end_era(self, error: SessionLostError) -> None:
         """Let nobody wait any longer for what is under way."""
         self.era += 1
-        self.fed.clear()
         calls, self._calls = self._calls, {}
         for answer in calls.values():
             if not answer.done():

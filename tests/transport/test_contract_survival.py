@@ -12,7 +12,7 @@ from tests.fakes import processes
 from tests.transport.way import Way, output_of
 
 pytestmark = pytest.mark.real
-SLOW = "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; sleep 0.15; done; exit 9"
+SLOW = "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; sleep 0.25; done; exit 9"
 LEDGER = "an agent knows this from its ledger: tests of execution hold it to that"
 LINES = b"".join(b"line %d\n" % n for n in range(1, 11))
 
