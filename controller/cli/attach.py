@@ -56,7 +56,10 @@ class _Following:
         tasks = (showing, typing, leaving)
         try:
             with self._interruptible():
-                await asyncio.wait({showing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if typing.done():
+                    typing.result()
+                    await asyncio.wait({showing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()

@@ -61,6 +61,14 @@ async def run(
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Hand stdin (at most 1 MiB) to the first step.")
     ] = False,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "-i",
+            "--interactive",
+            help="Keep the input of the first step open for ctl jobs attach; needs agents.",
+        ),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Do not wait; for tasks of one step.")
     ] = False,
@@ -85,10 +93,13 @@ async def run(
         params=dict(read_params(param or ())),
         stdin=_stdin(ctl) if stdin else b"",
         outdir=None if outdir is None else ctl.surroundings.cwd / outdir,
+        interactive=interactive,
         detach=detach,
         timeout=None if timeout is None else read_duration(timeout, flag="--timeout"),
         parallel=parallel,
     )
+    if interactive and not detach:
+        ctl.note("type for it on another terminal: ctl jobs attach @last")
     with ctl.listen() as listener:
         async with ctl.open(
             write=True, bare=address is not None, pki=pki, parallel=parallel, listener=listener

@@ -13,8 +13,8 @@ from controller.errors import RefusedError, TransportError
 from controller.jobs.engine import Engine
 from controller.jobs.input import Input
 from controller.jobs.report import count
-from controller.model.ids import JobId
 from controller.model.job import Job, State
+from controller.reconcile.archiving import kept
 from controller.reconcile.listening import Listening
 from controller.reconcile.minding import engine_now
 from controller.reconcile.requests import LogChunk, RunReport, RunSummary
@@ -145,9 +145,12 @@ class _Driving:
 async def attach(rooms: Rooms, job: Job, step: str | None) -> AsyncIterator[Attachment]:
     """Follow a job, or one of its steps; leaving the context leaves it as it is."""
     engine = await engine_now(rooms)
-    driving = _Driving(rooms, engine, job)
-    listening = Listening(rooms.store, rooms.output, step=step)
-    try:
-        yield Attachment(rooms, job, listening, engine.input(JobId(job.id), step=step), driving)
-    finally:
-        await driving.close()
+    typing = engine.input(job.id, step=step)
+    async with kept(rooms, job) as files:
+        listening = Listening(rooms.store, files.output, step=step)
+        driving = _Driving(rooms, engine, job)
+        try:
+            yield Attachment(rooms, job, listening, typing, driving)
+        finally:
+            await typing.close()
+            await driving.close()

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.errors import NotFoundError, RefusedError
-from controller.jobs.engine import Engine
+from controller.jobs.input import Input
 from controller.jobs.machine import Signal
 from controller.jobs.retry import again
 from controller.model.ids import Digest, JobId, RunId
@@ -40,7 +40,7 @@ class JobsDesk:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._typing: Engine | None = None
+        self._inputs: dict[tuple[JobId, str | None], Input] = {}
 
     async def find(self, prefix: str) -> Job:
         """Find one job by a unique prefix of its id, or "@last"."""
@@ -164,9 +164,14 @@ class JobsDesk:
             RefusedError: nothing of it takes input.
             TransportError: the server is not reached; nobody knows whether it took what was given.
         """
-        if self._typing is None:
-            self._typing = await minding.engine_now(self._rooms)
-        await self._typing.input(job, step=step).feed(data, close=close)
+        if (job, step) not in self._inputs:
+            engine = await minding.engine_now(self._rooms)
+            self._inputs[job, step] = engine.input(job, step=step)
+        typing = self._inputs[job, step]
+        await typing.feed(data, close=close)
+        if close:
+            del self._inputs[job, step]
+            await typing.close()
 
     async def pause(self, job: JobId, *, step: str | None = None, seconds: float = 0.0) -> Job:
         """Hold a job, or one step of it, for some seconds or (0) until it is resumed."""

@@ -18,7 +18,7 @@ from controller.model.job import Job, State, Trigger
 from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
 from controller.model.task import Param
-from controller.model.work import Work
+from controller.model.work import StepKind, Work
 from controller.planning import applying
 from controller.reconcile.adhoc import TASK, command_work, script_work
 from controller.reconcile.applying import guard_budget, guard_whole, left_of, report_of, with_held
@@ -59,6 +59,8 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
     if plan is not None and not orders:
         return with_held(RunReport(), plan)
     refuse_later(request, orders)
+    if request.interactive:
+        orders = [listening(order) for order in orders]
     commit = None if seen.revision is None else seen.revision.sha
     title = f"run {request.target or request.task or TASK}"
     made = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=plan, commit=commit)
@@ -134,6 +136,13 @@ def by_hand(rooms: Rooms, server: Server, work: Work, said: str) -> Order:
 
 SHOWN: Final = 120
 """Characters of a typed command that are shown as its job's cause."""
+
+
+def listening(order: Order) -> Order:
+    """Keep the standard input of the first step open that is not the controller's own."""
+    first = next((s.name for s in order.work.steps if s.kind is StepKind.COMMAND), None)
+    steps = tuple(replace(s, interactive=s.name == first) for s in order.work.steps)
+    return replace(order, work=replace(order.work, steps=steps))
 
 
 def refuse_later(request: RunRequest, orders: Sequence[Order]) -> None:
