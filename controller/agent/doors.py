@@ -166,6 +166,9 @@ class Doors:
         except OSError as error:
             plain.close()
             self.gone(line, words_of(error))
+        except asyncio.CancelledError:
+            plain.close()
+            raise
 
     # handshakes
 

@@ -226,3 +226,21 @@ async def test_it_runs_on_the_oldest_python(room: Room) -> None:
         daemon.process.send_signal(signal.SIGTERM)
         assert await daemon.end() == 0
     assert daemon.has("ctl-agent: stops; attempts go on")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 64, "give exactly one of --listen HOST:PORT and --connect HOST:PORT"),
+        (["--listen=127.0.0.1:0", "--scripts-only"], 64, "--scripts DIR says which"),
+        (["--listen=127.0.0.1:0", "--pki=/nowhere/pki"], 1, "cannot read /nowhere/pki"),
+    ],
+)
+async def test_what_cannot_run_says_why(words: list[str], code: int, said: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "controller.agent", "run", *words,
+        cwd=SOURCES, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, told = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert (process.returncode, said in told.decode()) == (code, True)
+    assert "Traceback" not in told.decode()

@@ -8,7 +8,8 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from controller.agent import daemon as daemon_module
+from controller.agent.daemon import Daemon
+from controller.agent.errors import AgentError
+from controller.agent.log import Log
+from controller.agent.values import Address
 from controller.pki import founding, issuing, revoking
 from controller.pki.contexts import Identity as Certificate
 from controller.pki.reason import Reason
 from controller.pki.role import Role
 from controller.wire.limits import Limits
 from controller.wire.messages.server import GetPool, Pool
-from tests.agent.daemon_room import Room, give, make_room
+from tests.agent.daemon_room import Room, SmallAnswers, give, make_room
 from tests.fakes.agents import Caller, Who, dial, who
 from tests.pki.place import BY, CN, NOW, ORG, OU, Place, founded
 
@@ -42,7 +47,7 @@ def signed(
     *,
     usages: Sequence[x509.ObjectIdentifier] = CLIENT,
     alternatives: Sequence[x509.GeneralName] = (),
-    days: tuple[int, int] = (-1, 1),
+    days: tuple[float, float] = (-1, 1),
     by_itself: bool = False,
 ) -> Who:
     """Make a certificate that the authority would never sign, with its very key."""
@@ -392,6 +397,19 @@ async def test_a_revoked_certificate_ends_open_connections_and_opens_none(
         await room.until(lambda: room.log.has("cannot accept", "revoked"))
 
 
+@pytest.mark.slow
+async def test_a_certificate_that_ends_ends_its_open_connections(watchful: Room) -> None:
+    left = datetime.now(UTC) - NOW + timedelta(seconds=2.5)
+    caller = Caller(
+        signed(watchful.place, named("ana", "user"), days=(-1, left / timedelta(days=1)))
+    )
+    async with watchful.run(), caller.connected(watchful.port):
+        assert await caller.ask(GetPool()) == Pool(workers=1)
+        await caller.until(lambda: bool(caller.goodbyes))
+        assert caller.goodbyes[-1].reason == "revoked"
+        assert watchful.log.has("the certificate of user ana has ended")
+
+
 async def test_a_damaged_list_lets_nobody_in_who_was_refused(
     watchful: Room,
 ) -> None:
@@ -447,3 +465,11 @@ async def test_another_authority_lets_everybody_prove_himself_anew(
             assert caller.goodbyes[-1].reason == "reconnect"
         async with caller.connected(room.port):
             assert caller.opened[-1].resumed
+
+
+async def test_an_address_of_another_machine_is_told(room: Room) -> None:
+    answers = SmallAnswers()
+    settings = replace(room.settings, listen=Address(host="192.0.2.7", port=0))
+    with pytest.raises(AgentError, match=r"cannot listen on 192\.0\.2\.7:0"):
+        await Daemon(settings, answers, Log(room.log)).run()
+    assert answers.closed
