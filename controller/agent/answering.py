@@ -169,8 +169,7 @@ class Answers:
             self._serving += Counter()  # names that have none are forgotten
 
     def left(self, session: object) -> None:
-        """Note that a session has no connection any more: nobody holds its locks, and its uploads are for nobody."""
-        self._uploads.forget(session)
+        """Note that a session has no connection any more: until it is back, nobody holds its locks."""
         self._targets.left(session)
         self._go(self._targets.abandon())
 

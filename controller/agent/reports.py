@@ -48,6 +48,7 @@ class Reports:
     def __init__(self, executor: Executor, folder: Path) -> None:
         self._executor = executor
         self._folder = folder
+        self._expected: set[str] = set()
 
     def open(self, known: frozenset[str]) -> None:
         """Make the folder, and delete what is of attempts that are no more.
@@ -57,14 +58,20 @@ class Reports:
         """
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            for file in self._folder.iterdir():
-                if file.name.rpartition(".")[0] not in known:
+            for file in list(self._folder.iterdir()):
+                name, dot, kind = file.name.rpartition(".")
+                if name not in known:
                     file.unlink()
+                elif dot + kind == EXPECTED:
+                    self._expected.add(name)
         except OSError as error:
             raise AgentError(f"cannot use {self._folder}: {error.strerror}") from error
 
     def forget(self, name: str) -> None:
         """Delete the report of an attempt."""
+        if name not in self._expected:
+            return
+        self._expected.discard(name)
         for suffix in (EXPECTED, MADE):
             self._path(name, suffix).unlink(missing_ok=True)
 
@@ -77,6 +84,7 @@ class Reports:
         run = Run(attempt=name, job="", offered=offered, end=None)
         kept = write_report(make_report(run))
         await asyncio.to_thread(store, self._path(name, EXPECTED), kept)
+        self._expected.add(name)
 
     async def finish(self, status: Status) -> bool:
         """Make the report of an attempt that has ended; say whether it has one.
@@ -84,6 +92,8 @@ class Reports:
         Raises:
             AgentError, ExecutionError: it can't be made.
         """
+        if status.id not in self._expected:
+            return False
         known = await asyncio.to_thread(_read, self._path(status.id, EXPECTED))
         if known is None:
             return False

@@ -119,12 +119,6 @@ class Uploads:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 — it is a text here
 
-    def forget(self, session: object) -> None:
-        """Let go of what a session that is gone has sent."""
-        for key, ready in list(self._ready.items()):
-            if key[0] == session and ready.done() and not ready.cancelled():
-                self._expire(key, ready.result().path)
-
     def _take_room(self, key: tuple[object, int], size: int) -> str:
         """Reserve room in memory, or a file."""
         if size > MOST_FILE:

@@ -33,7 +33,7 @@ from controller.wire.messages.attempts import (
 )
 from controller.wire.messages.server import Done, GetPool, Pool, SetPool
 from controller.wire.messages.streams import OpenInput, OpenOutput, OpenUpload
-from tests.agent.answers_room import MAIN, OPS, Line, Room, asker, until
+from tests.agent.answers_room import OPS, Line, Room, asker, until
 
 pytestmark = pytest.mark.real
 
@@ -320,8 +320,10 @@ async def test_input_too_large_for_memory_goes_to_a_file_that_is_gone_when_it_ru
     assert files(kept) == 0
 
 
-async def test_a_file_that_nobody_starts_with_goes(closed: Room) -> None:
-    answers = await closed.open(workers=1)
+async def test_a_file_that_nobody_starts_with_goes(
+    closed: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await closed.open(workers=1)
     kept = closed.folder / "state" / "uploads"
     large = b"x" * (5 << 20)
     await closed.upload(large, 1)
@@ -331,9 +333,11 @@ async def test_a_file_that_nobody_starts_with_goes(closed: Room) -> None:
     await closed.upload(large, 3)
     with pytest.raises(RefusedError, match="its text"):
         await closed.start(b"", text_upload=3)
-    await closed.upload(large, 5)
-    answers.left(MAIN.session)
-    assert files(kept) == 0
+    with monkeypatch.context() as soon:
+        soon.setattr("controller.agent.uploads.WITHIN", 0.05)
+        await closed.upload(large, 5)
+    assert files(kept) == 1
+    await until(lambda: files(kept) == 0)
     with pytest.raises(RefusedError):
         await closed.serve(OpenUpload(purpose="start", size=5 << 20), Line().give(b"few"))
     await closed.upload(large, 7)
@@ -354,15 +358,19 @@ async def test_an_upload_of_another_size_is_refused(room: Room, said: int, came:
         await room.start(b"", text_upload=1)
 
 
-async def test_uploads_of_a_session_are_bounded(room: Room) -> None:
+async def test_uploads_of_a_session_are_bounded_and_go_after_a_while(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.agent.uploads.WITHIN", 0.5)
     for number in range(1, 9, 2):
         await room.upload(b"x" * (4 << 20), number)
     with pytest.raises(FullError):
         await room.upload(b"x", 9)
     await room.upload(b"x", 9, asker(session="other"))
-    assert room.answers is not None
-    room.answers.left(MAIN.session)
+    await asyncio.sleep(0.6)
     await room.upload(b"x", 11)
+    with pytest.raises(RefusedError):
+        await room.start(b"", text_upload=1)
 
 
 async def test_limits_that_nothing_holds_are_refused(room: Room) -> None:
