@@ -53,6 +53,8 @@ AFTER: Mapping[str, str] = {
         "[Match]\nType=ether\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
         "IPv6AcceptRA=no\n"
     ),
+    # What ignores being told to end is waited for, at every reboot; a minute and a half by default.
+    "etc/systemd/system.conf.d/stop.conf": "[Manager]\nDefaultTimeoutStopSec=15s\n",
     "etc/ssh/sshd_config.d/vm.conf": (
         "HostKey /etc/ssh/ssh_host_ed25519_key\nPermitRootLogin prohibit-password\n"
         "PasswordAuthentication no\nUseDNS no\nMaxStartups 50:30:100\n"

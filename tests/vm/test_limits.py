@@ -25,7 +25,6 @@ def room(machine: Machine) -> Machine:
     """The machine with what it needs to run attempts."""
     machine.put(PACKED, pack_agent())
     machine.put(DRIVER, Path(__file__).with_name("driver.py").read_bytes())
-    machine.run("useradd --create-home deploy")
     return machine
 
 

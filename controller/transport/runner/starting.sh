@@ -66,12 +66,19 @@ supervise() {
   :
 }
 
+# A server that shuts down tells all of a login to end, the supervisor too. What its command comes to then, an exit of 0
+# for all that is known, is no end of the work: none is recorded, and the attempt is interrupted. Without a session of its
+# own, a command that tells all of its group to end would look the same, so there nothing is concluded.
 lead() {
   trap '' PIPE
+  cut=
+  [ -z "$has_setsid" ] || trap 'cut=1' TERM
   watch &
   w=$!
   ( launch ) <"$A/stdin" 2>&1 3>&-
-  put "$A/code" $?
+  code=$?
+  [ -z "$cut" ] || { kill $w; exit; }
+  put "$A/code" $code
   exec >/dev/null
   [ -z "$user" ] || rm -f "$J/$id.text"
   [ -f "$A/slow" ] || exit # the watcher, in its first span, looks after the rest
