@@ -17,8 +17,6 @@ from controller.execution.command import UNTOUCHED, become_command
 from controller.execution.spawning import may_spawn, spawn_command
 
 PIPE = 256 << 10
-REASON = 1000
-"""Characters that are kept of the reason why a command could not start."""
 
 
 class Child:
@@ -53,7 +51,7 @@ class Child:
     @property
     def trouble(self) -> str:
         """Say why the command could not start; empty when it did."""
-        return self._trouble.decode("utf-8", "replace")[:REASON]
+        return self._trouble.decode("utf-8", "replace")
 
     @property
     def fed(self) -> bool:

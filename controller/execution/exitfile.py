@@ -13,7 +13,7 @@ from controller.execution.lines import decode, encode
 # pathlib would cost every supervisor memory and time.
 # ruff: noqa: PTH104, PTH123
 
-RESERVE = 8192
+RESERVE = 4096
 """Bytes written ahead, for when the disk is full by then: more than any record has."""
 MOST = 65536
 

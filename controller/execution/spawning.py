@@ -65,10 +65,19 @@ def spawn_command(
         try:
             return _find(plan, stdin=stdin, output=output, text=text)
         finally:
-            Group(str(plan["supervisors"])).take(os.getpid())
+            _step_out(group, str(plan["supervisors"]))
     finally:
         os.umask(umask)
         os.chdir("/")
+
+
+def _step_out(group: Group, supervisors: str) -> None:
+    """Leave the group of the attempt, or end with everything in it: a supervisor that is held or ended with its own is none."""
+    try:
+        Group(supervisors).take(os.getpid())
+    except OSError:
+        group.kill()
+        raise
 
 
 def _find(plan: Mapping[str, object], *, stdin: int, output: int, text: int) -> int:

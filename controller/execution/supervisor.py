@@ -31,6 +31,8 @@ from controller.execution.vigil import Vigil
 
 MOST = 500
 """Attempts that one supervisor takes; its collector of garbage is off, so it must not live for ever."""
+MESSAGE = 400
+"""Characters of a message, up to six bytes each: a record must fit into what its exit file has reserved."""
 EXHAUSTED = {
     errno.EAGAIN,
     errno.ENOMEM,
@@ -192,7 +194,7 @@ class Supervisor:
         record = {
             "ending": ending.value,
             "exit_code": code,
-            "message": message,
+            "message": message[:MESSAGE],
             "oom": oom,
             "left": left,
             "at": clock.wall(),

@@ -13,9 +13,11 @@ import pytest
 from controller.execution import linux
 from controller.execution.ending import Ending
 from controller.execution.errors import BrokenError, UnknownAttemptError
+from controller.execution.exitfile import RESERVE
 from controller.execution.lines import encode
 from controller.execution.spec import Spec
 from controller.execution.status import Phase
+from controller.execution.supervisor import MESSAGE
 from tests.execution.room import A1, Room, collect, eventually, processes_of, script, until
 
 DAEMON = Path(__file__).with_name("daemon.py")
@@ -338,3 +340,19 @@ async def test_a_wait_that_is_cancelled_leaves_the_work_alone(bare: Room, tmp_pa
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
     assert await eventually(tmp_path / "done") == "done\n"
+
+
+def test_the_longest_record_of_an_end_fits_into_what_is_reserved_for_it() -> None:
+    record = {
+        "ending": "unstarted",
+        "exit_code": 255,
+        "message": "\0" * MESSAGE,
+        "oom": False,
+        "left": [2**22] * 64,
+        "at": 1795345275.7333586,
+        "length": 2**63,
+        "sha256": "0" * 64,
+        "kept": 2**63,
+        "lost": 2**63,
+    }
+    assert len(encode(record)) < RESERVE
