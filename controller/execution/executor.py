@@ -168,7 +168,7 @@ class Executor:
             self._bell.ring(name)
         if name in self._launching:
             await asyncio.shield(self._launching[name])
-        self._steering.stop(name, grace=grace)
+        await self._steering.stop(name, grace=grace)
         return await self.wait(name)
 
     async def withdraw(self, name: str, message: str) -> Status:

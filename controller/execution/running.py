@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping
 
 from controller.execution import linux
@@ -65,6 +66,10 @@ class Running:
                 os.close(held)
         while self.alive():  # noqa: ASYNC110 — a kernel without such descriptors
             await asyncio.sleep(GLANCE)
+
+    def kill(self) -> None:
+        """End the supervisor, and not its attempt."""
+        linux.tell(self.pid, self.started, signal.SIGKILL)
 
     def forget(self) -> None:
         """Let go of what is held; the attempt goes on."""

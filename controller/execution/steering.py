@@ -9,12 +9,15 @@ from controller.execution import clock
 from controller.execution.errors import RefusedError
 from controller.execution.register import Register
 from controller.execution.status import Phase, Status
+from controller.execution.takedown import PATIENCE
 from controller.execution.watch import Watch
 from controller.execution.wishes import Wishes
 
 LOOK = 0.01
 """Seconds between looks where no supervisor tells us, as after a restart."""
 CONFIRM = 5.0
+SLACK = 10.0
+"""Seconds that a supervisor may take longer for a stop than its takedown does."""
 
 
 class Steering:
@@ -29,10 +32,22 @@ class Steering:
         self._register = register
         self._watch = watch
 
-    def stop(self, name: str, *, grace: float) -> None:
-        """Have every process of an attempt ended; one that is over already is left alone."""
-        if self._watch.find(name) is not None:
-            self._wishes(name).want("stop", grace)
+    async def stop(self, name: str, *, grace: float) -> None:
+        """Have every process of an attempt ended; one that is over already is left alone.
+
+        A supervisor that does not get it done, for it is held or hangs, is ended, and then its attempt by `watch`.
+        """
+        running = self._watch.find(name)
+        if running is None:
+            return
+        self._wishes(name).want("stop", grace)
+        by = clock.monotonic() + grace + PATIENCE + SLACK
+        while self._watch.find(name) is running:
+            left = by - clock.monotonic()
+            if left <= 0:
+                running.kill()
+                return
+            await self._watch.news(name, within=left, most=left)
 
     async def pause(self, name: str, *, seconds: float) -> Status:
         """Hold every process of an attempt.

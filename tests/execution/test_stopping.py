@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -161,3 +162,14 @@ async def test_a_stop_that_comes_during_the_start_is_not_lost(bare: Room) -> Non
     await starting
     assert status.end is not None
     assert (status.end.ending, processes_of(A1)) == (Ending.STOP, [])
+
+
+async def test_a_supervisor_that_hangs_cannot_keep_an_attempt_from_being_stopped(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.execution.steering.SLACK", -9.5)
+    executor = await room.enter()
+    await room.start(executor, script(A1, "setsid sleep 1000 & sleep 1000"))
+    os.kill(executor._watch.get(A1).pid, signal.SIGSTOP)
+    status = await executor.stop(A1, grace=0.0)
+    assert (status.phase, processes_of(A1)) == (Phase.INTERRUPTED, [])
