@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 sys.path.insert(0, sys.argv[1])
 
+from controller.agent.asker import Asker, Fetch
 from controller.agent.daemon import run
 from controller.agent.settings import load_settings
-from controller.wire.messages.attempts import Attempt
+from controller.agent.streams import Stream
+from controller.wire.messages.attempts import Attempt, GetAttempt, Start
 from controller.wire.messages.greetings import Facts, HostState
 from controller.wire.messages.server import Pool
 
@@ -33,26 +36,26 @@ class Answers:
     def state(self) -> HostState:
         return HostState()
 
-    async def answer(self, asker: object, message: object, fetch: object) -> object:
-        if type(message).__name__ == "Start":
+    async def answer(self, asker: Asker, message: object, fetch: Fetch) -> object:
+        if isinstance(message, Start):
             return Attempt(id=message.id, phase="running")
-        if type(message).__name__ == "GetAttempt":
+        if isinstance(message, GetAttempt):
             return Attempt(id=message.attempt, phase="none")
         return Pool(workers=1)
 
-    async def stream(self, asker: object, message: object, stream: object) -> None:
+    async def stream(self, asker: Asker, message: object, stream: Stream) -> None:
         pass
+
+    def listen(self, tell: Callable[[object], None]) -> Callable[[], None]:
+        return lambda: None
 
     def left(self, session: object) -> None:
         pass
 
-    def listen(self, tell: object) -> object:
-        return lambda: None
-
     def noted(self, number: int) -> None:
         pass
 
-    def unnoted(self) -> tuple:
+    def unnoted(self) -> Sequence[object]:
         return ()
 
     async def drain(self) -> None:
