@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from controller.agent.writing import File, write_file
 from controller.wire.record import record
 
 UNITS = "/etc/systemd/system"
+NEW_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 9))"
+PATIENCE = 30.0
 DRY_RUN = "--dry-run"
 FLAGS = (DRY_RUN, "--no-start")
 NO_FILE = "/nonexistent/agent.conf"
@@ -70,7 +73,7 @@ def install_here(words: Sequence[str]) -> Iterator[str]:
     rest = tuple(word for word in words if word not in FLAGS)
     if any(word.partition("=")[0] == "--config" for word in rest):
         raise SettingsError("cannot install with --config", hint=f"the unit reads {FILE}")
-    wish = Wish(words=rest, start="--no-start" not in flags)
+    wish = Wish(words=rest, start="--no-start" not in flags, python=find_python())
     found = find_systemd()
     if DRY_RUN in flags:
         return _told(look_ahead(wish, found, b""))
@@ -160,6 +163,28 @@ def check_here(found: Systemd, *, start: bool) -> None:
             hint="--no-start writes the files; have what runs the machine start: "
             f"{PYTHON} -I -S {PROGRAM} run",
         )
+
+
+def find_python() -> str:
+    """Give the interpreter that will run the agent: the system's own, else the one this runs by.
+
+    Raises:
+        InstallError: neither is new enough, or there.
+    """
+    for one in (PYTHON, sys.executable):
+        try:
+            done = subprocess.run(
+                [one, "-I", "-S", "-c", NEW_ENOUGH],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue  # it is not there, or does not run
+        if done.returncode == 0:
+            return one
+    raise InstallError(f"cannot install: {PYTHON} is not Python 3.9 or newer")
 
 
 def packed_program(*, compile_too: bool) -> bytes:

@@ -95,7 +95,13 @@ class Desk:
         return live[-1].authority == known.newest.authority and left > min(SPARE, life / 3)
 
     def _sign(self, server: Server, request: bytes | None) -> Issued:
-        if shelf.look(self.folder).live(server.name, self.now):
+        live = shelf.look(self.folder).live(server.name, self.now)
+        if live and request is None and live[-1].key is KeyPlace.ELSEWHERE:
+            raise RefusedError(
+                f"cannot certify {server.name}: its last key was made there, and it has no openssl for another",
+                hint=f"install openssl there, or ctl pki revoke {server.name} first",
+            )
+        if live:
             renewal = issuing.Renewal(days=self.days, request=request)
             return issuing.renew(self.folder, server.name, renewal, now=self.now, by=self.by)
         found = alternatives.own(server.address) if server.address else None

@@ -1,7 +1,7 @@
 """Enrolment on the agents' listener: who has no certificate may ask for one here, with a token, and for nothing else.
 
 The listener hands over each connection that chose `ctl-enroll/1` after its handshake; this calls `pki.inviting`. Strangers reach it,
-so everything is bounded: bytes, seconds, connections at once, and wrong tokens of one address. The authority's files are worked
+so everything is bounded: bytes, seconds, wrong tokens of one address, and by the listener connections at once. The authority's files are worked
 on in a thread, one at a time.
 """
 
@@ -30,8 +30,6 @@ from controller.wire.enrolment import (
     Reply,
 )
 
-AT_ONCE: Final = 32
-"""Connections at once; more are told to come later."""
 WRONG: Final = 5
 """Wrong tokens of one address within `WITHIN`."""
 WITHIN: Final = timedelta(minutes=1)
@@ -70,7 +68,6 @@ class Enrolment:
         self._folder = folder
         self._clock = clock
         self._tell = tell
-        self._open = 0
         self._signing = asyncio.Lock()
         self._wrong = Counter()
 
@@ -85,7 +82,6 @@ class Enrolment:
             place: the address it comes from.
         """
         peer = network_of(place)
-        self._open += 1
         try:
             async with asyncio.timeout(enrolment.SECONDS):
                 question = await _read(reader)
@@ -100,16 +96,13 @@ class Enrolment:
             self._tell(Heard(peer=peer, outcome="it was too slow"))
         except (OSError, EOFError):
             self._tell(Heard(peer=peer, outcome="it hung up"))
-        finally:
-            self._open -= 1
 
     async def _answer(self, question: Message, peer: str) -> Reply:
         now = self._clock.now()
-        if self._open > AT_ONCE or self._wrong.many(peer, now):
-            self._tell(Heard(peer=peer, outcome="too many"))
-            return Refused(
-                code="later", message="cannot enroll now: too many", hint="wait a minute"
-            )
+        if self._wrong.many(peer, now):
+            self._tell(Heard(peer=peer, outcome="too many wrong tokens"))
+            message = "cannot enroll now: too many unknown tokens came from there"
+            return Refused(code="later", message=message, hint="wait a minute")
         if isinstance(question, AskAuthority):
             return await self._authority()
         if not isinstance(question, Enroll):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 
 from controller.agent.unit import HOLDER, PROGRAM, UNIT
 from controller.transport import loopback
-from tests.e2e.fleet import Fleet, Seen, launched
+from tests.e2e.fleet import Fleet, Seen, launched, wait_for
 from tests.fakes import processes
 from tests.fakes.sshd import start_sshd
-from tests.fakes.systemctl import Systemctl, first_in
+from tests.fakes.systemctl import Systemctl
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root installs"),
     pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux"),
 ]
@@ -42,13 +44,14 @@ class Machine:
     fleet: Fleet
     systemctl: Systemctl
     port: int
+    pid: int
 
     @property
-    def _root(self) -> Path:
-        return Path(f"/proc/{self.fleet.servers[SERVER].loopback.process.pid}/root")
+    def conf(self) -> Path:
+        return self.path(CONFIG)
 
     def path(self, path: str) -> Path:
-        return self._root / path.lstrip("/")
+        return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
 
     def mode(self, path: str) -> int:
         return self.path(path).stat().st_mode & 0o7777
@@ -74,7 +77,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     if loopback.find_sshd() is None:
         pytest.skip("no sshd here: install openssh-server")
     systemctl = Systemctl(tmp_path / "fake")
-    sshd = start_sshd(tmp_path / "sshd", SERVER, path=first_in(PATH, systemctl.folder))
+    sshd = start_sshd(tmp_path / "sshd", SERVER, path=PATH)
     pid = str(sshd.loopback.process.pid)
     (tmp_path / "own").mkdir()
     enter = ["nsenter", "--target", pid, "--mount", "sh", "-c", OVERLAY, str(tmp_path / "own")]
@@ -84,8 +87,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             pytest.skip(f"no overlay here: {made.stderr}")
         with launched(tmp_path, {SERVER: sshd}) as fleet:
             fleet.declare()
-            machine = Machine(fleet=fleet, systemctl=systemctl, port=loopback.free_port())
+            machine = Machine(
+                fleet=fleet, systemctl=systemctl, port=loopback.free_port(), pid=int(pid)
+            )
             machine.pki("init")
+            systemctl.put_into(machine.path("/usr/bin"))
             yield machine
     finally:
         systemctl.stop()
@@ -196,6 +202,16 @@ def test_a_server_without_openssl_gets_a_key_that_was_made_here(machine: Machine
     assert all(b"PRIVATE KEY" not in one.read_bytes() for one in left)
 
 
+def test_a_server_that_lost_its_openssl_says_what_can_be_done(machine: Machine) -> None:
+    machine.install(*machine.listen, "--no-start").ended(0)
+    machine.path("/usr/bin/openssl").unlink()
+    machine.install("--no-start").ended(0)
+    assert "has no openssl for another" in machine.install("--no-start", "--renew").ended(4).err
+    machine.pki("revoke", SERVER)
+    machine.install("--no-start").ended(0)
+    assert len(machine.serials()) == 2
+
+
 def test_a_server_without_python_is_told_so(machine: Machine) -> None:
     machine.path("/usr/bin/python3").unlink()
     seen = machine.install("--no-start").ended(1)
@@ -222,3 +238,33 @@ def test_an_agent_that_ends_at_once_is_told(machine: Machine) -> None:
     machine.path("/etc/ctl/state").write_text("no folder")
     seen = machine.install(*machine.listen).ended(1)
     assert "it ends by itself" in seen.err
+
+
+def test_a_line_that_breaks_under_it_is_taken_up_again(machine: Machine) -> None:
+    (machine.systemctl.folder / "slow").write_text("2")
+    sshd = machine.fleet.servers[SERVER]
+    seen: list[Seen] = []
+    work = threading.Thread(target=lambda: seen.append(machine.install(*machine.listen)))
+    work.start()
+    wait_for(lambda: any("enable" in one for one in machine.systemctl.calls), seconds=30)
+    sshd.kill_sessions()
+    work.join()
+    seen[0].ended(0)
+    assert machine.systemctl.calls.count(f"restart {UNIT}") == 1
+    assert seen[0].err.count(f"wrote {CONFIG}") == 1
+
+
+def test_a_server_is_upgraded_over_its_own_agent(machine: Machine) -> None:
+    machine.install(*machine.listen).ended(0)
+    machine.pki("issue", "main", "--role", "controller")
+    own = machine.fleet.home / ".config" / "ctl" / "config.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text(f"pki: {{dir: {machine.fleet.config.path / 'pki'}, name: main}}\n")
+    text = f"servers:\n  {SERVER}: {{address: 127.0.0.1, agent: {{port: {machine.port}}}}}\n"
+    machine.fleet.declare(inventory__servers_yaml=text)
+    machine.fleet.servers = {}
+    first = machine.systemctl.pid
+    seen = machine.install("--set", "workers=3").ended(0)
+    assert f"started {UNIT}" in seen.err
+    assert machine.systemctl.pid != first
+    assert "workers = 3\n" in machine.conf.read_text()

@@ -1,9 +1,9 @@
 """A `systemctl` for machines without systemd: it writes down what it is told, and runs the agent's unit as a plain process.
 
-Everything lies in the folder of the script: `calls`, `state` (what `is-system-running` says), `pid`.
+Everything lies in the folder of the script: `calls`, `state` (what `is-system-running` says), `pid`,
+`slow` (seconds that `enable` takes).
 """
 
-import os
 import signal
 from pathlib import Path
 
@@ -20,6 +20,7 @@ case $1 in
   is-system-running) cat "$here/state" ;;
   is-active) kill -0 "$pid" 2>/dev/null ;;
   show) if kill -0 "$pid" 2>/dev/null; then echo ActiveState=active; else echo ActiveState=failed; fi; echo NRestarts=0 ;;
+  enable) sleep "$(cat "$here/slow" 2>/dev/null || echo 0)" ;;
   restart)
     kill "$pid" 2>/dev/null && while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
     command=$(sed -n 's/^ExecStart=//p' /etc/systemd/system/ctl-agent.service)
@@ -30,7 +31,7 @@ esac
 
 
 class Systemctl:
-    """One of them, in a folder of its own, to be put first into PATH."""
+    """One of them, in a folder of its own."""
 
     def __init__(self, folder: Path, *, state: str = "running", version: int = 254) -> None:
         self.folder = folder
@@ -39,6 +40,13 @@ class Systemctl:
         (folder / "systemctl").chmod(0o755)
         (folder / "state").write_text(state)
         (folder / "version").write_text(str(version))
+
+    def put_into(self, folder: Path) -> None:
+        """Take the place of the `systemctl` in a folder, which is a copy of the machine's own."""
+        place = folder / "systemctl"
+        place.unlink(missing_ok=True)
+        place.write_text(f'#!/bin/sh\nexec {self.folder}/systemctl "$@"\n')
+        place.chmod(0o755)
 
     @property
     def calls(self) -> list[str]:
@@ -63,8 +71,3 @@ class Systemctl:
         """End the agent, and wait for it."""
         if self.pid is not None and Path(f"/proc/{self.pid}").exists():
             processes.send(self.pid, signal.SIGKILL)
-
-
-def first_in(path: str, folder: Path) -> str:
-    """Put a folder first into a PATH."""
-    return f"{folder}{os.pathsep}{path}"
