@@ -48,6 +48,11 @@ class Starts:
     async def start(self, asker: Asker, asked: Start, fetch: Fetch) -> Attempt:
         """Claim an id and start its work, or say what is known of it."""
         owner = owner_of(asker, asked.owner)
+        if asked.plugin:
+            raise RefusedError(
+                f"cannot run the plugin {asked.plugin[:80]!r} by its name",
+                hint="send its bytes as the text",
+            )
         known = self._known(asked.id, owner)
         if known is not None:
             return say_status(known)

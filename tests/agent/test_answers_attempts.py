@@ -115,6 +115,11 @@ async def test_what_is_not_what_was_planned_does_not_run(room: Room) -> None:
     assert (await room.ask(good, Attempt)).fresh
 
 
+async def test_a_plugin_is_sent_as_a_text_and_not_by_its_name(room: Room) -> None:
+    with pytest.raises(RefusedError, match="plugin"):
+        await room.start("true", plugin="http-check")
+
+
 async def test_what_comes_too_late_does_not_start(closed: Room) -> None:
     await closed.open(workers=1)
     with pytest.raises(RefusedError, match="too late"):
