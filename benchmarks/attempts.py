@@ -54,7 +54,7 @@ def main(*, rounds: int = ROUNDS) -> list[Row]:
 
 
 async def measured(rounds: int) -> list[Row]:
-    seen = {kind: Seen() for kind in ("bare", "ours", "said", "cgroup")}
+    seen = {kind: Seen() for kind in ("bare", "ours", "said", "cgroup", "disk")}
     async with room(None) as plain, room(make_groups()) as grouped:
         kinds: dict[str, tuple[One, Executor | None]] = {
             "bare": (bare, None),
@@ -63,6 +63,7 @@ async def measured(rounds: int) -> list[Row]:
             "cgroup": (attempts(grouped, "true"), grouped),
         }
         for number in range(rounds + 1):  # the first one warms up
+            seen["disk"].delays += to_disk()
             for kind, (one, executor) in kinds.items():
                 delays = await one_by_one(one, f"{kind}{number}.few")
                 rate, cost = await together(one, f"{kind}{number}.many", executor)
@@ -99,6 +100,7 @@ def rows(seen: dict[str, Seen], sizes: dict[str, tuple[float, float]], speed: fl
             f"{said.rate:.0f}/s = {said.rate / bare.rate:.0%} of bare, {said.cost}",
             "",
         ),
+        ("300 bytes to the disk, one at a time", spread(seen["disk"].delays), "three for each"),
         ("bare spawn, one at a time", spread(bare.delays), "the floor"),
         ("dispatch to exit, one at a time", spread(ours.delays), "p50 ≤ 5 ms, p99 ≤ 30 ms"),
         ("the same, in a cgroup", spread(cgroup.delays), ""),
@@ -145,6 +147,18 @@ def attempts(executor: Executor, *argv: str) -> One:
 async def bare(name: str) -> None:
     process = await asyncio.create_subprocess_exec("true")
     await process.wait()
+
+
+def to_disk() -> list[float]:
+    """Give the seconds that a small write takes until it outlives a loss of power, on the disk the attempts lie on."""
+    spent = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(FEW):
+            began = time.perf_counter()
+            os.write(file.fileno(), b"x" * 300)
+            os.fdatasync(file.fileno())
+            spent.append(time.perf_counter() - began)
+    return spent
 
 
 async def one_by_one(one: One, name: str) -> list[float]:
