@@ -1,9 +1,7 @@
 """Between connections and sessions: bytes in, events to whoever they are for, bytes out, and the clock.
 
-`doors` and `dialling` hand it connections whose other end is known, `line` the bytes; it calls the `Doorway` of `wire`, and `talks`
-for what is asked. Everything here happens in the event loop and never waits.
-
-Sessions are found by names, and a user may have the name of a controller; so each role has a doorway of its own.
+`doors` and `dialling` hand it connections whose other end is known, `line` the bytes; it calls `entrances` for the sessions of `wire`,
+and `circle` for what is asked in them. Everything here happens in the event loop and never waits.
 """
 
 from __future__ import annotations
@@ -12,14 +10,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Callable
 
-from controller.agent.asker import Answerer, Asker, Role
+from controller.agent.asker import Answerer, Asker
 from controller.agent.bell import Bell
+from controller.agent.circle import Circle
 from controller.agent.crew import Crew
+from controller.agent.entrances import LEADER, Entrances
 from controller.agent.leases import Leases
 from controller.agent.line import Line
 from controller.agent.log import Log
-from controller.agent.peer import SERVED, Peer
-from controller.agent.talks import Talk
+from controller.agent.peer import Peer
 from controller.wire.doorway import Doorway
 from controller.wire.events import BeatDue, Closed, Event, Fence, Opened, Reset
 from controller.wire.handshake import Identity
@@ -31,7 +30,6 @@ MOST = 1_024
 """Connections at once."""
 SPACE = 0.02
 """Seconds between looks at what is due: what is late because a connection takes nothing is no reason to spin."""
-LEADER: Role = "controller"
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,11 @@ class Pump:
     ) -> None:
         self._answers = answers
         self._leases = leases
-        self._crew = crew
         self._log = log
-        self._doorways = {
-            role: Doorway(me, leases.known if role == LEADER else {}) for role in SERVED
-        }
+        self._entrances = Entrances(me, leases.known)
+        self._circle = Circle(answers, crew, self._touch)
         self._seats: dict[Link, Seat] = {}
         self._by_line: dict[Line, Seat] = {}
-        self._talks: dict[Session, Talk] = {}
         self._touched: dict[Link, None] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -79,7 +74,7 @@ class Pump:
 
     def take(self, line: Line, peer: Peer) -> Link:
         """Take a connection whose handshake is done; the controller speaks first."""
-        doorway = self._doorways[peer.role]
+        doorway = self._entrances.of(peer.role)
         link = doorway.connect(peer.name, self._loop.time(), leads=peer.role == LEADER)
         seat = Seat(line=line, link=link, peer=peer, doorway=doorway)
         self._seats[link] = self._by_line[line] = seat
@@ -114,9 +109,7 @@ class Pump:
         self._closed_down = True
         if self._timer is not None:
             self._timer.cancel()
-        for talk in self._talks.values():
-            talk.lose()
-        self._talks.clear()
+        self._circle.keep(())
 
     # for lines
 
@@ -152,9 +145,7 @@ class Pump:
         self._touched.pop(seat.link, None)
         session = seat.doorway.session(seat.link)
         seat.doorway.lost(seat.link)
-        talk = self._talks.get(session) if session is not None else None
-        if talk is not None and session is not None and session.link is None:
-            talk.leave()
+        self._circle.leave(session)
         self._left.ring()
         self._loop.call_soon(self._tick)  # from now on its session is kept for a while
 
@@ -174,9 +165,9 @@ class Pump:
         elif isinstance(event, BeatDue):
             session.heartbeat(self._answers.state(), self._loop.time())
         elif isinstance(event, Reset):
-            self._lose(session)
+            self._circle.lose(session)
         else:
-            talk = self._talk(session)
+            talk = self._circle.of(session)
             peer = seat.peer
             talk.heed(
                 event,
@@ -188,9 +179,9 @@ class Pump:
             "arrivals", f"{_whom(seat)} is here{', and goes on' if event.resumed else ''}"
         )
         session.heartbeat(self._answers.state(), self._loop.time())
-        self._sweep()
+        self._circle.keep(self._entrances.sessions)
         if seat.peer.role == LEADER:
-            self._talk(session).tell()
+            self._circle.of(session).tell()
 
     def _fence(self, seat: Seat, event: Fence) -> None:
         """Keep a higher lease on disk; without that nothing is done for who holds it."""
@@ -232,27 +223,6 @@ class Pump:
             seat.link.close(goodbye, say=True)
             self._part(seat, goodbye, ours=True)
 
-    # sessions
-
-    def _talk(self, session: Session) -> Talk:
-        talk = self._talks.get(session)
-        if talk is None:
-            talk = self._talks[session] = Talk(
-                session, self._answers, self._crew, lambda: self._touch(session.link)
-            )
-        return talk
-
-    def _lose(self, session: Session) -> None:
-        talk = self._talks.pop(session, None)
-        if talk is not None:
-            talk.lose()
-
-    def _sweep(self) -> None:
-        """Forget the talks of sessions that the doorways have forgotten."""
-        known = {session for one in self._doorways.values() for session in one.sessions}
-        for session in [one for one in self._talks if one not in known]:
-            self._lose(session)
-
     # time and bytes out
 
     def _touch(self, link: Link | None) -> None:
@@ -278,26 +248,25 @@ class Pump:
 
     def _arm(self) -> None:
         """See that `_tick` is called when the next thing is due."""
-        times = [due for one in self._doorways.values() if (due := one.deadline()) is not None]
-        due = max(min(times, default=0.0), self._loop.time() + SPACE)
+        due = self._entrances.deadline()
+        at = max(due or 0.0, self._loop.time() + SPACE)
         if self._timer is not None:
-            if times and self._timer.when() <= due:
+            if due is not None and self._timer.when() <= at:
                 return  # it will look again
             self._timer.cancel()
             self._timer = None
-        if times and not self._closed_down:
-            self._timer = self._loop.call_at(due, self._tick)
+        if due is not None and not self._closed_down:
+            self._timer = self._loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        for doorway in self._doorways.values():
-            for session, event in doorway.tick(now):
-                self._ticked(session, event)
-            for session in doorway.sessions:
-                if session.link is not None:
-                    self._touch(session.link)
-        self._sweep()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for session, event in self._entrances.tick(self._loop.time()):
+            self._ticked(session, event)
+        for session in self._entrances.sessions:
+            self._touch(session.link)
+        self._circle.keep(self._entrances.sessions)
         self._arm()
 
     def _ticked(self, session: Session | None, event: Event) -> None:

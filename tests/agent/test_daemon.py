@@ -258,6 +258,20 @@ async def test_a_session_that_nobody_resumes_leaves_nothing_behind(room: Room) -
                 await asked
 
 
+async def test_connections_that_come_and_go_leave_one_timer(room: Room) -> None:
+    async with room.run():
+        for _ in range(10):
+            async with dial(room.port, who(room.place, "main")) as peer:
+                await peer.ask(GetPool())
+        await asyncio.sleep(0.05)
+        timers = [
+            one
+            for one in asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+            if not one.cancelled() and "Pump._tick" in repr(one)
+        ]
+        assert len(timers) == 1
+
+
 async def test_an_agent_that_was_restarted_resumes_nothing_and_both_say_so(room: Room) -> None:
     caller = Caller(who(room.place, "main"))
     async with contextlib.AsyncExitStack() as stack:
