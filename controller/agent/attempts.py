@@ -95,6 +95,9 @@ class Attempts:
         Raises:
             RefusedError: an attempt of the job is not over.
         """
+        for name in names:
+            if self.executor.status(name).over:
+                await self.pool.settled(name)  # its report may still be made
         await self.executor.discard(names, job=job)
         for name in names:
             if self.executor.status(name).over:
