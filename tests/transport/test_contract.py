@@ -258,3 +258,48 @@ async def test_a_fresh_session_needs_a_server_that_answers_now(way: Way) -> None
     with pytest.raises(TransportError):
         await way.dialers[-1].fresh(way.server)
     assert (await shared.probe(ProbeSpec(text=b"true"))).exit_code == 0
+
+
+async def test_variables_may_have_any_name_and_change_nothing_but_the_environment(
+    every_way: Way,
+) -> None:
+    """Those that a runner uses itself, too."""
+    names = (
+        "user",
+        "file",
+        "shell",
+        "workdir",
+        "tools",
+        "envs",
+        "group",
+        "has_setsid",
+        "A",
+        "J",
+        "me",
+    )
+    text = "".join(f'echo "${name}"; ' for name in names) + "pwd"
+    env = {name: f"{name} of mine" for name in names}
+    ended, output = await every_way.run(text, env=env, workdir="/")
+    assert ended.exit_code == 0, output
+    assert output.decode().splitlines() == [*env.values(), "/"]
+
+
+@root_only
+async def test_no_variable_keeps_a_step_from_becoming_its_user(way: Way) -> None:
+    env = {"user": "", "to_uid": "0", "to_gid": "0", "tools": "", "PATH": "/usr/bin:/bin"}
+    ended, output = await way.run("id -u; id -g", user="nobody", workdir="/", env=env)
+    assert (ended.exit_code, output.split()[0]) == (0, b"65534"), output
+
+
+@root_only
+async def test_a_path_of_the_step_gives_nobody_a_program_to_be_run_as_root(
+    way: Way, tmp_path: Path
+) -> None:
+    for name in ("setsid", "setpriv", "su", "runuser"):
+        trap = tmp_path / name
+        trap.write_text(f"#!/bin/sh\nid -u > {tmp_path}/caught\n")
+        trap.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    ended, output = await way.run("id -u", user="nobody", workdir="/", env={"PATH": path})
+    assert (ended.exit_code, output) == (0, b"65534\n")
+    assert not (tmp_path / "caught").exists()

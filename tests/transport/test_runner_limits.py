@@ -186,6 +186,23 @@ async def test_root_without_setpriv_becomes_the_user_by_su(open_folder: Path) ->
         await way.close()
 
 
+@root_only
+async def test_a_setpriv_that_knows_no_users_is_not_asked(open_folder: Path) -> None:
+    path = tools(open_folder / "bin", *NEEDED, "setpriv", "chmod", "chown", "id", "getent")
+    (path / "setpriv").unlink()
+    wrapper(path / "setpriv", "exit 1")
+    way = way_of(open_folder, path=str(path), shell=str(path / "sh"), base=Path("/var/lib/ctl"))
+    try:
+        ended, output = await way.run("id -u", user="nobody", workdir="/")
+        assert (ended.ending, output) == (Ending.START, b"")
+        assert "neither setpriv nor su" in ended.message
+        (path / "su").symlink_to(shutil.which("su") or "")
+        ended, output = await way.run("id -u", user="nobody", workdir="/")
+        assert (ended.exit_code, output) == (0, b"65534\n")
+    finally:
+        await way.close()
+
+
 @pytest.fixture
 def sudo_rights() -> Iterator[None]:
     """The user nobody may use sudo without a password."""

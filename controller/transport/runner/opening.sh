@@ -52,7 +52,7 @@ open_base() {
 }
 
 find_tools() {
-  tools= has_wc= has_sync= has_setsid= cgroup=
+  tools= has_setpriv= has_su= has_wc= has_sync= has_setsid= cgroup=
   for name in mkdir mv rm cat dd tr grep kill sleep; do
     command -v $name >/dev/null || fail version "the server has no $name"
   done
@@ -60,10 +60,17 @@ find_tools() {
     command -v $name >/dev/null && tools=$tools,$name
   done
   case $tools, in *,sync,*) has_sync=1 ;; esac
-  case $tools, in *,setsid,*) has_setsid=setsid ;; esac
+  has_setsid=$(command -v setsid)
+  [ "$uid" != 0 ] || find_becoming
   command -v wc >/dev/null && has_wc=1
   dd iflag=fullblock bs=1 count=0 </dev/null >/dev/null 2>&1 && tools=$tools,fullblock
   [ "$uid" != 0 ] || find_cgroup
+}
+
+# Some have a setpriv that knows nothing of users, as that of busybox.
+find_becoming() {
+  has_su=$(command -v su)
+  has_setpriv=$(command -v setpriv) && "$has_setpriv" --reuid 0 true 2>/dev/null || has_setpriv=
 }
 
 find_cgroup() {

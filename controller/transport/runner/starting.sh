@@ -128,20 +128,36 @@ launch() {
   file=$A/text
   if [ "$user" ]; then
     file=$J/$id.text
-    become || refuse "cannot become $user: no such user here, or neither setpriv nor su"
+    [ "$has_setpriv$has_su" ] && become || refuse "cannot become $user: no such user here, or neither setpriv nor su"
   fi
-  # Last, so that a small limit of processes is all for the command.
-  [ -z "$group" ] || echo "$me" >"$group/cgroup.procs" || [ -z "$limits" ] || refuse "cannot enter the cgroup $group"
-  eval "$envs"
   eval "set -- $shell"
-  command -v "$1" >/dev/null || refuse "cannot find the shell $1"
+  find_shell "$1" || refuse "cannot find the shell $1"
   case $workdir in /*) ;; '') workdir=$HOME ;; *) workdir=$HOME/$workdir ;; esac
   if [ "$user" ]; then
     [ -d "$workdir" ] || refuse "cannot enter $workdir"
-    as_user sh -c 'cd "$0" || exit 126; exec "$@"' "$workdir" "$@" "$file"
+    set -- sh -c 'cd "$0" || exit 126; exec "$@"' "$workdir" "$@" "$file"
+    if [ "$has_setpriv" ]; then
+      set -- $has_setsid "$has_setpriv" --reuid "$to_uid" --regid "$to_gid" --init-groups "$@"
+    else
+      set -- $has_setsid "$has_su" -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@"
+    fi
+  else
+    cd "$workdir" 2>/dev/null || refuse "cannot enter $workdir"
+    set -- $has_setsid "$@" "$file"
   fi
-  cd "$workdir" 2>/dev/null || refuse "cannot enter $workdir"
-  exec $has_setsid "$@" "$file"
+  # So late that a small limit of processes is all for the command.
+  [ -z "$group" ] || echo "$me" >"$group/cgroup.procs" || [ -z "$limits" ] || refuse "cannot enter the cgroup $group"
+  # Its variables may have the names of ours, and its PATH may lead to anybody's programs: nothing of ours is asked after this.
+  eval "$envs"
+  exec "$@"
+}
+
+# Is there such a program on the PATH that the command will have?
+find_shell() {
+  case $envs in
+    *"export PATH="*) ( eval "$envs"; command -v "$1" ) >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
 }
 
 refuse() { once "$A/why" "start $1"; exit 126; }
@@ -156,13 +172,6 @@ become() {
   set +f
   to_uid=$3 to_gid=$4 HOME=$6 SHELL=${7:-/bin/sh}
   USER=$user LOGNAME=$user
-}
-
-as_user() {
-  case $tools, in
-    *,setpriv,*) exec $has_setsid setpriv --reuid "$to_uid" --regid "$to_gid" --init-groups "$@" ;;
-    *) exec $has_setsid su -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@" ;;
-  esac
 }
 
 # spans: the time-out, its first second apart, so that most attempts need nobody to end their watcher.
