@@ -56,7 +56,7 @@ async def pause(
 ) -> int:
     """Hold every process of a job on its server where it is, and begin nothing more of it, until it is resumed.
 
-    Needs an agent on the server. The time of the task stands still meanwhile.
+    Without an agent or a cgroup it is done by signals. The time of the task stands still meanwhile.
     """
     seconds = 0.0 if duration is None else read_duration(duration, flag="--for")
     async with ctl.open(bare=True) as controller:

@@ -3,12 +3,13 @@
 import http.server
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleet import ROOT, Fleet
+from tests.e2e.fleet import ROOT, Fleet, finished, wait_for
 from tests.fakes.repositories import Repository
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
@@ -140,3 +141,29 @@ def test_limits_are_refused_before_anything_runs_where_nothing_holds_them(ships:
     assert by_hand.code != 0
     assert "cannot limit" in by_hand.all + ships.ctl("jobs", "show", "@last").all
     assert not ran.exists()
+
+
+def test_a_job_is_held_and_goes_on_where_there_is_no_agent(each: tuple[Fleet, str]) -> None:
+    fleet, server = each
+    file = fleet.folder / "beats"
+    text = f"while [ ! -e {file}.end ]; do echo x >> {file}; sleep 0.02; done"
+    fleet.declare(f"tasks: {{beat: {{run: '{text}', timeout: 60s}}}}\n")
+    running = fleet.spawn("run", "beat", "--on", server)
+
+    def size() -> int:
+        return file.stat().st_size if file.exists() else 0
+
+    def beats() -> bool:
+        before = size()
+        time.sleep(0.3)
+        return size() != before
+
+    wait_for(lambda: size() > 4)
+    fleet.run("jobs", "pause", "@last").ended(0)
+    wait_for(lambda: not beats())
+    wait_for(lambda: fleet.jobs()[0]["state"] == "paused")
+    assert not beats()
+    fleet.run("jobs", "resume", "@last").ended(0)
+    wait_for(beats)
+    Path(f"{file}.end").touch()
+    finished(running).ended(0)
