@@ -113,7 +113,7 @@ def _certify(order: Order, folder: KeyFolder) -> None:
     certificate, denied = _text(order, "certificate"), _text(order, "denied")
     if key:
         folder.stage_key(key.encode())
-    if certificate:
+    if certificate and folder.certificate() != certificate.encode():
         folder.adopt(certificate.encode(), authority)
         _tell({"say": f"wrote {folder.path}/{folder.name}.crt"})
     elif folder.certificate() is None:

@@ -68,7 +68,9 @@ class Errands:
             workdir="/",
             timeout=SECONDS,
         )
-        await self.session.start(spec)
+        begun = await self.session.start(spec)
+        if begun.waiting:
+            self.tell("waits until one of the agent's workers is free: jobs that run go first")
         lines = _Lines(self.server.name, self.tell)
         try:
             await self._follow(spec.id, lines)

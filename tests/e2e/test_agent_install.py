@@ -1,7 +1,9 @@
 """`ctl agent install --on SERVER` against a real sshd on a machine of its own, with a systemctl that starts units as processes."""
 
+import asyncio
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import threading
@@ -11,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.agent.packing import pack_agent
 from controller.agent.unit import HOLDER, PROGRAM, UNIT
+from controller.clock import SystemClock
 from controller.transport import loopback
+from controller.transport.enrolment import Enrolment
+from controller.transport.knocking import knock_until
+from controller.transport.listener import AgentListener, Hooks
+from controller.transport.papers import Papers
 from tests.e2e.fleet import Fleet, Seen, launched, wait_for
 from tests.fakes import processes
 from tests.fakes.sshd import start_sshd
@@ -254,17 +262,100 @@ def test_a_line_that_breaks_under_it_is_taken_up_again(machine: Machine) -> None
     assert seen[0].err.count(f"wrote {CONFIG}") == 1
 
 
-def test_a_server_is_upgraded_over_its_own_agent(machine: Machine) -> None:
-    machine.install(*machine.listen).ended(0)
-    machine.pki("issue", "main", "--role", "controller")
+def declare_agent(machine: Machine) -> None:
+    """Let the server be reached by its agent alone, as the controller `main`."""
+    machine.pki("issue", "main", "--role", "controller", "--san", "127.0.0.1")
     own = machine.fleet.home / ".config" / "ctl" / "config.yaml"
     own.parent.mkdir(parents=True)
     own.write_text(f"pki: {{dir: {machine.fleet.config.path / 'pki'}, name: main}}\n")
     text = f"servers:\n  {SERVER}: {{address: 127.0.0.1, agent: {{port: {machine.port}}}}}\n"
     machine.fleet.declare(inventory__servers_yaml=text)
     machine.fleet.servers = {}
-    first = machine.systemctl.pid
-    seen = machine.install("--set", "workers=3").ended(0)
-    assert f"started {UNIT}" in seen.err
+
+
+def test_a_server_is_upgraded_over_its_own_agent_under_a_running_job(machine: Machine) -> None:
+    machine.install(*machine.listen, "--set", "workers=2").ended(0)
+    declare_agent(machine)
+    first, marker = machine.systemctl.pid, machine.fleet.folder / "begun"
+    seen: list[Seen] = []
+    command = f"touch {marker}; while [ ! -e {marker}.go ]; do sleep 0.1; done; echo still here"
+    words = ("run", "--on", SERVER, "--", "sh", "-c", command)
+    work = threading.Thread(target=lambda: seen.append(machine.fleet.ctl(*words)))
+    work.start()
+    wait_for(marker.exists, seconds=30)
+    done = machine.install("--set", "workers=3").ended(0)
+    assert work.is_alive(), seen
+    Path(f"{marker}.go").touch()
+    work.join()
+    assert f"started {UNIT}" in done.err
     assert machine.systemctl.pid != first
     assert "workers = 3\n" in machine.conf.read_text()
+    assert "still here" in seen[0].ended(0).all
+
+
+async def test_a_server_without_ssh_enrols_and_installs_itself(machine: Machine) -> None:
+    """The way of the page for operators, word for word: a token, `enroll`, `install`, and the agent answers."""
+    await asyncio.to_thread(declare_agent, machine)
+    authority = machine.fleet.config.path / "pki"
+    listener = AgentListener(
+        Papers(authority, "main"),
+        clock=SystemClock(),
+        instance="test-1",
+        hooks=Hooks(enroll=Enrolment(authority, clock=SystemClock())),
+    )
+    await listener.start("127.0.0.1", 0)
+    at = f"127.0.0.1:{listener.port}"
+    made = await asyncio.to_thread(machine.pki, "invite", SERVER, "--at", at)
+    packed = machine.fleet.folder / "ctl-agent.pyz"
+    packed.write_bytes(pack_agent())
+    words = shlex.split(made.out.splitlines()[-1])[2:]
+
+    async def on_server(*words: str) -> str:
+        enter = ("nsenter", "--target", str(machine.pid), "--mount")
+        process = await asyncio.create_subprocess_exec(
+            *(*enter, "/usr/bin/python3", str(packed), *words),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={"PATH": PATH},
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+        return out.decode()
+
+    try:
+        assert "web-1.crt" in await on_server(*words)
+        told = await on_server(
+            "install", machine.listen[0], machine.listen[1], "--state=/etc/ctl/state"
+        )
+    finally:
+        await listener.close()
+    assert f"started {UNIT}" in told
+    await knock_until(
+        "127.0.0.1", machine.port, SERVER, trust=authority / "ca.crt", clock=SystemClock()
+    )
+
+
+def test_an_upgrade_over_an_agent_waits_for_its_only_worker_and_says_so(machine: Machine) -> None:
+    machine.install(*machine.listen).ended(0)
+    declare_agent(machine)
+    marker = machine.fleet.folder / "begun"
+    command = f"touch {marker}; sleep 3"
+    words = ("run", "--on", SERVER, "--", "sh", "-c", command)
+    work = threading.Thread(target=lambda: machine.fleet.ctl(*words))
+    work.start()
+    wait_for(marker.exists, seconds=30)
+    seen = machine.install()
+    work.join()
+    assert "waits until one of the agent's workers is free" in seen.ended(0).err
+
+
+def test_without_a_certificate_the_unit_is_enabled_and_not_started(machine: Machine) -> None:
+    packed = machine.fleet.folder / "ctl-agent.pyz"
+    packed.write_bytes(pack_agent())
+    enter = ("nsenter", "--target", str(machine.pid), "--mount", "/usr/bin/python3", str(packed))
+    words = ("install", "--listen=127.0.0.1:1")
+    done = subprocess.run(
+        [*enter, *words], capture_output=True, text=True, check=True, env={"PATH": PATH}
+    )
+    assert "has no key yet" in done.stdout
+    assert machine.systemctl.calls == ["daemon-reload", f"enable {UNIT}"]
