@@ -243,6 +243,7 @@ class Answers:
         for name in names:
             if not self._news.is_noted(name):
                 await self._over(name)
+            await asyncio.sleep(0)  # there may be thousands, and others wait
 
     def _go(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
