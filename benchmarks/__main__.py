@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-PARTS = ("startup", "declarations", "planning", "ssh", "drift", "wire", "attempts")
+PARTS = ("startup", "declarations", "planning", "ssh", "drift", "wire", "attempts", "agents")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")
 

@@ -21,7 +21,7 @@ from controller.transport.agent_talk import AgentTalk
 from controller.transport.agent_words import host_seen
 from controller.wire.events import Beat, Closed, Event, Notified, Opened, Reset
 from controller.wire.handshake import Identity
-from controller.wire.link import Link
+from controller.wire.link import TAKE, Link
 from controller.wire.messages.greetings import Facts, Goodbye, HostState
 from controller.wire.messages.news import Changed, Noted, Reported
 from controller.wire.session import Session
@@ -192,8 +192,13 @@ class AgentPeer:
     def received(self, line: AgentLine, data: bytes) -> None:
         """Take bytes that came."""
         link = self._lines.get(line)
-        if link is not None:
-            self._heed(self._session.receive(link, data, self._loop.time()))
+        if link is None:
+            return
+        events = self._session.receive(link, data, self._loop.time())
+        self._heed(events)
+        if len(events) == 1 and isinstance(events[0], Beat):
+            self._flush()  # all that most agents ever say makes nothing due any earlier
+        else:
             self._settle()
 
     def eased(self, line: AgentLine) -> None:
@@ -214,16 +219,23 @@ class AgentPeer:
 
     def _settle(self) -> None:
         """Write what is to be written, close what is to be closed, and wake up in time."""
-        for line, link in self._lines.items():
-            while not line.full and (data := link.take()):
-                line.write(data)
-            if link.closed is not None and not line.full:
-                line.close()
+        self._flush()
         due = self._session.deadline()
         if due is not None and (self._timer is None or due < self._timer.when()):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_at(due, self._tick)
+
+    def _flush(self) -> None:
+        for line, link in self._lines.items():
+            more = True
+            while more and not line.full:
+                data = link.take()
+                more = len(data) >= TAKE  # less is all there was
+                if data:
+                    line.write(data)
+            if link.closed is not None and not more:
+                line.close()
 
     def _tick(self) -> None:
         self._timer = None

@@ -4,6 +4,7 @@ Made by `service` from the person's `pki`; `agent_dialer` and `listener` ask it 
 It calls `pki`. The folder holds `NAME.crt`, `NAME.key`, `ca.crt`, and where certificates were revoked `denied`.
 """
 
+import hashlib
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ ACTING: Final = (Role.CONTROLLER, Role.ADMIN, Role.USER)
 """Roles that may speak to agents, in the order in which they are chosen."""
 MOST: Final = 10_000
 """Certificates in one folder that are looked at for one of our own."""
+REMEMBERED: Final = 20_000
+"""Certificates of agents that were read, so that a storm of reconnects reads none of them again."""
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -50,6 +53,7 @@ class Papers:
         self._own: Peer | None = None
         self._stamp: Stamp = ()
         self._contexts: Contexts | None = None
+        self._seen: dict[bytes, Peer] = {}
         self._deny = DenyList(folder / DENIED)
         self._listed = False
 
@@ -97,7 +101,15 @@ class Papers:
         """
         if der is None:
             raise RefusedError("cannot accept the certificate: there is none")
-        return peer(der, denied=self.denied(), roles=(Role.AGENT,))
+        denied = self.denied()
+        key = hashlib.sha256(der).digest()
+        found = self._seen.get(key)
+        if found is None or found.serial in denied:
+            found = peer(der, denied=denied, roles=(Role.AGENT,))
+            if len(self._seen) >= REMEMBERED:
+                self._seen.clear()
+            self._seen[key] = found
+        return found
 
     def denied(self) -> frozenset[str]:
         """Give the serials that are refused now; a list that was there must stay there.
