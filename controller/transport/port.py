@@ -177,7 +177,7 @@ class Facts:
     login: str
     root: bool
     base: str  # the state folder: /var/lib/ctl for root, else ~/.local/state/ctl
-    tools: frozenset[str] = frozenset()  # of sha256sum, sync, setsid, setpriv, su, cgroup
+    tools: frozenset[str] = frozenset()  # of sha256sum, sync, setsid, setpriv, su, cgroup, limit-…
     offers: frozenset[Offer] = frozenset()
     agent: str = ""  # the version of the agent, where there is one
 
