@@ -39,6 +39,7 @@ from controller.execution.errors import ExecutionError, FullError
 from controller.execution.executor import Executor
 from controller.execution.groups import Groups
 from controller.execution.spec import NAME
+from controller.execution.status import Status
 from controller.wire.messages.greetings import Facts, HostState
 
 MOST_STREAMS = 512
@@ -213,18 +214,18 @@ class Answers:
     def _keeper(self, name: str) -> str:
         return "{} {}".format(*(self._executor.supervisor(name) or (0, 0)))
 
-    async def _begun(self, name: str) -> None:
+    async def _begun(self, status: Status) -> None:
+        name = status.id
         self._uploads.release(name)
         try:
-            self._attempts.tell(name)
-            if self._is_open(name):
-                job = self._executor.status(name).job
-                await self._targets.started(name, job, self._keeper(name))
+            if not status.over:
+                self._attempts.tell(status)
+                await self._targets.started(name, status.job, self._keeper(name))
         except (AgentError, ExecutionError) as error:
             self._log.say(f"cannot tell that {name} runs: {error.message}")
 
-    async def _over(self, name: str) -> None:
-        status = self._executor.status(name)
+    async def _over(self, status: Status) -> None:
+        name = status.id
         self._jobs.over(status.owner, name)
         self._following.over(name)
         self._uploads.release(name)
@@ -233,7 +234,7 @@ class Answers:
             if await self._reports.finish(status):
                 self._news.reported(name, status.job)
             # The end is told last: whoever notes it has noted the report, too.
-            self._attempts.tell(name)
+            self._attempts.tell(status)
         except (AgentError, ExecutionError) as error:
             self._log.say(f"cannot tell that {name} is over: {error.message}")
         except OSError as error:
@@ -242,7 +243,7 @@ class Answers:
     async def _tell_again(self, names: list[str]) -> None:
         for name in names:
             if not self._news.is_noted(name):
-                await self._over(name)
+                await self._over(self._executor.status(name))
             await asyncio.sleep(0)  # there may be thousands, and others wait
 
     def _go(self, work: Coroutine[object, object, None]) -> None:

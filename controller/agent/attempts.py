@@ -15,7 +15,7 @@ from controller.agent.news import News
 from controller.agent.owners import check_own
 from controller.agent.pool import Pool
 from controller.agent.reports import Reports
-from controller.agent.statuses import say_brief, say_status
+from controller.agent.statuses import PHASES, say_brief, say_status
 from controller.execution.executor import Executor
 from controller.execution.status import Overview, Phase, Status
 from controller.wire.messages.attempts import (
@@ -68,17 +68,17 @@ class Attempts:
         """Hold every process of an attempt, for some seconds or until it is resumed."""
         self._own(asker, asked.attempt)
         status = await self.executor.pause(asked.attempt, seconds=asked.seconds)
-        self.tell(asked.attempt)
+        self.tell(status)
         if asked.seconds:
             loop = asyncio.get_running_loop()
-            loop.call_later(asked.seconds + AFTER, self.tell, asked.attempt)
+            loop.call_later(asked.seconds + AFTER, self._look, asked.attempt)
         return say_status(status)
 
     async def resume(self, asker: Asker, asked: ResumeAttempt) -> Attempt:
         """Let an attempt go on."""
         self._own(asker, asked.attempt)
         status = await self.executor.resume(asked.attempt)
-        self.tell(asked.attempt)
+        self.tell(status)
         return say_status(status)
 
     async def discard(self, asker: Asker, asked: Discard) -> None:
@@ -119,12 +119,17 @@ class Attempts:
                 return AttemptPage(attempts=tuple(map(say_brief, found[:count])), more=True)
         return AttemptPage(attempts=tuple(map(say_brief, found)))
 
-    def tell(self, name: str) -> None:
-        """Say as news what is known of an attempt now."""
+    def tell(self, status: Status) -> None:
+        """Say as news what is known of an attempt."""
+        at = status.ended_at if status.over else 0.0
+        paused = status.phase is Phase.PAUSED
+        self.news.changed(status.id, status.job, PHASES[status.phase], paused=paused, at=at)
+
+    def _look(self, name: str) -> None:
+        """See whether an attempt that was held has gone on."""
         status = self.executor.status(name)
-        said = say_status(status)
-        at = said.ended_at if status.over else 0.0
-        self.news.changed(name, status.job, said.phase, paused=said.paused, at=at)
+        if not status.over:
+            self.tell(status)
 
     def _own(self, asker: Asker, name: str) -> Status:
         """Refuse a user the attempt of another; one that is nowhere is nobody's."""

@@ -14,6 +14,7 @@ from controller.agent.log import Log
 from controller.execution import clock
 from controller.execution.errors import ExecutionError
 from controller.execution.executor import Executor
+from controller.execution.status import Status
 from controller.wire.messages.server import Pool as Size
 
 LATE = "it was not to be started any more"
@@ -35,8 +36,8 @@ class Pool:
         executor: Executor,
         workers: int,
         *,
-        begun: Callable[[str], Awaitable[None]],
-        over: Callable[[str], Awaitable[None]],
+        begun: Callable[[Status], Awaitable[None]],
+        over: Callable[[Status], Awaitable[None]],
         log: Log,
     ) -> None:
         self._executor = executor
@@ -107,7 +108,7 @@ class Pool:
         if self._waiting.pop(name, None) is None:
             return False
         self._weights.pop(name, None)
-        self._go(name, self._finish(name))
+        self._go(name, self._leave(name))
         return True
 
     async def empty(self) -> None:
@@ -140,8 +141,7 @@ class Pool:
             if 0 < not_after < clock.wall():
                 await self._executor.withdraw(name, LATE)
             else:
-                await self._executor.start(name)
-                await self._begun(name)
+                await self._begun(await self._executor.start(name))
         except ExecutionError as error:
             self._log.say(f"cannot start {name}: {error.message}")
             self._wrong[name] = error
@@ -154,16 +154,20 @@ class Pool:
 
     async def _follow(self, name: str) -> None:
         try:
-            await self._executor.wait(name)
+            status = await self._executor.wait(name)
         finally:
             self._running.discard(name)
             self._turn()
-        await self._finish(name)
+        await self._finish(status)
 
-    async def _finish(self, name: str) -> None:
+    async def _leave(self, name: str) -> None:
+        """See an attempt to its end that is being stopped before it began."""
+        await self._finish(await self._executor.wait(name))
+
+    async def _finish(self, status: Status) -> None:
+        name = status.id
         try:
-            await self._executor.wait(name)
-            await self._over(name)
+            await self._over(status)
         finally:
             self._settle(name)
             self._tasks.pop(name, None)
