@@ -4,6 +4,7 @@ A verb of `pki`, which registers it.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from controller.cli.authority import FOLDER, Days, Dir, actor, folder_of, print_view
 from controller.cli.context import Invocation
 from controller.cli.dates import read_duration
+from controller.cli.enrolling import waiting
 from controller.cli.exitcodes import ExitCode
+from controller.cli.options import Answer
 from controller.cli.views.invitations import Guests, Token
 from controller.errors import UsageError
 from controller.pki import inviting
@@ -43,16 +46,22 @@ def invite(
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="End every invitation of the name.")
     ] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Answer here until it has enrolled."),
+    ] = None,
     days: Days = None,
     place: Dir = FOLDER,
-) -> int:
+) -> Answer:
     """Make a token by which a server gets its certificate; its key is made there and never leaves it.
 
-    A token is good once, for one name and 24 hours. The server also needs the pin, which tells it whom to trust.
+    A token is good once, for one name and 24 hours. The server also needs the pin, which tells it whom to trust. Somebody has to
+    answer where it dials: a controller that listens for agents, or with --listen this command, as the controller whose certificate
+    lies in the authority's folder.
     """
     folder, now = folder_of(ctl, place), ctl.surroundings.clock.now()
-    if listed is (name is not None) or (withdraw and name is None):
-        raise UsageError("invite takes a NAME, or --list; --withdraw takes a NAME")
+    if listed is (name is not None) or (withdraw and (name is None or listen)):
+        raise UsageError("invite takes a NAME, or --list; --withdraw takes a NAME alone")
     if name is None:
         print_view(ctl, Guests(invitations=inviting.invited(folder, now=now)))
         return ExitCode.DONE
@@ -66,6 +75,25 @@ def invite(
         valid=timedelta(seconds=read_duration(valid, flag="--valid")),
         renew=renew,
     )
+    if listen is not None:
+        return _and_wait(ctl, folder, guest, at, listen)
     made = inviting.invite(folder, guest, now=now, by=actor(ctl))
     print_view(ctl, Token(invited=made, at=at))
+    return ExitCode.DONE
+
+
+async def _and_wait(
+    ctl: Invocation, folder: Path, guest: inviting.Guest, at: str, listen: str
+) -> int:
+    """Listen first, so that the token that is shown is worth something."""
+    async with waiting(ctl, folder, listen) as those:
+        now = ctl.surroundings.clock.now()
+        made = inviting.invite(folder, guest, now=now, by=actor(ctl))
+        print_view(ctl, Token(invited=made, at=at))
+        ctl.note(
+            f"listens on port {those.listener.port} until {guest.name} has enrolled; Ctrl-C ends that, not the token"
+        )
+        if not await those.enrolled(guest.name, seconds=guest.valid.total_seconds()):
+            ctl.note(f"{guest.name} has not enrolled, and the token has ended")
+            return ExitCode.ERROR
     return ExitCode.DONE

@@ -30,6 +30,7 @@ from controller.wire.enrolment import (
     Reply,
 )
 
+ENROLLED: Final = "enrolled"
 WRONG: Final = 5
 """Wrong tokens of one address within `WITHIN`."""
 WITHIN: Final = timedelta(minutes=1)
@@ -129,7 +130,7 @@ class Enrolment:
                 self._wrong.add(peer, now)
             self._tell(Heard(peer=peer, outcome=refused.code, name=question.name))
             return refused
-        self._tell(Heard(peer=peer, outcome="enrolled", name=one.name, serial=one.serial))
+        self._tell(Heard(peer=peer, outcome=ENROLLED, name=one.name, serial=one.serial))
         return Enrolled(certificate=one.certificate, authority=bundle.decode("ascii"))
 
 

@@ -183,6 +183,8 @@ def test_a_token_is_never_shown_again(invite: Inviting) -> None:
         ("web-1", "--list"),
         ("web-1", "--valid", "soon"),
         ("web-1", "--valid", "31d"),
+        ("web-1", "--listen", "nowhere:x"),
+        ("web-1", "--withdraw", "--listen", "127.0.0.1:0"),
         ("../web-1",),
     ],
 )
@@ -199,3 +201,12 @@ def test_a_name_with_a_certificate_needs_a_word_for_it(invite: Inviting) -> None
     assert "--renew" in seen.err
     assert invite("web-1", "--renew").code == 0
     assert invite("web-2", "--renew").code == 1
+
+
+def test_who_cannot_answer_makes_no_token(invite: Inviting) -> None:
+    seen = invite("web-1", "--listen", "127.0.0.1:0")
+    assert seen.code in {1, 4}
+    assert seen.out == ""
+    invite.stage("pki", "issue", "ops", "--role", "admin", "--dir", "pki")
+    assert "cannot listen for agents as admin" in invite("web-1", "--listen", "127.0.0.1:0").err
+    assert "web-1" not in invite("--list").out

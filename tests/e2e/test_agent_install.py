@@ -17,11 +17,8 @@ from controller.agent.packing import pack_agent
 from controller.agent.unit import HOLDER, PROGRAM, UNIT
 from controller.clock import SystemClock
 from controller.transport import loopback
-from controller.transport.enrolment import Enrolment
 from controller.transport.knocking import knock_until
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.papers import Papers
-from tests.e2e.fleet import Fleet, Seen, launched, wait_for
+from tests.e2e.fleet import Fleet, Seen, finished, launched, wait_for
 from tests.fakes import processes
 from tests.fakes.sshd import start_sshd
 from tests.fakes.systemctl import Systemctl
@@ -293,46 +290,37 @@ def test_a_server_is_upgraded_over_its_own_agent_under_a_running_job(machine: Ma
     assert "still here" in seen[0].ended(0).all
 
 
-async def test_a_server_without_ssh_enrols_and_installs_itself(machine: Machine) -> None:
+def test_a_server_without_ssh_enrols_and_installs_itself(machine: Machine) -> None:
     """The way of the page for operators, word for word: a token, `enroll`, `install`, and the agent answers."""
-    await asyncio.to_thread(declare_agent, machine)
-    authority = machine.fleet.config.path / "pki"
-    listener = AgentListener(
-        Papers(authority, "main"),
-        clock=SystemClock(),
-        instance="test-1",
-        hooks=Hooks(enroll=Enrolment(authority, clock=SystemClock())),
+    declare_agent(machine)
+    at = f"127.0.0.1:{loopback.free_port()}"
+    waiting = machine.fleet.spawn(
+        *("pki", "invite", SERVER, "--at", at, "--listen", at),
+        *("--dir", str(machine.fleet.config.path / "pki")),
     )
-    await listener.start("127.0.0.1", 0)
-    at = f"127.0.0.1:{listener.port}"
-    made = await asyncio.to_thread(machine.pki, "invite", SERVER, "--at", at)
+    assert waiting.stdout is not None
+    command = next(one for one in waiting.stdout if one.startswith("ctl agent enroll"))
     packed = machine.fleet.folder / "ctl-agent.pyz"
     packed.write_bytes(pack_agent())
-    words = shlex.split(made.out.splitlines()[-1])[2:]
+    enter = ("nsenter", "--target", str(machine.pid), "--mount", "/usr/bin/python3", str(packed))
 
-    async def on_server(*words: str) -> str:
-        enter = ("nsenter", "--target", str(machine.pid), "--mount")
-        process = await asyncio.create_subprocess_exec(
-            *(*enter, "/usr/bin/python3", str(packed), *words),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={"PATH": PATH},
+    def on_server(*words: str) -> str:
+        done = subprocess.run(
+            [*enter, *words], capture_output=True, text=True, check=False, env={"PATH": PATH}
         )
-        out, _ = await process.communicate()
-        assert process.returncode == 0, out.decode()
-        return out.decode()
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-    try:
-        assert "web-1.crt" in await on_server(*words)
-        told = await on_server(
-            "install", machine.listen[0], machine.listen[1], "--state=/etc/ctl/state"
-        )
-    finally:
-        await listener.close()
+    assert "web-1.crt" in on_server(*shlex.split(command)[2:])
+    told = on_server("install", *machine.listen[:2], "--state=/etc/ctl/state")
     assert f"started {UNIT}" in told
-    await knock_until(
-        "127.0.0.1", machine.port, SERVER, trust=authority / "ca.crt", clock=SystemClock()
+    assert "127.0.0.1 as web-1: enrolled" in finished(waiting).ended(0).err
+    knocked = knock_until(
+        *("127.0.0.1", machine.port, SERVER),
+        trust=machine.fleet.config.path / "pki" / "ca.crt",
+        clock=SystemClock(),
     )
+    asyncio.run(knocked)
 
 
 def test_an_upgrade_over_an_agent_waits_for_its_only_worker_and_says_so(machine: Machine) -> None:
