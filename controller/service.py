@@ -14,7 +14,7 @@ from pathlib import Path
 from controller.clock import Clock, SystemClock
 from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
-from controller.errors import NotFoundError
+from controller.errors import ControllerError, NotFoundError
 from controller.jobs.engine import Engine
 from controller.jobs.ports import Equipment
 from controller.journal.archive import ArchiveFiles
@@ -28,7 +28,7 @@ from controller.model.job import Event, Job, JobBody
 from controller.reconcile.controller import LocalController
 from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener, Progress, Stage
-from controller.reconcile.rooms import Reach, Rooms
+from controller.reconcile.rooms import Caller, Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
@@ -191,6 +191,7 @@ class Works:
             dialer=dialer,
             known_hosts=known_hosts,
             agent=None if agent is None else str(agent),
+            caller=self._caller,
         )
 
     def _ssh(self, declaration: Declaration, keyring: Keyring, known_hosts: bytes) -> Dialer:
@@ -212,13 +213,25 @@ class Works:
 
         return LocalDialer(environment=self._options.variables)
 
-    def _agents(self) -> Dialer:
-        from controller.transport.agent_dialer import AgentDialer
-        from controller.transport.papers import Papers as OwnPapers
+    def _caller(self) -> Caller | None:
+        """Say who we are towards agents; whoever dials without a certificate says why he cannot."""
+        from controller.pki.role import Role
+        from controller.transport import papers
 
-        papers = self._options.papers
+        said = self._options.papers
+        try:
+            own = papers.Papers(said.folder, said.name).own
+        except ControllerError:
+            return None
+        return Caller(name=own.name, leads=own.role is Role.CONTROLLER)
+
+    def _agents(self) -> Dialer:
+        from controller.transport import papers
+        from controller.transport.agent_dialer import AgentDialer
+
+        said = self._options.papers
         return AgentDialer(
-            OwnPapers(papers.folder, papers.name),
+            papers.Papers(said.folder, said.name),
             clock=self._options.clock,
             instance=new_id,
             cluster=f"{self._settings.person.host}:{self._folder}",

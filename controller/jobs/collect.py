@@ -54,7 +54,7 @@ class Collector:
         try:
             session = await self._assignment.link.session()
             await session.discard(attempts, job=self._job.id)
-        except TransportError as error:
+        except (TransportError, RefusedError, NotFoundError) as error:
             await self._tell("spool-left", message=error.message[:500])
 
     def _results(self, *, succeeded: bool) -> list[Result]:

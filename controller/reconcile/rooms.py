@@ -26,16 +26,26 @@ from controller.transport.port import Dialer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who we are towards agents. `leads`: with the role of a controller, which acts for whomever it names."""
+
+    name: str
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """What a declaration lets us reach: its secrets, its servers and its git hosts.
 
-    `known_hosts` are the pinned hosts; `agent` is the socket of the person's ssh agent, None in a daemon.
+    `known_hosts` are the pinned hosts; `agent` is the socket of the person's ssh agent, None in a daemon. `caller` looks up
+    who we are towards agents, None without a certificate.
     """
 
     keyring: Keyring
     dialer: Dialer
     known_hosts: bytes = b""
     agent: str | None = None
+    caller: Callable[[], Caller | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

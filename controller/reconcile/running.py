@@ -13,7 +13,7 @@ from controller.jobs.engine import ALL, Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
 from controller.model.ids import RunId
-from controller.model.inventory import Server
+from controller.model.inventory import Carrier, Server
 from controller.model.job import Job, State, Trigger
 from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
@@ -86,6 +86,7 @@ async def behold(rooms: Rooms, request: RunRequest) -> Seen:
 async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Order]:
     """Make the jobs of a typed command, or of a script that the servers offer."""
     servers = places(seen, request)
+    request, owner = in_whose_name(rooms, seen, request, servers)
     if request.task is None:
         work = command_work(
             request.words,
@@ -94,7 +95,7 @@ async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> li
             interactive=request.interactive,
         )
         said = work.steps[0].text
-        return [by_hand(rooms, server, work, said) for server in servers]
+        return [by_hand(rooms, server, work, said, owner) for server in servers]
     found = await offers(rooms, seen, servers)
     chosen(found, request.task, declared=tuple(seen.declaration.tasks))
     orders = []
@@ -109,7 +110,7 @@ async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> li
             limits=request.limits,
             interactive=request.interactive,
         )
-        orders.append(by_hand(rooms, server, work, f"script {request.task}"))
+        orders.append(by_hand(rooms, server, work, f"script {request.task}", owner))
     return orders
 
 
@@ -121,8 +122,25 @@ def places(seen: Seen, request: RunRequest) -> tuple[Server, ...]:
     return tuple(servers[name] for name in members(seen, request.on))
 
 
-def by_hand(rooms: Rooms, server: Server, work: Work, said: str) -> Order:
-    """Make one job of undeclared work, owned by whoever asks."""
+def in_whose_name(
+    rooms: Rooms, seen: Seen, request: RunRequest, servers: Sequence[Server]
+) -> tuple[RunRequest, str]:
+    """Say whom undeclared work belongs to, and as whom it runs.
+
+    A person who speaks to agents by a certificate of their own works under that name, and as the Linux user of that name
+    where no other is asked for; whoever has the certificate of a controller is taken at their word.
+    """
+    owner = rooms.actor.partition("@")[0]
+    if not any(one.carrier in {Carrier.AGENT, Carrier.PULL} for one in servers):
+        return request, owner
+    caller = reach_of(seen).caller()
+    if caller is None or caller.leads:
+        return request, owner
+    return replace(request, user=request.user or caller.name), caller.name
+
+
+def by_hand(rooms: Rooms, server: Server, work: Work, said: str, owner: str) -> Order:
+    """Make one job of undeclared work."""
     shown = said if len(said) <= SHOWN else f"{said[: SHOWN - 1]}…"
     return Order(
         target=None,
@@ -130,7 +148,7 @@ def by_hand(rooms: Rooms, server: Server, work: Work, said: str) -> Order:
         work=work,
         trigger=Trigger.MANUAL,
         cause=f"ctl run by {rooms.actor}: {shown}",
-        owner=rooms.actor.partition("@")[0],
+        owner=owner,
     )
 
 

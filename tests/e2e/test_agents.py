@@ -259,3 +259,44 @@ def test_why_an_agent_is_not_reached_is_told_apart(
     assert fleet.ctl("check", "server", "app-1").code == 3
     again = fleet.ctl("get", "servers", "app-1", "-o", "json").ended(0)
     assert '"cause": "tcp"' in again.out
+
+
+@pytest.fixture
+def person(fleet: Fleet, authority: Authority, app: AgentHost) -> Iterator[str]:
+    """Somebody with a certificate of his own, for the Linux user `daemon`, in place of the controller's."""
+    name = "daemon"
+    if not (authority.folder / f"named/{name}").exists():
+        authority.issue(name, "user")
+    own = fleet.home / ".config/ctl/config.yaml"
+    before = own.read_text()
+    own.write_text(f"pki: {{dir: {authority.folder}/named/{name}}}\n")
+    yield before
+    own.write_text(before)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may become somebody else")
+def test_a_person_works_under_his_own_name_and_touches_only_what_is_his(
+    fleet: Fleet, app: AgentHost, person: str
+) -> None:
+    fleet.declare(
+        "tasks: {hello: {run: echo hi}}\ntargets: {hello: {servers: all, task: hello}}",
+        inventory__servers_yaml=declared(app),
+    )
+    assert "daemon" in fleet.ctl("run", "--on", "all", "--", "id -un").ended(0).out
+    assert fleet.jobs()[0]["owner"] == "daemon"
+    other = fleet.ctl("run", "--on", "all", "--as", "root", "--", "id -un")
+    assert other.code != 0
+    assert "work as root" in other.all, other.all
+    assert fleet.ctl("apply", "-y").code != 0
+    own = fleet.home / ".config/ctl/config.yaml"
+    mine = own.read_text()
+    own.write_text(person)
+    theirs = fleet.spawn("run", "--on", "all", "--", "sleep 62")
+    wait_for(lambda: fleet.jobs()[0]["state"] == "running")
+    own.write_text(mine)
+    refused = fleet.ctl("jobs", "stop", "@last", "--grace", "1s")
+    assert refused.code == 4, refused.all
+    assert "not theirs" in refused.all
+    own.write_text(person)
+    fleet.ctl("jobs", "stop", "@last", "--grace", "1s").ended(0)
+    finished(theirs)
