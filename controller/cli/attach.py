@@ -67,13 +67,13 @@ class _Following:
         if showing.done() and not showing.cancelled():
             showing.result()
             return self._ended()
-        self._write(self._view.finish())
+        self._ctl.print(self._view.finish())
         self._ctl.note(f"detached; it goes on: ctl jobs attach {self._attached.job.id}")
         return ExitCode.INTERRUPTED if self._interrupted else ExitCode.DONE
 
     def _ended(self) -> int:
         """Say how the job ended, and choose the exit code by that."""
-        self._write(self._view.finish())
+        self._ctl.print(self._view.finish())
         job = self._attached.job
         reason = f" ({line(job.reason)})" if job.reason else ""
         self._ctl.note(f"job {job.id} is {job.state}{reason}")

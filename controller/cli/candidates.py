@@ -13,6 +13,7 @@ from typing import Final
 from typer.main import get_command
 
 from controller.cli.app import build
+from controller.cli.remembered import recent_jobs, steps_of
 from controller.cli.verbs import VERBS
 from controller.cli.views.words import line
 
@@ -44,6 +45,13 @@ POSITIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("get", "tasks"): ("tasks",),
     ("get", "targets"): ("targets",),
     ("trust",): ("servers",),
+    **{
+        ("jobs", verb): ("jobs",)
+        for verb in ("show", "logs", "retry", "resolve", "attach", "pause", "resume", "artifacts")
+    },
+    ("jobs", "stop"): ("jobs",),
+    ("jobs", "archive"): ("jobs",),
+    **{("jobs", "workspace", verb): ("jobs",) for verb in ("ls", "get", "put", "rm")},
 }
 """Which kinds of names follow these words, by position; the last counts for all that follow."""
 AFTER_FLAG: Final = {
@@ -53,6 +61,7 @@ AFTER_FLAG: Final = {
     "--on": ("servers", "groups"),
     "--host": ("servers",),
     "--server": ("servers",),
+    "--step": ("steps",),
 }
 WORDS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("get",): ("servers", "groups", "inventories", "repos", "tasks", "targets", "secrets"),
@@ -60,6 +69,7 @@ WORDS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("schema",): ("repo", "server", "group", "inventory", "task", "target", "secret", "settings"),
     ("completion",): ("bash", "zsh", "fish"),
     ("help",): (*VERBS, "exit-codes"),
+    ("jobs", "workspace"): ("ls", "get", "put", "rm"),
 }
 
 
@@ -70,7 +80,7 @@ def candidates(typed: Sequence[str], directory: Path) -> list[str]:
     if current.startswith("-"):
         found = _flags(words)
     elif before and before[-1] in AFTER_FLAG:
-        found = _names(AFTER_FLAG[before[-1]], directory)
+        found = _names(AFTER_FLAG[before[-1]], directory, words)
     else:
         found = _words(words, directory)
     return sorted({word for word in found if word.startswith(current)})
@@ -84,11 +94,11 @@ def _words(words: Sequence[str], directory: Path) -> Iterator[str]:
     if verb is not None and len(words) == 1:
         yield from verb.group
     yield from WORDS.get(tuple(words), ())
-    for length in (2, 1):
+    for length in (3, 2, 1):
         kinds = POSITIONS.get(tuple(words[:length]))
         if kinds is not None and len(words) >= length:
             place = min(len(words) - length, len(kinds) - 1)
-            yield from _names((kinds[place],), directory)
+            yield from _names((kinds[place],), directory, words)
             return
 
 
@@ -104,9 +114,21 @@ def _flags(words: Sequence[str]) -> Iterator[str]:
     yield "--help"
 
 
-def _names(kinds: Sequence[str], directory: Path) -> Iterator[str]:
+def _names(kinds: Sequence[str], directory: Path, words: Sequence[str]) -> Iterator[str]:
+    root = _root(directory)
+    if root is None:
+        return
+    if "jobs" in kinds:
+        yield from recent_jobs(root)
+    elif "steps" in kinds:
+        yield from steps_of(root, words)
+    else:
+        yield from _declared(kinds, root)
+
+
+def _declared(kinds: Sequence[str], root: Path) -> Iterator[str]:
     budget = MOST_BYTES
-    for path in _files(directory):
+    for path in _files(root):
         try:
             with path.open("rb") as file:
                 text = file.read(budget).decode("utf-8", "replace")
@@ -118,12 +140,14 @@ def _names(kinds: Sequence[str], directory: Path) -> Iterator[str]:
             return
 
 
-def _files(directory: Path) -> Iterator[Path]:
+def _root(directory: Path) -> Path | None:
+    """Find the config repository."""
     # `source.config.find` would do, but loading git's library alone takes the time there is.
     folders = (directory.absolute(), *directory.absolute().parents)
-    root = next((folder for folder in folders if (folder / "ctl.yaml").is_file()), None)
-    if root is None:
-        return
+    return next((folder for folder in folders if (folder / "ctl.yaml").is_file()), None)
+
+
+def _files(root: Path) -> Iterator[Path]:
     found = chain.from_iterable((root / folder).rglob("*.y*ml") for folder in FOLDERS)
     for path in islice(found, MOST_FILES):
         if path.is_file() and not path.is_symlink():

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from controller.cli.candidates import candidates
+from controller.model.job import StepRun
+from controller.store.sqlite import open_store
 from tests.cli.stage import Stage
+from tests.fakes.clocks import FakeClock
+from tests.store.shelf import a_job, a_run, with_bodies
 
 FILE = """\
 servers:
@@ -70,3 +74,29 @@ def test_links_are_not_followed(repo: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_gets_a_script_that_asks_for_words(shell: str) -> None:
     assert "ctl completion words -- " in Stage()("completion", shell).out
+
+
+async def test_jobs_and_their_steps_are_offered_from_the_state(repo: Path) -> None:
+    older = a_job(1, steps=(StepRun(name="fetch"),))
+    newer = a_job(2, steps=(StepRun(name="build"), StepRun(name="restart")))
+    store = open_store(repo / ".ctl", clock=FakeClock())
+    await store.runs.add(a_run(), with_bodies(older, newer))
+    await store.close()
+    for words in (
+        ["jobs", "stop", ""],
+        ["jobs", "workspace", "ls", ""],
+        ["jobs", "logs", "-f", ""],
+    ):
+        assert candidates(words, repo) == sorted(["@last", older.id, newer.id])
+    assert candidates(["jobs", "stop", older.id[:5]], repo) == sorted([older.id, newer.id])
+    assert candidates(["jobs", "stop", older.id, "--step", ""], repo) == ["fetch"]
+    assert candidates(["jobs", "pause", "@last", "--step", "b"], repo) == ["build"]
+    assert candidates(["jobs", "workspace", ""], repo) == ["get", "ls", "put", "rm"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a database"])
+def test_a_state_that_cannot_be_read_offers_nothing(repo: Path, content: bytes | None) -> None:
+    if content is not None:
+        (repo / ".ctl").mkdir()
+        (repo / ".ctl" / "state.db").write_bytes(content)
+    assert candidates(["jobs", "stop", ""], repo) == []

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from controller.clock import Clock
 from controller.journal.line import Line
 from controller.model.applied import Applied
 from controller.model.declaration import Declaration
@@ -38,7 +39,7 @@ class Town:
     that were dialled.
     """
 
-    clock: JumpingClock = field(default_factory=JumpingClock)
+    clock: Clock = field(default_factory=JumpingClock)
     bad: set[str] = field(default_factory=set)
     worked: list[tuple[str, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
