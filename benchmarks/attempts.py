@@ -182,17 +182,18 @@ async def together(one: One, name: str, executor: Executor | None) -> tuple[floa
     began = time.perf_counter()
     await asyncio.gather(*(through(number) for number in range(MANY)))
     took = time.perf_counter() - began
-    return MANY / took, (processor(executor) - served) / MANY
+    cost = sum(now - served.get(pid, 0.0) for pid, now in processor(executor).items())
+    return MANY / took, cost / MANY
 
 
-def processor(executor: Executor | None) -> float:
-    """Sum up the processor seconds of this program, its supervisors and their commands."""
+def processor(executor: Executor | None) -> dict[int, float]:
+    """Give the processor seconds of this program and of each supervisor, those of their commands included."""
     own = os.times()
-    spent = own.user + own.system + own.children_user + own.children_system
+    spent = {os.getpid(): own.user + own.system + own.children_user + own.children_system}
     for pid in supervisors(executor):
         about = linux.fields(pid)
         if about is not None:
-            spent += sum(int(ticks) for ticks in about[11:15]) / os.sysconf("SC_CLK_TCK")
+            spent[pid] = sum(int(ticks) for ticks in about[11:15]) / os.sysconf("SC_CLK_TCK")
     return spent
 
 
