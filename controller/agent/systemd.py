@@ -75,9 +75,11 @@ def watch(unit: str, *, pause: Callable[[float], None] = time.sleep) -> None:
     for _ in range(int(STEADY / MOMENT)):
         pause(MOMENT)
         now = _state(unit)
-        if now.get("ActiveState") not in ("active", "activating") or (
+        ended = now.get("ActiveState") not in ("active", "activating")
+        again = now.get("SubState") == "auto-restart" or (
             now.get("NRestarts") != before.get("NRestarts")
-        ):
+        )
+        if ended or again:
             raise InstallError(
                 f"cannot keep {unit} running: it ends by itself{_last_words(unit)}",
                 hint=f"journalctl -u {unit} says more; all files are written",

@@ -166,16 +166,30 @@ def test_only_what_changed_starts_the_daemon_again(
     assert install(b"two") == ["enable", "restart", "watch"]
 
 
+@pytest.mark.parametrize(
+    "then",
+    [
+        {"ActiveState": "active", "NRestarts": "1"},
+        {"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "0"},
+        {"ActiveState": "failed", "NRestarts": "0"},
+    ],
+)
 def test_a_daemon_that_ends_by_itself_is_told_with_its_last_words(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, then: dict[str, str]
 ) -> None:
-    restarts = iter("00012")
-    monkeypatch.setattr(
-        systemd, "_state", lambda _: {"ActiveState": "active", "NRestarts": next(restarts)}
-    )
+    well = {"ActiveState": "active", "SubState": "running", "NRestarts": "0"}
+    states = iter([well, well, well, then])
+    monkeypatch.setattr(systemd, "_state", lambda _: next(states))
     monkeypatch.setattr(systemd, "_last_words", lambda _: ":\nno certificate")
     with pytest.raises(InstallError, match="ends by itself:\nno certificate"):
         systemd.watch(UNIT, pause=lambda _: None)
+
+
+def test_a_daemon_that_stays_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(systemd, "_state", lambda _: {"ActiveState": "active", "NRestarts": "7"})
+    systemd.watch(UNIT, pause=waited.append)
+    assert sum(waited) == systemd.STEADY
 
 
 def test_a_file_is_whole_and_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
