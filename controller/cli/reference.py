@@ -35,7 +35,7 @@ def _reference() -> Iterator[str]:
     for name in VERBS:
         yield from _verb(name, getattr(root, "commands", {})[name])
     yield "\n## Exit codes\n"
-    yield "| code | `plan`, `status` | `apply`, `run`, `jobs retry` |"
+    yield "| code | `plan`, `status` | `apply`, `run`, `jobs retry`, `jobs attach` |"
     yield "| --- | --- | --- |"
     yield from (f"| {code} | {plan} | {work} |" for code, plan, work in TABLE)
     yield "\n## Known and refused\n"

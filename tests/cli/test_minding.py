@@ -40,6 +40,7 @@ class Followed:
     async def output(self) -> AsyncIterator[LogChunk | None]:
         yield LogChunk(step="build", attempt=1, offset=0, data=b"one\n\n\x1b[2Jname? ")
         yield None
+        await asyncio.sleep(0.05)
         while self._refusal is None and self.fed[-1:] != [b""]:
             await asyncio.sleep(0.01)
             yield None

@@ -1,19 +1,25 @@
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from controller.errors import NeedsAgentError, NotFoundError, RefusedError, TransportError
 from controller.jobs.ledger import fold
+from controller.jobs.machine import Signal
+from controller.jobs.outcome import ended
+from controller.jobs.pace import GUARD, pace
 from controller.jobs.reasons import WAITING_FOR_WORKER
-from controller.model.ids import JobId, RunId
+from controller.model.ids import AttemptId, JobId, RunId
 from controller.model.job import Job, State, StepRun
 from controller.model.task import Retry
+from controller.model.wishes import Hold, Wishes
 from controller.model.work import StepWork
-from controller.transport.port import Offer
+from controller.transport.port import AttemptSpec, AttemptStatus, Ending, Offer, Phase
 from tests.fakes.fleet import Behaviour, Program
 from tests.jobs.rig import Rig, chain, step
 
@@ -334,6 +340,118 @@ async def test_a_paused_job_whose_server_falls_silent_is_lost_and_found_again() 
         await rig.engine().holding.resume(id_, alone=False)
         await settling
     assert (await stored(rig, id_)).state is State.SUCCEEDED
+
+
+class Hands:
+    """Somebody who holds attempts and lets them go on at any time, on servers that break and reboot now and then."""
+
+    def __init__(self, rig: Rig, seed: int) -> None:
+        self._rig = rig
+        self._dice = random.Random(seed)  # noqa: S311  # the same each time
+
+    def __call__(self, server: str, what: str, before: bool) -> None:
+        machine, now = self._rig.fleet.machine(server), self._rig.clock.now()
+        for run in machine.runs.values():
+            if run.held is None and self._dice.random() < 0.2:
+                run.held, run.goes_on = now, now + timedelta(seconds=self._dice.randint(1, 300))
+        if what != "open" and before and self._dice.random() < 0.03:
+            self._rig.fleet.cut(server)
+        if what != "open" and self._dice.random() < 0.01:
+            self._rig.fleet.reboot(server)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+async def test_whoever_holds_what_runs_whenever_nothing_starts_twice_and_the_ledger_stays_true(
+    seed: int,
+) -> None:
+    rig = able(lambda _s, spec: Program(seconds=20 + len(spec.text)))
+    rig.fleet.disturb = Hands(rig, seed)
+    recorded, body = rig.job((step("a"), step("b"), step("c", "a", "b")))
+    engine = await rig.submit((recorded, body))
+    await engine.drive(RunId("run1"), within=seed % 200)
+    await rig.engine().settle()
+    job = await stored(rig, recorded.id)
+    events = await rig.store.jobs.events(recorded.id)
+    assert job.state.ended
+    assert fold(replace(recorded, wishes=job.wishes), events).job == job
+    assert set(rig.fleet.starts.values()) <= {1}
+    for at in range(len(events)):
+        told = fold(recorded, events[: at + 1]).job
+        held = [each.name for each in told.steps if each.state is State.PAUSED]
+        attempts = [a for each in told.steps for a in each.attempts if a.state is State.PAUSED]
+        assert len(attempts) <= len(held)  # a step is ended by the line after that of its attempt
+        if told.state is State.PAUSED:
+            assert told.paused_at is not None
+    assert job.paused_at is None
+
+
+def test_of_a_step_the_longest_hold_counts_and_those_that_are_over_do_not() -> None:
+    now = Rig().clock.now()
+    soon, late = now + timedelta(minutes=1), now + timedelta(hours=1)
+    wishes = Wishes().with_hold(Hold(until=soon)).with_hold(Hold(step="a", until=late))
+    assert wishes.held("a", now) == Hold(step="a", until=late)
+    assert wishes.held("b", now) == Hold(until=soon)
+    assert wishes.held("b", soon) is None
+    for_ever = wishes.with_hold(Hold(step="a"))
+    assert for_ever.held("a", late) == Hold(step="a")
+    assert len(for_ever.holds) == 2
+
+
+def test_a_job_is_held_when_one_of_its_steps_is_and_none_runs() -> None:
+    job, _ = Rig().job((step("a"), step("b")))
+
+    def told(state: State, *steps: State) -> Signal | None:
+        runs = tuple(replace(run, state=each) for run, each in zip(job.steps, steps, strict=True))
+        return pace(replace(job, state=state, steps=runs))
+
+    assert told(State.RUNNING, State.PAUSED, State.SUCCEEDED) is Signal.PAUSE
+    assert told(State.RUNNING, State.PAUSED, State.RUNNING) is None
+    assert told(State.RUNNING, State.PAUSED, State.DISPATCHED) is None
+    assert told(State.PAUSED, State.PAUSED, State.PENDING) is None
+    assert told(State.PAUSED, State.RUNNING, State.PENDING) is Signal.RESUME
+    assert told(State.PAUSED, State.CANCELLED, State.PENDING) is Signal.RESUME
+    assert told(State.LOST, State.PAUSED, State.PENDING) is None
+    guard = replace(
+        job,
+        state=State.RUNNING,
+        steps=(StepRun(name=GUARD, state=State.RUNNING), StepRun(name="a", state=State.PAUSED)),
+    )
+    assert pace(guard) is Signal.PAUSE
+
+
+async def test_an_attempt_that_never_began_there_is_sent_again_under_another_id() -> None:
+    sent: list[str] = []
+
+    def lazy(_server: str, spec: AttemptSpec) -> Program:
+        sent.append(spec.id)
+        ending = Ending.UNSTARTED if len(sent) == 1 else Ending.EXIT
+        return Program(seconds=5, ending=ending)
+
+    rig = able(lazy)
+    (job,) = await rig.run(rig.job(chain("a")))
+    assert job.state is State.SUCCEEDED
+    assert [each.rpartition(".")[2] for each in sent] == ["1", "2"]
+    assert [each.state for each in job.steps[0].attempts] == [State.CANCELLED, State.SUCCEEDED]
+
+
+async def test_what_never_begins_is_given_up_after_some_tries() -> None:
+    rig = able(lambda _s, _p: Program(seconds=5, ending=Ending.UNSTARTED))
+    (job,) = await rig.run(rig.job(chain("a")))
+    assert job.state is State.CANCELLED
+    assert job.steps[0].reason == "it was never started"
+    assert 1 < len(rig.fleet.starts) < 6
+
+
+def test_running_out_of_memory_is_named() -> None:
+    status = AttemptStatus(
+        id=AttemptId("j.a.1"),
+        phase=Phase.ENDED,
+        ending=Ending.EXIT,
+        exit_code=137,
+        out_of_memory=True,
+    )
+    assert "out of memory" in (ended(status, 0).reason or "")
 
 
 def test_a_new_job_is_held_by_nothing() -> None:
