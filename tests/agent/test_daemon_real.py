@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,12 @@ def agent() -> Iterator[AgentProcess]:
         made.remove()
 
 
+@pytest.fixture
+def job() -> str:
+    """Name a job as no other test does: agents of one machine share the tree of control groups."""
+    return f"job-{secrets.token_hex(4)}"
+
+
 def hub(agent: AgentProcess) -> Caller:
     return Caller(who(agent.place, HUB), agent=NAME)
 
@@ -44,11 +51,11 @@ async def ended(caller: Caller, attempt: str) -> Attempt:
 
 
 async def test_a_job_outlives_a_daemon_that_is_killed_and_is_started_once(
-    agent: AgentProcess, tmp_path: Path
+    agent: AgentProcess, tmp_path: Path, job: str
 ) -> None:
     trace = tmp_path / "trace"
     text = f"echo started >> {trace}; sleep 1; echo done; exit 7".encode()
-    work = Start(id="job-1.a.1", job="job-1", text=text, workdir="/")
+    work = Start(id=f"{job}.a.1", job=job, text=text, workdir="/")
     caller = hub(agent)
     async with caller.connected(await up(agent)):
         reply = await caller.ask(work)
@@ -63,19 +70,19 @@ async def test_a_job_outlives_a_daemon_that_is_killed_and_is_started_once(
         end = await ended(caller, work.id)
         assert (end.phase, end.exit_code) == ("ended", 7)
         assert await caller.open(OpenOutput(attempt=work.id)).whole() == b"done\n"
-        await caller.ask(Discard(attempts=(work.id,), job="job-1"))
+        await caller.ask(Discard(attempts=(work.id,), job=job))
     assert trace.read_text() == "started\n"
 
 
 @pytest.mark.slow
 async def test_kills_at_any_moment_start_nothing_twice_and_lose_no_output(
-    agent: AgentProcess, tmp_path: Path
+    agent: AgentProcess, tmp_path: Path, job: str
 ) -> None:
     caller = hub(agent)
     works = [
         Start(
-            id=f"job-{number}.a.1",
-            job=f"job-{number}",
+            id=f"{job}-{number}.a.1",
+            job=f"{job}-{number}",
             text=f"echo {number} >> {tmp_path}/{number}; echo out {number}".encode(),
             workdir="/",
         )
@@ -104,15 +111,15 @@ async def test_kills_at_any_moment_start_nothing_twice_and_lose_no_output(
             assert output == f"out {number}\n".encode()
 
 
-async def test_output_goes_on_where_the_connection_broke_off(agent: AgentProcess) -> None:
+async def test_output_goes_on_where_the_connection_broke_off(agent: AgentProcess, job: str) -> None:
     text = b"i=0; while [ $i -lt 40000 ]; do echo line $i; i=$((i+1)); done"
     expected = "".join(f"line {number}\n" for number in range(40_000)).encode()
     caller = hub(agent)
     port = await up(agent)
     async with caller.connected(port):
-        reply = await caller.ask(Start(id="job-1.a.1", job="job-1", text=text, workdir="/"))
+        reply = await caller.ask(Start(id=f"{job}.a.1", job=job, text=text, workdir="/"))
         assert isinstance(reply, Attempt), reply
-        flowing = caller.open(OpenOutput(attempt="job-1.a.1", follow=True))
+        flowing = caller.open(OpenOutput(attempt=f"{job}.a.1", follow=True))
         caller.cut()
     for part in (1, 2, 3):
         async with caller.connected(port):
@@ -122,32 +129,32 @@ async def test_output_goes_on_where_the_connection_broke_off(agent: AgentProcess
         assert await flowing.whole() == expected
 
 
-async def test_a_drain_waits_for_what_runs(agent: AgentProcess) -> None:
+async def test_a_drain_waits_for_what_runs(agent: AgentProcess, job: str) -> None:
     agent.words = ("--drain",)
     caller = hub(agent)
     async with caller.connected(await up(agent)):
         reply = await caller.ask(
-            Start(id="job-1.a.1", job="job-1", text=b"sleep 0.7; exit 3", workdir="/")
+            Start(id=f"{job}.a.1", job=job, text=b"sleep 0.7; exit 3", workdir="/")
         )
         assert isinstance(reply, Attempt), reply
         assert agent.process is not None
         agent.process.send_signal(signal.SIGTERM)
-        end = await ended(caller, "job-1.a.1")
+        end = await ended(caller, f"{job}.a.1")
         assert end.exit_code == 3
         await caller.until(lambda: bool(caller.goodbyes))
         assert caller.goodbyes[-1].reason == "restarting"
         assert await asyncio.to_thread(agent.process.wait, 10) == 0
 
 
-async def test_a_user_may_not_stop_what_a_controller_started(agent: AgentProcess) -> None:
+async def test_a_user_may_not_stop_what_a_controller_started(agent: AgentProcess, job: str) -> None:
     agent.place.issue("ana", Role.USER)
     ana: Who = who(agent.place, "ana")
     port = await up(agent)
     main, other = hub(agent), Caller(ana, agent=NAME)
     async with main.connected(port), other.connected(port):
-        await main.ask(Start(id="job-1.a.1", job="job-1", text=b"sleep 60", workdir="/"))
-        refused = await other.ask(StopAttempt(attempt="job-1.a.1"))
+        await main.ask(Start(id=f"{job}.a.1", job=job, text=b"sleep 60", workdir="/"))
+        refused = await other.ask(StopAttempt(attempt=f"{job}.a.1"))
         assert isinstance(refused, Failed)
-        stopped = await main.ask(StopAttempt(attempt="job-1.a.1", grace=0))
+        stopped = await main.ask(StopAttempt(attempt=f"{job}.a.1", grace=0))
         assert isinstance(stopped, Attempt), stopped
-        assert (await ended(main, "job-1.a.1")).ending == "stop"
+        assert (await ended(main, f"{job}.a.1")).ending == "stop"
