@@ -295,7 +295,10 @@ async def test_an_answer_that_is_none_changes_nothing(
     assert world.left() == []
 
 
-@pytest.mark.parametrize("of", ["another key", "another name", "another role", "another authority"])
+@pytest.mark.parametrize(
+    "of",
+    ["another key", "another name", "only a further name", "another role", "another authority"],
+)
 async def test_a_certificate_that_does_not_fit_is_not_used(
     world: World, of: str, tmp_path: Path
 ) -> None:
@@ -310,7 +313,9 @@ async def test_a_certificate_that_does_not_fit_is_not_used(
             pem = request() if of == "another key" else asked.request.encode()
             place = other if of == "another authority" else world.place
             role = Role.CONTROLLER if of == "another role" else Role.AGENT
-            one = place.issue("web-2" if of == "another name" else NAME, role, request=pem)
+            name = "web-2" if "name" in of else NAME
+            more = (NAME,) if of == "only a further name" else ()
+            one = place.issue(name, role, request=pem, alternatives=more)
             reply = Enrolled(certificate=one.certificate, authority=bundle)
         writer.write(enrolment.encode(reply))
         await writer.drain()

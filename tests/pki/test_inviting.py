@@ -64,6 +64,14 @@ def test_the_same_key_gets_the_same_certificate_and_another_key_none(place: Plac
     assert len(place.ledger.issued) == 1
 
 
+def test_a_new_token_renews_the_same_key(place: Place) -> None:
+    pem = request()
+    old = redeem(place, invite(place).token, pem)
+    later = replace(place, now=NOW + DAY)
+    made = invite(later, renew=True)
+    assert redeem(later, made.token, pem).serial != old.serial
+
+
 def test_a_certificate_that_was_revoked_is_not_given_again(place: Place) -> None:
     made, pem = invite(place), request()
     redeem(place, made.token, pem)
