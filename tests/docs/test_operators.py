@@ -2,19 +2,24 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from controller.agent.installing import UNITS
-from controller.agent.settings import FILE
-from controller.agent.unit import HOLDER, PROGRAM, PYTHON, UNIT
+from controller.agent.settings import FILE, Settings
+from controller.agent.unit import HOLDER, PROGRAM, PYTHON, UNIT, make_units
+from controller.agent.values import Address
 from controller.cli.app import build
 from controller.cli.verbs import VERBS
 from controller.pki.role import Role, days
 from tests.cli.stage import Stage
 
+KNOWN = (252,)
+"""Versions of systemd whose count was looked at."""
 DOCS = Path(__file__).parents[2] / "docs"
 PKI, AGENT = (DOCS / "pki.md").read_text(), (DOCS / "agent.md").read_text()
 
@@ -60,3 +65,20 @@ def test_places_and_lives_are_those_of_the_code() -> None:
         row = re.search(rf"(?m)^\| `{role}` \|.*\| (\d+) days \|$", PKI)
         assert row is not None
         assert int(row[1]) == days(role)
+
+
+@pytest.mark.real
+def test_the_score_of_the_unit_is_the_one_that_is_told(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("there is no systemd-analyze on this machine")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.split()[1]) not in KNOWN:
+        pytest.skip("another systemd counts otherwise")
+    settings = Settings(listen=Address(host="192.0.2.1", port=9443))
+    (tmp_path / UNIT).write_text(make_units(settings, systemd=252, settings_file=FILE)[UNIT])
+    words = [program, "security", "--offline=yes", "--no-pager", str(tmp_path / UNIT)]
+    said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    score = re.search(rf"exposure level for {UNIT}: ([0-9.]+)", said)
+    assert score is not None, said
+    assert f"gives it {score[1]} of 10" in AGENT
