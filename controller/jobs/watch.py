@@ -26,7 +26,12 @@ class PauseWatch:
         self._number = number
 
     async def run(self, session: Session) -> None:
-        """Write down whenever it is held and goes on, until it runs no more."""
+        """Write down whenever it is held and goes on, until it runs no more.
+
+        Most attempts are short: the server is not asked about one before its first seconds are over, but to hold it.
+        """
+        if await self._assignment.recorder.hold(self._step) is None:
+            await self._assignment.knock.wait(LOOK_SECONDS)
         while True:
             status = await session.status(self._attempt.id)
             if status.phase is not Phase.RUNNING:
