@@ -20,6 +20,7 @@ from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import recall
 from controller.jobs.machine import Signal
 from controller.jobs.patience import wait_until
+from controller.jobs.peek import peek
 from controller.jobs.ports import Equipment
 from controller.jobs.reasons import HALTED
 from controller.jobs.recovery import Move, recover
@@ -166,6 +167,10 @@ class Engine:
         if self._crew.fatal is not None:
             raise self._crew.fatal
         return job
+
+    async def peek(self, id_: JobId) -> None:
+        """Store what a job said on its server, without taking it up; raises what `peek.peek` does."""
+        await peek(self._crew, id_)
 
     def input(self, job: JobId, *, step: str | None = None) -> Input:
         """Give the way to the standard input of a job, or of one of its steps."""

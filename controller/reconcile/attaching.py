@@ -6,10 +6,10 @@ up for as long as somebody follows it, exactly as the next apply would take it u
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from controller.errors import RefusedError, TransportError
+from controller.errors import RefusedError, SecretError, TransportError
 from controller.jobs.engine import Engine
 from controller.jobs.input import Input
 from controller.jobs.report import count
@@ -107,6 +107,7 @@ class _Driving:
         self._id = job.id
         self.hopes = job.state is State.LOST
         """Whether a lost job may still turn up."""
+        self._stored = -1
         self._task = asyncio.create_task(self._drive())
 
     async def rest(self, seconds: float) -> None:
@@ -137,8 +138,19 @@ class _Driving:
                         )
                     if job.state.ended:
                         break
+            if not alone:
+                await self._peek(job)
             await self._rooms.clock.sleep(ALONE_SECONDS)
         self.hopes = False
+
+    async def _peek(self, job: Job) -> None:
+        """Fetch what the job said, where whoever holds the state does not: it may be busy with others."""
+        attempts = [attempt.id for step in job.steps for attempt in step.attempts]
+        before = self._stored
+        self._stored = sum([await self._rooms.output.stored(each) for each in attempts])
+        if self._stored == before:
+            with suppress(TransportError, SecretError):  # it is only a look; the driver says more
+                await self._engine.peek(job.id)
 
 
 @asynccontextmanager

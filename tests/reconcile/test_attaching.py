@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from controller.clock import SystemClock
 from controller.errors import NotFoundError, RefusedError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, State
-from controller.reconcile.attaching import Attachment
+from controller.reconcile.attaching import Attachment, attach
 from controller.reconcile.requests import RunRequest
 from controller.transport.port import AttemptSpec, Offer
 from tests.fakes.fleet import Program
@@ -148,3 +149,23 @@ async def test_a_server_that_takes_no_input_is_named(home: House) -> None:
     job = await left(home, interactive=True)
     async with home.controller.jobs.attach(job) as attached:
         assert await attached.refusal() == "web-1 has no agent that takes it"
+
+
+async def test_a_job_is_followed_on_its_server_while_who_holds_the_state_is_busy_with_others(
+    home: House,
+) -> None:
+    behave(home, Program(seconds=100_000, output=b"said\n"))
+    job = await left(home)
+    (attempt,) = job.steps[0].attempts
+    home.rooms.output.sweep(())
+
+    @asynccontextmanager
+    async def held() -> AsyncIterator[bool]:
+        yield False
+
+    ledger = await home.rooms.store.jobs.events(job.id)
+    async with attach(replace(home.rooms, saving=held), job, None) as attached:
+        chunk = await anext(chunk async for chunk in attached.output() if chunk is not None)
+    assert chunk.data == b"said\n"
+    assert await home.rooms.output.stored(attempt.id) == 5
+    assert await home.rooms.store.jobs.events(job.id) == ledger
