@@ -4,9 +4,18 @@ import pytest
 
 from controller.errors import RefusedError
 from controller.model.ids import AttemptId, JobId
+from controller.model.task import Limits
 from controller.transport.attempts import BLOB_LIMIT, INPUT_LIMIT
 from controller.transport.port import AttemptSpec, Ending, ProbeSpec
-from controller.transport.requests import VALUE_LIMIT, exports, shell_words, spans, start_request
+from controller.transport.requests import (
+    VALUE_LIMIT,
+    exports,
+    limit_words,
+    pause_seconds,
+    shell_words,
+    spans,
+    start_request,
+)
 from tests.transport.way import Way
 
 
@@ -79,3 +88,27 @@ def test_the_first_line_of_a_text_names_its_interpreter(text: bytes, words: byte
 )
 def test_a_time_out_is_slept_in_parts_that_sum_to_it(timeout: float, parts: str) -> None:
     assert spans(timeout) == parts
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(), ""),
+        (Limits(cpu=0.5), "cpu=50000"),
+        (Limits(cpu=0.001), "cpu=1000"),  # the kernel takes no less
+        (Limits(memory=1 << 20, pids=5, io=4096), "memory=1048576 pids=5 io=4096"),
+    ],
+)
+def test_limits_are_told_as_the_kernel_counts(limits: Limits, words: str) -> None:
+    assert limit_words(limits) == words
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.0, "0"), (0.25, "0.250"), (3600.0, "3600")])
+def test_a_pause_is_told_as_sleep_takes_it(seconds: float, told: str) -> None:
+    assert pause_seconds(seconds) == told
+
+
+@pytest.mark.parametrize("seconds", [-0.1, float("nan"), float("inf"), 4e7])
+def test_a_pause_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(RefusedError):
+        pause_seconds(seconds)
