@@ -86,11 +86,13 @@ class Errands:
             try:
                 async for chunk in self.session.output(attempt, offset=lines.seen, follow=True):
                     lines.take(chunk.data)
+                await self.session.wait(attempt)
             except SessionLostError:
                 left -= 1
+                if left <= 0:
+                    raise
                 await self._again(left)
             else:
-                await self.session.wait(attempt)
                 return
 
     async def _again(self, left: int) -> None:
