@@ -16,6 +16,7 @@ from controller.agent.owners import check_own
 from controller.agent.pool import Pool
 from controller.agent.reports import Reports
 from controller.agent.statuses import PHASES, say_brief, say_status
+from controller.agent.targets import Targets
 from controller.execution.executor import Executor
 from controller.execution.status import Overview, Phase, Status
 from controller.wire.messages.attempts import (
@@ -46,6 +47,7 @@ class Attempts:
     jobs: Jobs
     news: News
     reports: Reports
+    targets: Targets
 
     def get(self, asked: GetAttempt) -> Attempt:
         """Say what is known of an attempt now."""
@@ -104,6 +106,7 @@ class Attempts:
                 self.news.forget(name)
                 self.reports.forget(name)
         if job is not None:
+            await self.targets.forget_job(job)
             self.jobs.forget(job)
 
     def page(self, asked: ListAttempts) -> AttemptPage:

@@ -19,6 +19,7 @@ from controller.agent.elsewhere import Elsewhere, alive, own_keeper
 from controller.agent.errors import AgentError, LockedError
 from controller.agent.holders import decode_holder
 from controller.agent.locks import NOBODY, Generation, Lock, store
+from controller.execution.register import delete
 from controller.wire.messages.targets import (
     ClaimTarget,
     ForgetTarget,
@@ -57,16 +58,18 @@ class Claims:
 
     Args:
         base: the folder that both carriers share.
+        own: the folder of this agent.
         boot: id of this boot.
         is_open: says of an attempt whether this agent knows it and it is not over.
     """
 
-    def __init__(self, base: Path, boot: str, is_open: Callable[[str], bool]) -> None:
+    def __init__(self, base: Path, own: Path, boot: str, is_open: Callable[[str], bool]) -> None:
         self.held: dict[Place, Hold] = {}
         self.shown: dict[str, str] = {}
         """The job of each attempt that is shown to the runner over ssh."""
         self.elsewhere = Elsewhere(base, boot)
         self._base = base
+        self._own = own
         self._boot = boot
         self._is_open = is_open
         self._keeper = own_keeper()
@@ -85,6 +88,7 @@ class Claims:
                     f"cannot use the folder {self._base}: it is a link, or somebody else's"
                 )
             self._base.chmod(about.st_mode & 0o7755)
+            self._point_to_base()
         except OSError as error:
             raise AgentError(f"cannot use the folder {self._base}: {error.strerror}") from error
         for name in self.elsewhere.shown():
@@ -93,6 +97,18 @@ class Claims:
                 self.elsewhere.show(name, *running[name])
             else:
                 self.elsewhere.hide(name)
+
+    def forget_job(self, job: str) -> None:
+        """Delete what the guard of a change has left in the folder where both carriers meet."""
+        with contextlib.suppress(OSError):  # it only costs room
+            delete(self._base / "jobs" / job)
+
+    def _point_to_base(self) -> None:
+        """Say in our own folder where both carriers meet: the guard of a change looks there, whoever started it."""
+        fresh = self._own / ".base.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(self._base.resolve())
+        fresh.replace(self._own / "base")
 
     def markers(self, asked: ReadMarkers) -> MarkerPage:
         """Read markers of a project, in order of targets."""

@@ -112,7 +112,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="workers",
         metavar="N",
-        help="attempts that run at once; others wait",
+        help="jobs that run at once; others wait",
         read=values.count(1, 1_000),
     ),
     Option(

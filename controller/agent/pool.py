@@ -1,5 +1,7 @@
 """The worker pool: accepted attempts wait here until one of so many workers is free, in the order in which they came.
 
+A worker has a whole job: an attempt of a job that runs already begins at once, for its steps may wait for each other.
+
 `attempts` calls it; it calls the executor, and tells whoever made it when an attempt begins and when it is over. A number
 of workers that is set holds until the daemon ends.
 """
@@ -25,7 +27,7 @@ class Pool:
 
     Args:
         executor: runs them.
-        workers: attempts that run at once.
+        workers: jobs that run at once.
         begun: called when an attempt has been started; raises nothing.
         over: called when one is over; raises nothing.
         log: takes what went wrong.
@@ -45,16 +47,18 @@ class Pool:
         self._begun = begun
         self._over = over
         self._log = log
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[str, tuple[str, float]] = {}  # its job and its last moment
         self._weights: dict[str, int] = {}
         self._wrong: dict[str, ExecutionError] = {}
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}  # its job, by attempt
         self._ready: dict[str, asyncio.Future[None]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def size(self) -> Size:
-        """Say how many may run, run and wait."""
-        return Size(workers=self._workers, running=len(self._running), waiting=len(self._waiting))
+        """Say how many jobs may run, run and wait."""
+        running = set(self._running.values())
+        waiting = {job for job, _ in self._waiting.values()} - running
+        return Size(workers=self._workers, running=len(running), waiting=len(waiting))
 
     def resize(self, workers: int) -> None:
         """Have another number of workers; with fewer, what runs goes on."""
@@ -63,7 +67,7 @@ class Pool:
 
     def take_up(self, name: str) -> None:
         """Count an attempt that runs already."""
-        self._running.add(name)
+        self._running[name] = self._job(name)
         self._tasks[name] = asyncio.ensure_future(self._follow(name))
 
     @property
@@ -82,7 +86,8 @@ class Pool:
         Raises:
             ExecutionError: it could not be started, and nobody could write down why.
         """
-        self._waiting[name], self._weights[name] = not_after, weight
+        self._waiting[name] = (self._job(name), not_after)
+        self._weights[name] = weight
         self._ready[name] = asyncio.get_running_loop().create_future()
         self._turn()
         ready = self._ready.get(name)
@@ -126,11 +131,16 @@ class Pool:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _turn(self) -> None:
-        for name in list(self._waiting):
-            if len(self._running) >= self._workers:
-                return
-            self._running.add(name)
-            self._go(name, self._run(name, self._waiting.pop(name)))
+        running = set(self._running.values())
+        for name, (job, not_after) in list(self._waiting.items()):
+            if job in running or len(running) < self._workers:
+                del self._waiting[name]
+                running.add(job)
+                self._running[name] = job
+                self._go(name, self._run(name, not_after))
+
+    def _job(self, name: str) -> str:
+        return self._executor.status(name).job
 
     def _go(self, name: str, work: Awaitable[None]) -> None:
         self._tasks[name] = asyncio.ensure_future(work)
@@ -145,7 +155,7 @@ class Pool:
         except ExecutionError as error:
             self._log.say(f"cannot start {name}: {error.message}")
             self._wrong[name] = error
-            self._running.discard(name)
+            self._running.pop(name, None)
             self._tasks.pop(name, None)
             return
         finally:
@@ -156,7 +166,7 @@ class Pool:
         try:
             status = await self._executor.wait(name)
         finally:
-            self._running.discard(name)
+            self._running.pop(name, None)
             self._turn()
         await self._finish(status)
 

@@ -41,12 +41,13 @@ class Targets:
 
     Args:
         base: the folder that both carriers share.
+        own: the folder of this agent.
         boot: id of this boot.
         is_open: says of an attempt whether this agent knows it and it is not over.
     """
 
-    def __init__(self, base: Path, boot: str, is_open: Callable[[str], bool]) -> None:
-        self._claims = Claims(base, boot, is_open)
+    def __init__(self, base: Path, own: Path, boot: str, is_open: Callable[[str], bool]) -> None:
+        self._claims = Claims(base, own, boot, is_open)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="targets")
 
     async def open(self, running: dict[str, tuple[str, str]]) -> None:
@@ -95,6 +96,10 @@ class Targets:
         """Delete a marker that is unlocked and still as expected."""
         _check(asked.project, asked.target)
         return await self._run(lambda: self._claims.forget(asked, session))
+
+    async def forget_job(self, job: str) -> None:
+        """Delete what is left of a job in the folder that both carriers share."""
+        await self._run(lambda: self._claims.forget_job(job))
 
     async def starting(self, session: object, target: str | None, name: str, job: str) -> bool:
         """Note that an attempt works under the locks of a session; say whether there are any.

@@ -43,7 +43,7 @@ class MarkerSeen:
 class HostSeen:
     """How a machine did at one moment: share of its processors in use (0 to 1), bytes, load averages, seconds since its boot.
 
-    `workers` attempts may run there at once; `running` do, and `waiting` wait.
+    `workers` jobs may run there at once; `running` do, and `waiting` wait.
     """
 
     at: datetime

@@ -221,7 +221,7 @@ class ScriptReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Attempts that may run at once on a server, that run, and that wait."""
+    """Jobs that may run at once on a server, that run, and that wait."""
 
     workers: int
     running: int
@@ -380,7 +380,7 @@ class Offers(Protocol):
         ...
 
     async def set_pool(self, workers: int) -> Pool:
-        """Change how many attempts run at once."""
+        """Change how many jobs run at once."""
         ...
 
 

@@ -165,6 +165,10 @@ class Room:
         """Start one more."""
         return await self.ask(self.start_of(text, **more), Attempt, who)
 
+    async def apart(self, text: str | bytes, **more: object) -> Attempt:
+        """Start an attempt of a job of its own, which waits for a worker of its own."""
+        return await self.start(text, job=f"{self.job}-{self.count + 1}", **more)
+
     async def wait(self, name: str, who: Asker = OPS) -> Attempt:
         """Wait for its end."""
         return await self.ask(WaitAttempt(attempt=name), Attempt, who)

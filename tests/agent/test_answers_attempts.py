@@ -124,8 +124,8 @@ async def test_what_comes_too_late_does_not_start(closed: Room) -> None:
     await closed.open(workers=1)
     with pytest.raises(RefusedError, match="too late"):
         await closed.start("true", not_after=time.time() - 1)
-    await closed.start("sleep 0.4")
-    late = await closed.start("echo no", not_after=time.time() + 0.1)
+    await closed.apart("sleep 0.4")
+    late = await closed.apart("echo no", not_after=time.time() + 0.1)
     assert late.phase == "waiting"
     ended = await closed.wait(late.id)
     assert (ended.ending, ended.exit_code) == ("unstarted", None)
@@ -134,8 +134,8 @@ async def test_what_comes_too_late_does_not_start(closed: Room) -> None:
 
 async def test_one_runs_and_the_others_wait_in_their_order(closed: Room) -> None:
     await closed.open(workers=1)
-    first = await closed.start("sleep 0.3; date +%s%N")
-    later = [await closed.start("date +%s%N") for _ in range(3)]
+    first = await closed.apart("sleep 0.3; date +%s%N")
+    later = [await closed.apart("date +%s%N") for _ in range(3)]
     assert [one.phase for one in (first, *later)] == ["running", "waiting", "waiting", "waiting"]
     assert all(one.fresh for one in later)
     assert await closed.ask(GetPool(), Pool) == Pool(workers=1, running=1, waiting=3)
@@ -144,9 +144,19 @@ async def test_one_runs_and_the_others_wait_in_their_order(closed: Room) -> None
     assert times == sorted(times)
 
 
+async def test_a_job_that_runs_has_its_worker_for_all_its_attempts(closed: Room) -> None:
+    await closed.open(workers=1)
+    first = await closed.start("sleep 0.5")
+    other = await closed.apart("true")
+    beside = await closed.start("echo beside")
+    assert [one.phase for one in (first, other, beside)] == ["running", "waiting", "running"]
+    assert await closed.ask(GetPool(), Pool) == Pool(workers=1, running=1, waiting=1)
+    assert (await closed.wait(other.id)).exit_code == 0
+
+
 async def test_the_pool_grows_while_it_is_full(closed: Room) -> None:
     await closed.open(workers=1)
-    names = [(await closed.start("sleep 0.5")).id for _ in range(3)]
+    names = [(await closed.apart("sleep 0.5")).id for _ in range(3)]
     assert await closed.ask(SetPool(workers=3), Pool, OPS) == Pool(workers=3, running=3, waiting=0)
     began = time.monotonic()
     await asyncio.gather(*(closed.wait(name) for name in names))
@@ -158,8 +168,8 @@ async def test_the_pool_grows_while_it_is_full(closed: Room) -> None:
 
 async def test_what_waits_is_stopped_without_having_run(closed: Room) -> None:
     await closed.open(workers=1)
-    first = await closed.start("sleep 30")
-    waiting = await closed.start("echo no")
+    first = await closed.apart("sleep 30")
+    waiting = await closed.apart("echo no")
     following = asyncio.ensure_future(closed.output(waiting.id, follow=True))
     stopped = await closed.ask(StopAttempt(attempt=waiting.id), Attempt)
     assert (stopped.ending, stopped.exit_code) == ("stop", None)
@@ -173,8 +183,8 @@ async def test_what_was_accepted_and_not_started_when_the_agent_ended_never_ran(
     closed: Room,
 ) -> None:
     await closed.open(workers=1)
-    running = await closed.start("sleep 0.6; exit 7")
-    waiting = await closed.start("echo no")
+    running = await closed.apart("sleep 2; exit 7")
+    waiting = await closed.apart("echo no")
     await closed.again()
     ended = await closed.wait(waiting.id)
     assert (ended.phase, ended.ending) == ("ended", "unstarted")
@@ -316,7 +326,9 @@ async def test_input_too_large_for_memory_goes_to_a_file_that_is_gone_when_it_ru
     await closed.upload(stdin, 1)
     first = await closed.start("sleep 0.3; sha256sum", stdin_upload=1)
     await closed.upload(stdin, 3)
-    asked = closed.start_of("sha256sum", stdin_upload=3, digest=attempt_digest(spec))
+    asked = closed.start_of(
+        "sha256sum", job=f"{closed.job}-2", stdin_upload=3, digest=attempt_digest(spec)
+    )
     waiting = await closed.ask(asked, Attempt)
     assert (first.phase, waiting.phase, files(kept)) == ("running", "waiting", 1)
     for name in (first.id, waiting.id):
@@ -414,7 +426,7 @@ async def test_it_drains_only_when_nothing_runs_or_waits(closed: Room) -> None:
     answers = await closed.open(workers=1)
     await asyncio.wait_for(answers.drain(), 1)
     for _ in range(3):
-        await closed.start("sleep 0.1")
+        await closed.apart("sleep 0.1")
     began = time.monotonic()
     await asyncio.wait_for(answers.drain(), 10)
     assert time.monotonic() - began > 0.25

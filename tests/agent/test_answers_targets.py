@@ -437,7 +437,7 @@ async def main(state, base, project, job):
     await answers.open()
     await answers.answer(MAIN, ClaimTarget(project=project, target="web", holder=holder("run1"), expect=None, marker=b"m"), no_fetch)
     for n in (1, 2):
-        await answers.answer(MAIN, Start(id=f"{job}.{n}", job=job, text=b"sleep 3", workdir="/"), no_fetch)
+        await answers.answer(MAIN, Start(id=f"{job}.{n}", job=f"{job}-{n}", text=b"sleep 3", workdir="/"), no_fetch)
     print("up", flush=True)
     await asyncio.sleep(100)
 

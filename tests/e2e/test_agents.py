@@ -300,3 +300,21 @@ def test_a_person_works_under_his_own_name_and_touches_only_what_is_his(
     own.write_text(person)
     fleet.ctl("jobs", "stop", "@last", "--grace", "1s").ended(0)
     finished(theirs)
+
+
+def test_a_change_that_is_confirmed_needs_no_second_worker(fleet: Fleet, app: AgentHost) -> None:
+    fleet.declare(
+        f"""\
+tasks:
+  change:
+    steps:
+      one: {{run: 'echo changed > {fleet.folder}/it'}}
+      two: {{run: 'true', needs: []}}
+    revert: {{run: 'echo undone > {fleet.folder}/it'}}
+targets:
+  change: {{servers: all, task: change, rollout: {{confirm: 20s}}}}
+""",
+        inventory__servers_yaml=declared(app),
+    )
+    assert "1 succeeded" in fleet.ctl("apply", "-y").ended(0).out
+    assert (fleet.folder / "it").read_text() == "changed\n"

@@ -5,6 +5,10 @@
 
 J=${CTL_ARTIFACTS%/artifacts}
 base=${J%/jobs/*}
+# An agent keeps its own things in a folder of its own, and says there where everybody meets.
+if [ -d "$base/base/." ]; then
+  base=$(cd -P "$base/base" && pwd -P) && J=$base/jobs/$CTL_JOB && ( umask 077; mkdir -p "$J" ) || exit 1
+fi
 own=${CTL_MARK#:}
 own=${own%:}
 

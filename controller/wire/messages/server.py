@@ -73,7 +73,7 @@ class SetPool:
 
 @record
 class Pool:
-    """Attempts that may run at once, that run, and that wait."""
+    """Jobs that may run at once, that run, and that wait."""
 
     workers: int
     running: int = 0
