@@ -1,4 +1,4 @@
-"""`ctl pool`: how many attempts servers run at once."""
+"""`ctl pool`: how many jobs servers with agents run at once."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -32,11 +32,11 @@ async def set_(
     ctl: Invocation,
     *,
     workers: Annotated[
-        int, typer.Argument(metavar="N", min=1, max=10_000, help="Attempts at once.")
+        int, typer.Argument(metavar="N", min=1, max=10_000, help="Jobs at once.")
     ],
     on: On,
 ) -> int:
-    """Change how many attempts servers with agents run at once, from now on; what runs goes on."""
+    """Change how many jobs servers with agents run at once, until the agent starts anew; what runs goes on."""
     async with ctl.open() as controller:
         found = await controller.pools(on, workers=workers)
     return _tell(ctl, found)

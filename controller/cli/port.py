@@ -253,7 +253,7 @@ class Controller(Protocol):
         ...
 
     async def pools(self, on: str, *, workers: int | None = None) -> tuple[ServerPool, ...]:
-        """Ask servers how many attempts they run at once; with `workers` change that first."""
+        """Ask servers how many jobs they run at once; with `workers` change that first."""
         ...
 
     async def check_server(self, name: str) -> ServerCheck:

@@ -61,7 +61,7 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "pool": Verb(
         module="pool",
-        help="How many attempts servers run at once.",
+        help="How many jobs the agents of servers run at once.",
         group=("show", "set"),
     ),
     "logs": Verb(

@@ -171,7 +171,7 @@ class LocalController:
         return await offers.inspect(self._rooms, seen, servers[0], script)
 
     async def pools(self, on: str, *, workers: int | None = None) -> tuple[ServerPool, ...]:
-        """Ask servers how many attempts they run at once; with `workers` change that first."""
+        """Ask servers how many jobs they run at once; with `workers` change that first."""
         return await pools.pools(self._rooms, on, workers=workers)
 
     async def check_server(self, name: str) -> ServerCheck:

@@ -1,4 +1,4 @@
-"""How many attempts servers run at once, asked and changed now.
+"""How many jobs the agents of servers run at once, asked and changed now.
 
 Called by the facade; opens sessions.
 """

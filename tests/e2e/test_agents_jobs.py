@@ -161,29 +161,29 @@ def test_attach_ends_as_the_job_does(fleet: Fleet, app: AgentHost) -> None:
 
 
 def test_jobs_wait_for_a_worker_and_the_pool_grows(fleet: Fleet, app: AgentHost) -> None:
-    declare(fleet, app, "tasks: {}\n")
+    servers = declared(app).replace("{address", "{concurrency: 2, address")
+    fleet.declare(
+        "tasks: {a: {run: sleep 300}}\ntargets: {one: {servers: app-1, task: a}, two: {servers: app-1, task: a}}\n",
+        inventory__servers_yaml=servers + "  here: {local: {}}\n",
+    )
     (shown,) = json.loads(fleet.ctl("pool", "show", "--on", "app-1", "-o", "json").ended(0).out)
     assert (shown["workers"], shown["running"], shown["waiting"]) == (2, 0, 0)
     fleet.ctl("pool", "set", "1", "--on", "app-1").ended(0)
-    fleet.declare(
-        "tasks:\n  two:\n    steps:\n      a: {needs: [], run: sleep 300}\n      b: {needs: [], run: sleep 300}\n",
-    )
-    running = fleet.spawn("run", "two", "--on", "app-1")
-    wait_for(lambda: any("WaitingForWorker" in str(one["reason"]) for one in fleet.jobs()))
+    running = fleet.spawn("apply", "-y")
+    wait_for(lambda: "WaitingForWorker" in [one["reason"] for one in fleet.jobs()], seconds=30)
     table = fleet.ctl("pool", "show", "--on", "all").ended(0).out.splitlines()
     assert table[0].split() == ["SERVER", "WORKERS", "RUNNING", "WAITING", "REASON"]
     assert table[1].split() == ["app-1", "1", "1", "1", "-"]
     assert "without an agent" in table[2]
     fleet.ctl("pool", "set", "2", "--on", "app-1").ended(0)
-    wait_for(
-        lambda: (
-            [s["state"] for s in cast("list[dict[str, str]]", job(fleet)["steps"])]
-            == ["running"] * 2
-        )
-    )
-    fleet.ctl("jobs", "stop", "@last", "--grace", "1s").ended(0)
+    wait_for(lambda: all(runs(one) for one in fleet.jobs()), seconds=30)
+    fleet.ctl("jobs", "stop", *(str(one["id"]) for one in fleet.jobs()), "--grace", "1s").ended(0)
     finished(running)
     fleet.ctl("pool", "show", "--on", "here").ended(4)
+
+
+def runs(one: dict[str, object]) -> bool:
+    return [step["state"] for step in cast("list[dict[str, str]]", one["steps"])] == ["running"]
 
 
 def test_files_go_to_and_from_the_workspace(fleet: Fleet, app: AgentHost) -> None:
@@ -211,7 +211,7 @@ def test_several_jobs_are_stopped_at_once(fleet: Fleet, app: AgentHost) -> None:
     declare(fleet, app, "tasks: {a: {run: sleep 300}}\n")
     running = fleet.spawn("run", "a", "--on", "all")
     wait_for(lambda: [one["state"] for one in fleet.jobs()] == ["running"] * 2)
-    wait_for(lambda: all(one["steps"][0]["state"] == "running" for one in fleet.jobs()))  # type: ignore[index]
+    wait_for(lambda: all(runs(one) for one in fleet.jobs()))
     ids = [str(one["id"]) for one in fleet.jobs()]
     fleet.ctl("jobs", "stop", *ids, "--grace", "1s").ended(0)
     finished(running)
