@@ -1,16 +1,15 @@
 """One virtual server for all tests here, as it was after its first boot for each file of them."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.e2e.fleet import Fleet, launched
 from tests.vm.image import ImageError, build
 from tests.vm.machine import Machine, running
 
 PLAIN = "deploy"
+"""A user of the machine who is nobody special, and can log in."""
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +36,8 @@ def machine(powered: Machine) -> Machine:
     return powered
 
 
-@pytest.fixture
-def site(machine: Machine, tmp_path: Path) -> Iterator[Fleet]:
-    """A controller whose servers are the machine, by ssh: `vm` as root, `vm-plain` as a plain user."""
-    with launched(tmp_path) as fleet:
-        fleet.declare(inventory__servers_yaml=inventory(machine))
-        yield fleet
-
-
-def inventory(machine: Machine) -> str:
-    """Write down how the machine is reached by ssh, as root and as a plain user."""
-    users = {"vm": "root", "vm-plain": PLAIN}
+def inventory(machine: Machine, users: Mapping[str, str]) -> str:
+    """Write down servers that all are the machine, by ssh as different users."""
     servers = "".join(
         f"  {name}:\n    address: 127.0.0.1\n    groups: [both]\n"
         f"    ssh: {{user: {user}, port: {machine.ports['ssh']}, key: login,"

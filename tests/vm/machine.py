@@ -27,7 +27,6 @@ MEMORY = "1G"
 PROCESSORS = "2"
 READY = "ready"
 KERNEL = "root=/dev/vda rootfstype=ext4 rw console=ttyS0 quiet mitigations=off nokaslr systemd.show_status=0 panic=1"
-AGENT_PORT = 9443
 SEEN = 4000
 """Characters of the console shown with a machine that does not start."""
 
@@ -103,7 +102,10 @@ class Machine:
         place = self._sockets / "monitor"
         forwards = "".join(
             f",hostfwd=tcp:127.0.0.1:{self.ports[name]}-10.0.2.15:{port}"
-            for name, port in (("ssh", 22), ("agent", AGENT_PORT))
+            for name, port in (
+                ("ssh", 22),
+                ("agent", self.ports["agent"]),
+            )  # the same there as here
         )
         words = [
             "qemu-system-x86_64",

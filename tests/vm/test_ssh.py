@@ -1,60 +1,69 @@
-"""A server without an agent, over ssh: work is done, outlives its session, and what a reboot cuts off is interrupted."""
+"""A server with nothing but sshd: work is done there by whoever logs in, and outlives a login.
 
-import itertools
+What a reboot does to it is tried in `test_agent`, with the same reboot.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleet import Fleet, finished
+from tests.e2e.fleet import Fleet, finished, launched
+from tests.vm.conftest import PLAIN, inventory
 from tests.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
-POLITE = "trap 'exit 0' TERM HUP; touch ~/begun-polite; while :; do sleep 0.2; done"
-"""Ends well when it is told to end: as many services do, though its work is not done."""
+
+@pytest.fixture
+def site(machine: Machine, tmp_path: Path) -> Iterator[Fleet]:
+    """A controller whose servers are the machine, as root and as a plain user."""
+    with launched(tmp_path) as fleet:
+        fleet.declare(inventory__servers_yaml=inventory(machine, {"vm": "root", "vm-plain": PLAIN}))
+        yield fleet
 
 
 def test_an_apply_does_its_work_and_then_there_is_none_left(site: Fleet, machine: Machine) -> None:
     site.declare(
-        "tasks:\n  a: {steps: {one: {run: 'echo hello; echo done >>/root/log'}}}\n"
-        "targets:\n  t: {servers: vm, task: a}\n"
+        "tasks:\n  a: {steps: {one: {run: 'echo hello; echo done >>~/log'}}}\n"
+        "targets:\n  t: {servers: both, task: a}\n"
     )
     site.ctl("apply", "-y").ended(0)
-    assert machine.run("cat /root/log") == "done\n"
+    assert machine.run(f"cat /root/log /home/{PLAIN}/log") == "done\n" * 2
     site.ctl("plan", "--detailed-exitcode").ended(0)
 
 
-def test_a_reboot_interrupts_what_runs_however_it_takes_it(site: Fleet, machine: Machine) -> None:
+def test_work_outlives_the_login_and_the_controller_that_began_it(
+    site: Fleet, machine: Machine
+) -> None:
     site.declare(
-        "tasks:\n  both:\n    steps:\n"
-        "      plain: {needs: [], run: 'touch ~/begun-plain; sleep 1000; touch ~/went-on'}\n"
-        f'      polite: {{needs: [], run: "{POLITE}"}}\n'
-        "targets: {t: {servers: both, task: both}}\n"
+        "tasks: {a: {run: 'touch ~/began; sleep 6; echo once >>~/ended'}}\n"
+        "targets: {t: {servers: both, task: a}}\n"
     )
     applying = site.spawn("apply", "-y")
-    for home in ("/root", "/home/deploy"):
-        machine.wait(f"test -e {home}/begun-plain -a -e {home}/begun-polite")
-    machine.reboot()
-    said = finished(applying, seconds=300)
-    states = {
-        (job["server"], step["name"]): step["state"]
-        for job in site.jobs()
-        for step in job["steps"]  # type: ignore[attr-defined]
-    }
-    assert states == dict.fromkeys(
-        itertools.product(("vm", "vm-plain"), ("plain", "polite")), "interrupted"
-    ), said.all
-    assert said.code == 2
-    assert machine.ssh("ls /root/went-on /home/deploy/went-on").code != 0
+    machine.wait(f"test -e /root/began -a -e /home/{PLAIN}/began")
+    applying.kill()
+    finished(applying)
+    machine.wait(f"test -e /root/ended -a -e /home/{PLAIN}/ended")
+    site.ctl("apply", "-y").ended(0)
+    assert machine.run(f"cat /root/ended /home/{PLAIN}/ended") == "once\n" * 2
+    assert {job["state"] for job in site.jobs()} == {"succeeded"}
 
 
-def test_a_power_cut_interrupts_what_runs(site: Fleet, machine: Machine) -> None:
+def test_limits_hold_for_root_and_are_refused_where_nothing_holds_them(
+    site: Fleet, machine: Machine
+) -> None:
     site.declare(
-        "tasks: {plain: {run: 'touch /root/begun-again; sync; sleep 1000'}}\n"
-        "targets: {t: {servers: vm, task: plain}}\n"
+        "tasks:\n  hungry:\n    limits: {memory: 32M}\n"
+        "    run: exec python3 -c 'x = bytearray(128 << 20)'\n"
+        "targets: {t: {servers: both, task: hungry}}\n"
     )
-    applying = site.spawn("apply", "-y")
-    machine.wait("test -e /root/begun-again")
-    machine.power_cut()
-    assert finished(applying, seconds=300).code == 2
-    (job,) = site.jobs()
-    assert job["state"] == "interrupted"
+    site.ctl("apply", "-y").ended(1)
+    site.declare(
+        "tasks:\n  hungry:\n    limits: {memory: 32M}\n"
+        "    run: exec python3 -c 'x = bytearray(128 << 20)'\n"
+        "targets: {t: {servers: vm, task: hungry}}\n"
+    )
+    site.ctl("apply", "-y").ended(2)
+    (job,) = site.jobs()[:1]
+    assert (job["state"], job["exit_code"]) == ("failed", 137)
