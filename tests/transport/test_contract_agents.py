@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,8 @@ async def test_the_pool_is_shown_and_changed(way: Way) -> None:
     assert (before.workers, before.running) == (200, 0)
     try:
         assert (await session.set_pool(1)).workers == 1
-        first, second = way.spec("sleep 20"), way.spec("true")
+        first = way.spec("sleep 20")
+        second = replace(way.spec("true"), job=JobId(f"{way.job}b"))  # a job has one worker
         await session.start(first)
         await processes.until(way.running)
         assert (await session.start(second)).phase is Phase.RUNNING
