@@ -88,10 +88,11 @@ class ArchiveFiles:
                 os.fsync(file.fileno())
                 size, sha256 = file.tell(), _sha256(file)
             part.replace(folder / name)
-            for each in (folder, folder.parent):
+            for each in (folder, *((self._folder, self._state) if out is None else ())):
                 sync_folder(each)
         except (OSError, tarfile.TarError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error says more
+                part.unlink(missing_ok=True)
             raise _cannot(f"archive job {job} into {folder}", error) from error
         place = folder / name
         path = place.relative_to(self._state) if out is None else place

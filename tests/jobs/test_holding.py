@@ -236,6 +236,16 @@ async def test_a_paused_job_can_be_stopped() -> None:
     assert states(await stored(rig, id_)) == [State.CANCELLED, State.CANCELLED, State.SKIPPED]
 
 
+async def test_a_paused_job_nobody_drives_can_be_stopped() -> None:
+    rig = able()
+    job, body = rig.job(chain("a", "b"))
+    engine = await rig.submit((job, body))
+    await engine.drive(RunId("run1"), within=10)
+    await rig.engine().holding.pause(job.id, alone=True)
+    stopped = await rig.engine().stop(job.id, alone=True)
+    assert states(stopped) == [State.CANCELLED, State.CANCELLED, State.SKIPPED]
+
+
 async def test_a_job_that_was_held_before_its_first_step_stops_without_it() -> None:
     rig = able()
     async with driven(rig, step("a"), step("b", "a")) as (id_, task):
