@@ -23,6 +23,8 @@ from tests.vm.monitor import Monitor
 BOOT = 400.0
 """Seconds from power on to sshd's first word, at most; about 60 on an idle machine."""
 COMMAND = 120.0
+PATIENCE = 150.0
+"""Seconds for what takes one on a real machine, on one that is emulated on a machine that is busy."""
 MEMORY = "1G"
 PROCESSORS = "2"
 READY = "ready"
@@ -217,7 +219,7 @@ class Machine:
             f"mkdir -p $(dirname {path}) && cat >{path} && chmod {mode:o} {path}", stdin=content
         )
 
-    def wait(self, command: str, *, seconds: float = 60.0) -> str:
+    def wait(self, command: str, *, seconds: float = PATIENCE) -> str:
         """Wait until a command on it goes well; give what it said."""
         by = time.monotonic() + seconds
         while True:

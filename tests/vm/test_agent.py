@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from controller.agent.packing import pack_agent
-from controller.agent.unit import HOLDER, PROGRAM, UNIT
+from controller.agent.unit import HOLDER, PROGRAM, PYTHON, UNIT
 from tests.e2e.agents import Authority
 from tests.e2e.fleet import Fleet, finished, launched
 from tests.vm.conftest import PLAIN, inventory
@@ -59,7 +59,7 @@ def site(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def await_there(machine: Machine, command: str, working: subprocess.Popen[str]) -> None:
     """Wait until a command on the machine goes well; if it does not, tell what the controller said."""
     try:
-        machine.wait(command, seconds=150)
+        machine.wait(command)
     except MachineError as error:
         working.terminate()
         raise AssertionError(f"{error}: {finished(working).all}") from error
@@ -119,7 +119,7 @@ def test_work_outlives_restart_upgrade_and_kill_of_its_agent(site: Fleet, machin
     assert f"/system.slice/{HOLDER}/attempt-" in leaf
     for disturb in (
         "systemctl restart ctl-agent",
-        f"cat >/root/new && mv /root/new {PROGRAM} && systemctl restart ctl-agent",
+        f"cat >/root/new && {PYTHON} -I -S /root/new compile {PROGRAM} && systemctl restart ctl-agent",
         "systemctl kill --kill-whom=main --signal=KILL ctl-agent",
     ):
         before = machine.run("systemctl show -P MainPID ctl-agent")
