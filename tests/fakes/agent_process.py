@@ -1,5 +1,6 @@
 """A real agent on this machine: the process that a server runs, with folders and an authority of its own."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ class AgentProcess:
     folder: Path
     place: Place
     words: tuple[str, ...] = ()
+    groups: Path | None = None
     process: "subprocess.Popen[bytes] | None" = None
     said: list[str] = field(default_factory=list)
     reading: threading.Thread | None = None
@@ -72,6 +74,10 @@ class AgentProcess:
         """Leave no trace."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.groups is not None:
+            for folder, _, _ in os.walk(self.groups, topdown=False):
+                with contextlib.suppress(OSError):  # somebody still lives there
+                    Path(folder).rmdir()
 
     def _start(self, *how: str) -> None:
         assert self.process is None
@@ -115,4 +121,18 @@ def make_agent(*words: str) -> AgentProcess:
     (folder / "pki").mkdir(mode=0o700)
     for name in (f"{NAME}.crt", f"{NAME}.key", "ca.crt"):
         shutil.copy2(place.path / name, folder / "pki" / name)
-    return AgentProcess(folder=folder, place=place, words=words)
+    groups = make_groups(folder.name)
+    if groups is not None:
+        words = (*words, "--cgroup", str(groups))
+    return AgentProcess(folder=folder, place=place, words=words, groups=groups)
+
+
+def make_groups(name: str) -> Path | None:
+    """Make a folder for cgroups: agents that share one sweep away what another is just making. None where that cannot be."""
+    for mount in Path("/proc/mounts").read_text().splitlines():
+        place, kind = mount.split()[1:3]
+        if kind == "cgroup2":
+            with contextlib.suppress(OSError):
+                (Path(place) / name).mkdir()
+                return Path(place) / name
+    return None
