@@ -11,6 +11,7 @@ ControllerError                  something the controller knows how to answer
 ├── TransportError               a server is out of reach; try again
 │   └── SessionLostError         the session died under a running job
 ├── RefusedError                 a gate says no; exit 4
+│   ├── NeedsAgentError          only an agent on the server can do that
 │   ├── StalePlanError           the plan no longer describes the world
 │   └── LockedError              somebody else holds what is needed
 ├── StateError                   the state folder cannot be used

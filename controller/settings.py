@@ -1,8 +1,7 @@
 """How this program was told to behave: one tree, resolved once, and the only reader of the environment.
 
 Called by the faces at start; calls nobody. Flags come before the environment, the environment before the project's settings,
-those before the person's (`~/.config/ctl/config.yaml`, parsed by `declaration`), those before the defaults. `LIMITS` names
-every bound of the program, as `ctl doctor --limits` prints it.
+those before the person's (`~/.config/ctl/config.yaml`, parsed by `declaration`), those before the defaults.
 """
 
 import os
@@ -211,8 +210,11 @@ def _papers(said: object, home: Path) -> Papers:
     """
     if said is None:
         return Papers()
-    good = isinstance(said, Mapping) and said.keys() <= {"dir", "name"}
-    if not good or not all(isinstance(one, str) and one for one in said.values()):
+    if (
+        not isinstance(said, Mapping)
+        or not said.keys() <= {"dir", "name"}
+        or not all(isinstance(one, str) and one for one in said.values())
+    ):
         raise UsageError(
             f"cannot use pki {said!r}", hint="such as pki: {dir: /etc/ctl/pki, name: main}"
         )
@@ -300,50 +302,3 @@ def _login(variables: Mapping[str, str]) -> str:
 def _absolute(value: str | None, default: Path) -> Path:
     """Take a folder; relative ones are to be ignored (XDG Base Directory Specification 0.8)."""
     return Path(value) if value and Path(value).is_absolute() else default
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """One bound of the program: its number, its unit, and what happens at it."""
-
-    room: str
-    name: str
-    number: int
-    unit: str
-    at_limit: str
-
-
-def _limit(room: str, name: str, number: int, unit: str, at_limit: str) -> Limit:
-    return Limit(room=room, name=name, number=number, unit=unit, at_limit=at_limit)
-
-
-LIMITS: Final = (
-    _limit("store", "writes in one commit", 200, "writes", "the next commit takes the rest"),
-    _limit("store", "writes waiting for a commit", 2000, "writes", "callers wait for a place"),
-    _limit("store", "reads at the same time", 4, "reads", "further ones wait"),
-    _limit("store", "wait for another process that writes", 30, "seconds", "the write is refused"),
-    _limit("store", "write-ahead log", 4 << 20, "bytes", "it is copied into the database"),
-    _limit("store", "database checked at open", 32 << 20, "bytes", "a larger one is not checked"),
-    _limit("store", "jobs kept", 200_000, "jobs", "the oldest settled runs go"),
-    _limit("store", "runs kept", 50_000, "runs", "the oldest settled runs go"),
-    _limit("store", "changes kept of one record, server or repo", 100, "changes", "the oldest go"),
-    _limit("store", "history kept together", 256 << 20, "bytes", "the oldest changes go"),
-    _limit("store", "approvals kept of one target", 100, "approvals", "the oldest go"),
-    _limit("store", "ignores kept of one target", 20_000, "ignores", "the oldest go"),
-    _limit("store", "cache of forms", 64 << 20, "bytes", "the oldest forms are dropped"),
-    _limit("store", "one form in the cache", 4 << 20, "bytes", "it is not kept"),
-    _limit("journal", "one line of a log", 64 << 10, "bytes", "its fields are left out, said so"),
-    _limit("journal", "one text in a line", 4096, "characters", "it is cut, said so"),
-    _limit("journal", "items of one list in a line", 100, "items", "the rest is left out, said so"),
-    _limit("journal", "output of one attempt", 64 << 20, "bytes", "dropped, kept as a visible gap"),
-    _limit("journal", "gaps in one output", 1000, "gaps", "what follows joins the last gap"),
-    _limit("journal", "one artifact", 1 << 30, "bytes", "it is refused"),
-    _limit("journal", "artifacts of one job", 1000, "files", "further ones are refused"),
-    _limit(
-        "journal", "artifacts of one job together", 4 << 30, "bytes", "further ones are refused"
-    ),
-    _limit("journal", "path of an artifact", 512, "bytes", "it is refused"),
-    _limit("model", "text shown from outside", 1_000_000, "characters", "the rest is counted"),
-    _limit("model", "one line shown from outside", 4000, "characters", "the rest is counted"),
-)
-"""Every queue, buffer and table of the rooms below the faces has its line here."""

@@ -6,10 +6,7 @@ import pytest
 
 from controller import settings
 from controller.errors import UsageError
-from controller.journal import artifacts, gaps, line, output
-from controller.model import safe_text
 from controller.settings import Color, resolve
-from controller.store import database, forms, reader, retention, writer
 
 
 def test_nearer_sources_win() -> None:
@@ -102,38 +99,3 @@ def test_the_actor_is_who_the_system_says(monkeypatch: pytest.MonkeyPatch) -> No
     name, _, host = settings.actor({"USER": "forged"}).partition("@")
     assert name != "forged"
     assert host
-
-
-def test_the_limits_are_those_in_force() -> None:
-    told = [(limit.room, limit.number) for limit in settings.LIMITS]
-    in_force = {
-        "store": {
-            writer.GROUP,
-            writer.WAITING,
-            reader.READERS,
-            database.BUSY,
-            database.LOG_BYTES,
-            database.CHECKED_BYTES,
-            retention.KEPT_JOBS,
-            retention.KEPT_RUNS,
-            retention.KEPT_CHANGES,
-            retention.KEPT_BYTES,
-            *retention.KEPT_FACTS.values(),
-            forms.WHOLE,
-            forms.LARGEST,
-        },
-        "journal": {
-            line.LONGEST,
-            line.TEXT,
-            line.ITEMS,
-            output.LARGEST,
-            gaps.MOST,
-            artifacts.LARGEST,
-            artifacts.MOST,
-            artifacts.WHOLE,
-            artifacts.PATH,
-        },
-        "model": {safe_text.TEXT, safe_text.LINE},
-    }
-    for room, numbers in in_force.items():
-        assert {number for place, number in told if place == room} == numbers

@@ -10,8 +10,8 @@ from controller.cli.options import command
 from controller.cli.views.checks import findings_text
 from controller.cli.views.documents import plain, to_json, to_yaml
 from controller.cli.views.tables import table
+from controller.limits import LIMITS
 from controller.reconcile.requests import Verdict
-from controller.settings import LIMITS
 
 app = typer.Typer()
 

@@ -90,7 +90,7 @@ class Group:
             return False  # no memory controller here
         return any(
             name in ("oom_kill", "oom_group_kill") and count != "0"
-            for name, count in zip(events[::2], events[1::2])  # noqa: B905 — not in Python 3.9
+            for name, count in zip(events[::2], events[1::2])
         )
 
     def remove(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Ending(str, Enum):  # noqa: UP042 — not in Python 3.9
+class Ending(str, Enum):
     """How an ended attempt ended."""
 
     EXIT = "exit"  # by itself

@@ -12,7 +12,7 @@ from enum import Enum
 from controller.execution.ending import Ending
 
 
-class Phase(str, Enum):  # noqa: UP042 — not in Python 3.9
+class Phase(str, Enum):
     """Where an attempt is."""
 
     NONE = "none"  # never accepted here
