@@ -168,6 +168,23 @@ async def test_idle_sockets_garbage_and_plain_tcp_keep_no_agent_waiting(
             assert asyncio.get_running_loop().time() - begun < 1
 
 
+async def test_a_storm_is_taken_at_a_bounded_rate(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_of_listeners, "RATE", 20.0)
+    monkeypatch.setattr(room_of_listeners, "BURST", 2)
+    begun: list[float] = []
+    told = Hooks(refused=lambda _place, _why: begun.append(asyncio.get_running_loop().time()))
+    async with listening(room, told) as listener, contextlib.AsyncExitStack() as stack:
+        since = asyncio.get_running_loop().time()
+        for _ in range(14):
+            _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            stack.callback(writer.close)
+        await until(lambda: len(begun) == 14)
+        assert asyncio.get_running_loop().time() - since >= 11 / 20
+
+
 async def test_a_revoked_agent_is_gone_in_time_and_not_taken_again(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
