@@ -20,8 +20,11 @@ from controller.agent.log import Log
 from controller.agent.meeting import meet
 from controller.agent.peer import SERVED, PeerError
 from controller.agent.pump import Pump
-from controller.agent.tls import Credentials
+from controller.agent.tls import ALPN, Credentials
 from controller.agent.values import Address
+from controller.wire.limits import LIMITS
+from controller.wire.link import Link
+from controller.wire.messages.greetings import Goodbye
 
 HANDSHAKE = 10.0
 BACKLOG = 1024
@@ -179,6 +182,8 @@ class Doors:
             self._pump.take(line, meet(line, SERVED, self._credentials))
         except PeerError as error:
             self._log.often("refusals", f"cannot accept {line.where}: {error.message}")
+            if line.alpn == ALPN:
+                line.write(_no_more(error.message))  # else it would look like a broken network
             line.close()
 
     def came(self, line: Line, data: bytes) -> None:
@@ -207,6 +212,13 @@ class Doors:
             self._again.cancel()
             self._accepting()
         return waited
+
+
+def _no_more(why: str) -> bytes:
+    """Make the only words for somebody whose certificate is not accepted."""
+    link = Link(LIMITS, asyncio.get_running_loop().time())
+    link.close(Goodbye(reason="revoked", message=why), say=True)
+    return link.take()
 
 
 def _listen(family: int, kind: int, place: tuple[object, ...]) -> socket.socket:

@@ -132,7 +132,10 @@ class Stream:
     # for the talk
 
     def take(self, data: Data) -> None:
-        """Take bytes that came; credit bounds how many lie here."""
+        """Take bytes that came; credit bounds how many lie here, and pieces without any lie together."""
+        if self._came and not self._came[-1].data:
+            before = self._came.pop()
+            data = Data(offset=data.offset, gap=before.gap + data.gap, data=data.data)
         self._came.append(data)
         self._bell.ring()
 

@@ -146,6 +146,8 @@ async def _fetch(source: Source, name: str, path: Path, tell: Callable[[int, int
         async for piece in source.read(resumed):
             await asyncio.to_thread(part.append, piece)
             tell(min(part.size, total), total)
+            if part.size > total:
+                break  # it grew, or has no end
         if part.size != total:
             part.drop()
             raise StateError(

@@ -17,7 +17,7 @@ from controller.errors import NotFoundError, RefusedError
 from controller.execution.digest import attempt_digest
 from controller.model.ids import AttemptId, JobId
 from controller.transport import agent_words as words
-from controller.transport.agent_calls import AgentCalls
+from controller.transport.agent_calls import ANSWER_SECONDS, AgentCalls
 from controller.transport.agent_errors import streaming
 from controller.transport.agent_talk import AgentTalk
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
@@ -94,7 +94,7 @@ class AgentAttempts(AgentCalls):
 
     async def wait(self, attempt: AttemptId) -> AttemptStatus:
         """Wait until an attempt has ended (or was never claimed)."""
-        return await self._attempt(attempt, WaitAttempt(attempt=attempt))
+        return await self._attempt(attempt, WaitAttempt(attempt=attempt), within=None)
 
     async def output(
         self, attempt: AttemptId, *, offset: int = 0, follow: bool = False
@@ -110,7 +110,8 @@ class AgentAttempts(AgentCalls):
 
     async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
         """TERM every process of the attempt, KILL after `grace` seconds; return when it has ended."""
-        return await self._attempt(attempt, StopAttempt(attempt=attempt, grace=grace))
+        message = StopAttempt(attempt=attempt, grace=grace)
+        return await self._attempt(attempt, message, within=grace + ANSWER_SECONDS)
 
     async def pause(self, attempt: AttemptId, *, seconds: float = 0.0) -> AttemptStatus:
         """Hold every process of a running attempt, for `seconds` or (0) until `resume`.
@@ -192,9 +193,11 @@ class AgentAttempts(AgentCalls):
         )
         return await self._ask(message, Attempt)
 
-    async def _attempt(self, attempt: AttemptId, message: object) -> AttemptStatus:
+    async def _attempt(
+        self, attempt: AttemptId, message: object, *, within: float | None = ANSWER_SECONDS
+    ) -> AttemptStatus:
         try:
-            known = words.status(attempt, await self._ask(message, Attempt))
+            known = words.status(attempt, await self._ask(message, Attempt, within=within))
         except NotFoundError:
             known = AttemptStatus(id=attempt, phase=Phase.NONE)
         stream = self._inputs.pop(attempt, None) if known.phase is not Phase.RUNNING else None

@@ -3,6 +3,7 @@
 Part of `agent_session`; it calls `agent_talk`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final, Protocol, TypeVar
 
@@ -13,8 +14,12 @@ from controller.transport.agent_errors import streaming
 from controller.transport.agent_talk import AgentTalk
 
 T = TypeVar("T")
-PAGES: Final = 100_000
+PAGES: Final = 10_000
 """Pages of one list: an agent that always says there is more does not keep us for ever."""
+ANSWER_SECONDS: Final = 60.0
+"""For an answer that needs no waiting there."""
+PIECE_SECONDS: Final = 60.0
+"""For the next bytes of a file, in either direction."""
 
 
 class Page(Protocol):
@@ -37,21 +42,37 @@ class AgentCalls:
         self._era = talk.era
         self._given_back = False
 
-    async def _ask(self, message: object, reply: type[T]) -> T:
+    async def _ask(
+        self, message: object, reply: type[T], *, within: float | None = ANSWER_SECONDS
+    ) -> T:
         self._check()
-        return await self._talk.ask(message, reply, era=self._era)
+        return await self._talk.ask(message, reply, era=self._era, within=within)
 
-    async def _read(self, message: object) -> AsyncGenerator[Data, None]:
-        """Open a stream and give what comes; the agent may send more once it is asked for the next."""
+    async def _read(
+        self, message: object, *, within: float | None = None
+    ) -> AsyncGenerator[Data, None]:
+        """Open a stream and give what comes; the agent may send more once it is asked for the next.
+
+        Args:
+            message: opens it.
+            within: seconds for the next bytes; None where there may be none for as long as it takes.
+        """
         self._check()
         async with streaming(self._talk.name):
             stream = await self._talk.open(message, era=self._era, reads=True)
             try:
-                while (came := await stream.read()) is not None:
+                while (came := await self._next(stream, within)) is not None:
                     yield came
                     stream.kept(len(came.data))
             finally:
                 await self._talk.leave(stream)
+
+    async def _next(self, stream: Stream, within: float | None) -> Data | None:
+        try:
+            async with asyncio.timeout(within):
+                return await stream.read()
+        except TimeoutError as error:
+            raise agent_causes.lost(self._talk.name, f"no bytes for {within:g} s") from error
 
     async def _write(self, message: object, pieces: AsyncIterator[bytes]) -> int:
         """Open a stream, send all and end it; give its number."""
@@ -59,7 +80,7 @@ class AgentCalls:
         async with streaming(self._talk.name):
             stream = await self._talk.open(message, era=self._era, reads=False)
             try:
-                length = await _pour(stream, pieces)
+                length = await self._pour(stream, pieces)
                 await stream.end(length=length)
             except BaseException:
                 await self._talk.leave(stream)
@@ -87,14 +108,18 @@ class AgentCalls:
                 break
         raise RefusedError(f"cannot read a list of the agent of {self._talk.name}: it has no end")
 
+    async def _pour(self, stream: Stream, pieces: AsyncIterator[bytes]) -> int:
+        length = 0
+        async for piece in pieces:
+            try:
+                async with asyncio.timeout(PIECE_SECONDS):
+                    await stream.write(piece)
+            except TimeoutError as error:
+                why = f"it took no bytes for {PIECE_SECONDS:g} s"
+                raise agent_causes.lost(self._talk.name, why) from error
+            length += len(piece)
+        return length
+
     def _check(self) -> None:
         if self._given_back:
             raise agent_causes.lost(self._talk.name, "the session was given back")
-
-
-async def _pour(stream: Stream, pieces: AsyncIterator[bytes]) -> int:
-    length = 0
-    async for piece in pieces:
-        await stream.write(piece)
-        length += len(piece)
-    return length

@@ -91,9 +91,9 @@ GOODBYES: Final = {
 }
 
 CLOSED: Final = Reason(
-    cause=Unreachable.AUTH,
-    words="it closed the connection after the handshake, as agents do whose list of the revoked names us",
-    hint="its log says why: journalctl -u ctl-agent",
+    cause=Unreachable.LOST,
+    words="the connection ended before it greeted: the network broke, or its agent ended",
+    hint="its log may say why: journalctl -u ctl-agent",
 )
 
 SOCKET_WORDS: Final = {

@@ -12,7 +12,7 @@ from typing import Final
 from controller.errors import TransportError, Unreachable
 from controller.model.ids import JobId
 from controller.transport.agent_attempts import PIECE, each
-from controller.transport.agent_calls import AgentCalls
+from controller.transport.agent_calls import ANSWER_SECONDS, PIECE_SECONDS, AgentCalls
 from controller.transport.port import Probed, ProbeSpec
 from controller.wire.messages import files, server, streams
 
@@ -39,7 +39,8 @@ class AgentFiles(AgentCalls):
             env=spec.env,
             text=spec.text,
         )
-        said = await self._ask(message, files.Probed)
+        within = spec.timeout + ANSWER_SECONDS
+        said = await self._ask(message, files.Probed, within=within)
         return Probed(
             exit_code=said.exit_code, output=said.output[: spec.limit], timed_out=said.timed_out
         )
@@ -60,7 +61,7 @@ class AgentFiles(AgentCalls):
         if path.startswith(WORKSPACE):
             job, _, rest = path.removeprefix(WORKSPACE).partition("/")
             message = streams.OpenWorkspace(job=job, path=rest, offset=offset)
-        async with aclosing(self._read(message)) as stream:
+        async with aclosing(self._read(message, within=PIECE_SECONDS)) as stream:
             async for came in stream:
                 if came.gap:
                     raise TransportError(

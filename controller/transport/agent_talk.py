@@ -64,12 +64,20 @@ class AgentTalk:
         if era != self.era or self.over:
             raise agent_causes.lost(self.name, "its agent began anew, or was away for too long")
 
-    async def ask(self, message: object, reply: type[T], *, era: int) -> T:
+    async def ask(
+        self, message: object, reply: type[T], *, era: int, within: float | None = None
+    ) -> T:
         """Send a request and give its reply. Cancelling stops the waiting, not what was asked for.
+
+        Args:
+            message: what is asked.
+            reply: the kind of its answer.
+            era: which the caller belongs to.
+            within: seconds for all of it; None where the agent may take as long as it needs.
 
         Raises:
             ControllerError: the agent says no; translated from its code.
-            SessionLostError: nobody knows whether it arrived.
+            SessionLostError: nobody knows whether it arrived, or the answer did not come in time.
         """
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
@@ -78,9 +86,13 @@ class AgentTalk:
             self._calls[number] = answer
             return number
 
-        number = await self._say(era, request)
+        number = 0
         try:
-            found = await answer
+            async with asyncio.timeout(within):
+                number = await self._say(era, request)
+                found = await answer
+        except TimeoutError as error:
+            raise agent_causes.lost(self.name, f"no answer within {within:g} s") from error
         finally:
             self._calls.pop(number, None)
         if isinstance(found, Failed | Unsupported):

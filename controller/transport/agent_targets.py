@@ -16,6 +16,10 @@ from controller.transport.protocol import NAME
 from controller.wire.messages import server, targets
 
 MARKER_LIMIT: Final = 65536
+TARGETS: Final = 50_000
+"""Targets of one project on one server."""
+MARKERS: Final = 64 << 20
+"""Bytes of all their markers."""
 
 
 class AgentTargets(AgentCalls):
@@ -24,14 +28,17 @@ class AgentTargets(AgentCalls):
     async def markers(self, project: str) -> Mapping[str, bytes]:
         """Read every marker of the project, by target."""
         found: dict[str, bytes] = {}
+        size = 0
         async for page in self._pages(
             lambda after: targets.ReadMarkers(project=project, after=after),
             targets.MarkerPage,
             lambda page: max(page.markers, default=""),
         ):
-            found.update(
-                (name, data) for name, data in page.markers.items() if NAME.fullmatch(name)
-            )
+            for name, data in page.markers.items():
+                if NAME.fullmatch(name):
+                    found[name] = data[: MARKER_LIMIT + 1]  # longer than any that was written
+                    size += len(found[name])
+            self._bound(len(found), size)
         return found
 
     async def locks(self, project: str) -> Mapping[str, Holder]:
@@ -44,7 +51,16 @@ class AgentTargets(AgentCalls):
         ):
             held = page.locks.items()
             found.update((name, words.holder(one)) for name, one in held if NAME.fullmatch(name))
+            self._bound(len(found), 0)
         return found
+
+    def _bound(self, many: int, size: int) -> None:
+        """Refuse more than a server can have."""
+        if many > TARGETS or size > MARKERS:
+            raise RefusedError(
+                f"cannot read the targets of {self._talk.name}: its agent tells of more than "
+                f"{TARGETS}, or of more than {MARKERS} bytes"
+            )
 
     async def claim_target(
         self, project: str, target: str, *, holder: Holder, expect: Digest | None, marker: bytes

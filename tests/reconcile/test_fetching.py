@@ -100,6 +100,25 @@ async def test_a_file_that_grows_while_it_is_read_is_not_taken_for_whole(tmp_pat
     assert names(tmp_path) == []
 
 
+class Endless(Remote):
+    """A file that never ends."""
+
+    given = 0
+
+    async def read(self, offset: int) -> AsyncIterator[bytes]:
+        while self.given < 1000:
+            self.given += 1
+            yield b"x" * 1000
+
+
+async def test_a_file_without_an_end_does_not_fill_the_disk(tmp_path: Path) -> None:
+    endless = Endless(DATA, told=3)
+    with pytest.raises(StateError, match="it changed while it was read"):
+        await get(endless, tmp_path)
+    assert endless.given <= 2
+    assert names(tmp_path) == []
+
+
 async def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     (tmp_path / "b").symlink_to(tmp_path / "c")

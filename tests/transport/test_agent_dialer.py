@@ -301,6 +301,20 @@ async def test_our_own_certificate_may_be_refused(room: Room) -> None:
     async with room.run(), dialling(room) as dialer:
         error = await cause_of(dialer, room)
     assert error.cause is Unreachable.AUTH
+    assert "controller main was revoked" in error.message
+
+
+async def test_a_connection_that_breaks_before_the_greeting_is_no_refusal(room: Room) -> None:
+    context = server_context(room.place.identity("web-1"), trust=room.place.trust, alpn=["ctl/1"])
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context) as broken:
+        room.port = broken.sockets[0].getsockname()[1]
+        async with dialling(room) as dialer:
+            error = await cause_of(dialer, room)
+    assert error.cause in {Unreachable.LOST, Unreachable.TCP}, error
 
 
 async def test_who_has_no_certificate_is_told_how_to_get_one(room: Room, tmp_path: Path) -> None:

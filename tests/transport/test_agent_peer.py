@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from controller.agent.streams import Data, Stream
 from controller.clock import SystemClock
 from controller.errors import RefusedError, SessionLostError, TransportError, Unreachable
 from controller.model.observation import HostSeen
@@ -20,12 +21,15 @@ from controller.wire.link import Link
 from controller.wire.messages.greetings import Facts, Goodbye, HostState
 from controller.wire.messages.server import (
     Failed,
+    GetPool,
     Pool,
     Script,
     ScriptPage,
     Unsupported,
 )
 from controller.wire.messages.table import To
+from controller.wire.messages.targets import MarkerPage
+from controller.wire.session import Session
 
 LIMITS = Limits(silence=0.3, acknowledgement=5.0, greeting=0.2)
 
@@ -262,7 +266,7 @@ async def test_who_asks_too_much_waits_for_room() -> None:
     peer, far = peer_of(), Far()
     far.connect(peer)
     with session_of(peer) as session:
-        asking = [asyncio.create_task(session.pool()) for _ in range(1500)]
+        asking = [asyncio.create_task(session.pool()) for _ in range(1100)]
         await asyncio.sleep(0)
         assert sum(isinstance(event, Requested) for event in collected(far)) == 1024
         for _ in range(4):
@@ -270,6 +274,56 @@ async def test_who_asks_too_much_waits_for_room() -> None:
             await asyncio.sleep(0.01)
         assert {one.workers for one in await asyncio.gather(*asking)} == {1}
     await peer.close()
+
+
+async def test_who_never_answers_is_not_waited_for_for_ever() -> None:
+    peer, far = peer_of(), Far()
+    far.connect(peer)
+    with pytest.raises(SessionLostError, match=r"no answer within 0\.05 s"):
+        await peer.talk.ask(GetPool(), Pool, era=peer.talk.era, within=0.05)
+    with session_of(peer) as session:  # and what was asked later has its own answer
+        asking = asyncio.create_task(session.pool())
+        await asyncio.sleep(0)
+        numbers = iter((1, 2))
+        far.answer(lambda _: Pool(workers=next(numbers)))
+        assert (await asyncio.wait_for(asking, 1)).workers == 2
+    await peer.close()
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16])
+async def test_more_markers_than_a_server_can_have_are_refused(size: int) -> None:
+    peer, far = peer_of(), Far()
+    far.connect(peer)
+    numbers = iter(range(10_000))
+
+    def page(_message: object) -> MarkerPage:
+        first = next(numbers)
+        many = range(1000 if size == 1 else 15)
+        return MarkerPage(more=True, markers={f"t{first:05}-{n:04}": b"x" * size for n in many})
+
+    with session_of(peer) as session:
+        asking = asyncio.create_task(session.markers("p"))
+        for _ in range(200):
+            await asyncio.sleep(0)
+            if asking.done():
+                break
+            far.answer(page)
+        with pytest.raises(RefusedError, match="more than"):
+            await asyncio.wait_for(asking, 1)
+    await peer.close()
+
+
+def test_pieces_without_a_byte_lie_together() -> None:
+    stream = Stream(
+        Session(Identity(side=To.CONTROLLER, name="main", instance="c"), "web-1"),
+        1,
+        session=None,
+        touched=lambda: None,
+    )
+    for number in range(1000):
+        stream.take(Data(offset=number + 1, gap=1, data=b""))
+    stream.take(Data(offset=1000, gap=0, data=b"x"))
+    assert list(stream._came) == [Data(offset=1000, gap=1000, data=b"x")]
 
 
 def collected(far: Far) -> list[Event]:

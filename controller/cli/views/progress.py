@@ -95,6 +95,7 @@ def _mark(state: State | None, style: Style) -> str:
 def _bar(progress: Progress, style: Style) -> str:
     if not progress.total:
         return size(progress.done)
-    full = 20 * progress.done // progress.total
+    done = min(progress.done, progress.total)  # a server may send more than it said
+    full = 20 * done // progress.total
     bar = "#" * full + "." * (20 - full)
-    return f"[{bar}] {100 * progress.done // progress.total:>3}% {size(progress.total)}"
+    return f"[{bar}] {100 * done // progress.total:>3}% {size(progress.total)}"

@@ -52,6 +52,11 @@ def test_a_file_has_a_bar_on_a_terminal_and_one_line_in_a_pipe() -> None:
     assert shown(half, done, tty=False) == "[####################] 100% 1.0 KiB dump.gz\n"
 
 
+def test_a_bar_is_never_longer_than_itself_whatever_a_server_sends() -> None:
+    more = Progress(stage=Stage.FILE, subject="dump.gz", done=1 << 40, total=1)
+    assert shown(more, tty=False) == "[####################] 100% 1 B dump.gz\n"
+
+
 def test_names_from_outside_cannot_move_the_cursor() -> None:
     text = shown(job(State.FAILED, server="w\x1b[2J\nforged"), tty=False)
     assert "\x1b" not in text
