@@ -15,7 +15,17 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-PARTS = ("startup", "declarations", "planning", "ssh", "drift", "wire", "attempts", "agents")
+PARTS = (
+    "startup",
+    "declarations",
+    "planning",
+    "ssh",
+    "drift",
+    "wire",
+    "attempts",
+    "agents",
+    "dispatch",
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")
 

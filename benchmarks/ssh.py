@@ -21,7 +21,7 @@ from controller.transport import loopback
 
 SIZES = (20, 50)
 SECONDS = 300
-PYINFRA = peers.FOLDER.with_name("pyinfra")
+PYINFRA = peers.FOLDER / "pyinfra"
 EXCHANGE = "-o KexAlgorithms=curve25519-sha256 -o Ciphers=aes128-gcm@openssh.com"
 Figures = Mapping[str, float]
 
@@ -160,7 +160,7 @@ def surroundings(folder: Path) -> Mapping[str, str]:
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "ANSIBLE_SSH_ARGS": f"-o UserKnownHostsFile={folder}/known_hosts {EXCHANGE}",
-        "PATH": f"{peers.FOLDER}/bin:{os.defpath}",
+        "PATH": f"{peers.FOLDER}/ansible/bin:{os.defpath}",
     }
 
 
