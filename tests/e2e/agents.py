@@ -56,13 +56,15 @@ class AgentHost:
     folder: Path
     pki: Path
     words: tuple[str, ...] = ()
+    shared: Path | None = None
+    """The folder of targets that it shares with who comes by ssh."""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
 
     @property
     def base(self) -> Path:
-        return self.folder / "base"
+        return self.shared or self.folder / "base"
 
     @property
     def state(self) -> Path:
@@ -146,7 +148,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def agent_on(fleet: Fleet, authority: Authority, name: str, *words: str) -> Iterator[AgentHost]:
+def agent_on(
+    fleet: Fleet, authority: Authority, name: str, *words: str, base: Path | None = None
+) -> Iterator[AgentHost]:
     """Run an agent for a world, and let the person who types there be its controller."""
     own = fleet.home / ".config/ctl/config.yaml"
     own.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +161,7 @@ def agent_on(fleet: Fleet, authority: Authority, name: str, *words: str) -> Iter
     # where other users can pass, unlike the folder of a test
     folder = Path(tempfile.mkdtemp(prefix="ctl-agent-", dir="/var/tmp"))
     folder.chmod(0o711)
-    host = AgentHost(name=name, folder=folder, pki=pki, words=words)
+    host = AgentHost(name=name, folder=folder, pki=pki, words=words, shared=base)
     try:
         host.start()
         fleet.agents[name] = (host.port, host.base)
