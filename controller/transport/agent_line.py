@@ -12,8 +12,11 @@ from typing import Final, Protocol, cast
 
 BUFFER: Final = 256 << 10
 """Bytes that wait for the kernel before a peer writes no more."""
-RECORD: Final = 16384
-"""Bytes of one read: asyncio sets 256 KiB aside for each connection, which five thousand idle agents would all hold."""
+RECORD: Final = 9 << 10
+"""Bytes of one read: asyncio sets 256 KiB aside for each connection, which five thousand idle agents would all hold.
+
+A full record of TLS has 16 KiB and some bytes, so it takes two reads, as it would with exactly 16 KiB.
+"""
 
 sslproto.SSLProtocol.max_size = RECORD
 
