@@ -20,18 +20,12 @@ pytestmark = pytest.mark.vm
 
 EXPOSURE = 9.5
 """What `systemd-analyze security` may say of the unit at most; 10 is a unit that says nothing."""
-POLITE = "trap 'exit 0' TERM HUP; touch ~/begun-polite; while :; do sleep 0.2; done"
+POLITE = "trap 'exit 0' TERM HUP; echo >>~/begun; while :; do sleep 0.2; done"
 """Ends well when it is told to end: as many services do, though its work is not done."""
 TICKS = (
     "echo begun >>/root/starts; i=0;"
     " until [ -e /root/release ]; do i=$((i+1)); echo tick $i; echo $i >/root/tick; sleep 0.3; done; echo over; exit 0"
 )
-TARGETS = """\
-targets:
-  by-agent: {{servers: vm, task: {task}}}
-  by-ssh: {{servers: both, task: {task}}}
-"""
-"""Two, for what keeps runs of one target apart is the machine's, and one machine is two servers here."""
 WAYS = ("vm", "vm-root", "vm-plain")
 """The machine by its agent, and by ssh as root and as a plain user."""
 
@@ -46,10 +40,13 @@ def site(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         own.parent.mkdir(parents=True)
         own.write_text(f"pki: {{dir: {authority.folder / 'named/main'}}}\n")
         fleet.declare(inventory__servers_yaml=inventory(machine, {"vm": "root"}))
-        words = ("--on", "vm", "--dir", str(authority.folder), "--set", "workers=4")
-        listen = f"0.0.0.0:{machine.ports['agent']}"
-        fleet.ctl("agent", "install", *words, "--listen", listen).ended(0)
-        by_agent = f"  vm: {{address: 127.0.0.1, agent: {{port: {machine.ports['agent']}}}}}\n"
+        words = (
+            *("--on", "vm", "--dir", str(authority.folder), "--set", "workers=4"),
+            *("--listen", f"0.0.0.0:{machine.ports['agent']}"),
+            *("--set", "base=/var/lib/ctl-vm"),  # or `vm-root` would be found to be the same server
+        )
+        fleet.ctl("agent", "install", *words).ended(0)
+        by_agent = f"  vm: {{address: 127.0.0.1, groups: [both], agent: {{port: {machine.ports['agent']}}}}}\n"
         by_ssh = inventory(machine, {"vm-root": "root", "vm-plain": PLAIN})
         servers = by_ssh.replace("servers:\n", f"servers:\n{by_agent}")
         fleet.declare(inventory__servers_yaml=servers)
@@ -149,13 +146,13 @@ def upgraded() -> bytes:
 def test_a_reboot_interrupts_what_runs_however_it_is_reached(site: Fleet, machine: Machine) -> None:
     site.declare(
         "tasks:\n  both:\n    steps:\n"
-        "      plain: {needs: [], run: 'touch ~/begun-plain; sleep 1000; touch ~/went-on'}\n"
-        f'      polite: {{needs: [], run: "{POLITE}"}}\n' + TARGETS.format(task="both")
+        "      plain: {needs: [], run: 'echo >>~/begun; sleep 1000; touch ~/went-on'}\n"
+        f'      polite: {{needs: [], run: "{POLITE}"}}\n'
+        "targets: {t: {servers: both, task: both}}\n"
     )
-    machine.run("rm -f /root/begun*")
     applying = site.spawn("apply", "-y")
-    for home in ("/root", f"/home/{PLAIN}"):
-        await_there(machine, f"test -e {home}/begun-plain -a -e {home}/begun-polite", applying)
+    there = f"test $(wc -l </root/begun) = 4 -a $(wc -l </home/{PLAIN}/begun) = 2"
+    await_there(machine, there, applying)
     machine.reboot()
     said = finished(applying, seconds=300)
     told = states(site, len(WAYS))
@@ -171,7 +168,7 @@ def test_a_power_cut_interrupts_what_runs_however_it_is_reached(
 ) -> None:
     site.declare(
         "tasks: {again: {steps: {again: {run: 'date >>~/again; sync; sleep 1000'}}}}\n"
-        + TARGETS.format(task="again")
+        "targets: {t: {servers: both, task: again}}\n"
     )
     applying = site.spawn("apply", "-y")
     await_there(machine, f"test $(wc -l </root/again) = 2 -a -s /home/{PLAIN}/again", applying)
