@@ -17,7 +17,7 @@ laws: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m "not sweep" --hypothesis-profile=fresh tests/laws tests/model tests/planning tests/jobs tests/wire
 
 sweep: $(READY)
-	$(BIN)/python -m pytest -q -m sweep --timeout 1200
+	$(BIN)/python -m pytest -q -n 2 -m sweep --timeout 1200
 
 # On a virtual server with systemd, whose image is made at first (some minutes) and kept in build/vm.
 vm-test: $(READY)

@@ -252,14 +252,14 @@ async def test_one_user_leaves_room_for_the_others(closed: Room) -> None:
     await closed.open(workers=1)
     first = await closed.start("sleep 60", who, user=name)
     for _ in range(MOST_OPEN - 1):
-        await closed.start("true", who, user=name)
+        await closed.apart("true", who=who, user=name)
     with pytest.raises(FullError):
-        await closed.start("true", who, user=name)
+        await closed.apart("true", who=who, user=name)
     other = await closed.start("true", job=f"{closed.job}-main", owner="")
     assert other.phase == "waiting"
     await closed.ask(attempts.StopAttempt(attempt=first.id, grace=0.1), Attempt, who)
     await closed.wait(other.id)
-    assert (await closed.start("true", who, user=name)).fresh
+    assert (await closed.apart("true", who=who, user=name)).fresh
 
 
 async def test_an_agent_of_scripts_runs_them_and_nothing_else(closed: Room, tmp_path: Path) -> None:

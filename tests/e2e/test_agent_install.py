@@ -25,7 +25,7 @@ from tests.fakes.systemctl import Systemctl
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.slow,
+    pytest.mark.sweep,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root installs"),
     pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux"),
 ]

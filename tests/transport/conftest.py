@@ -70,7 +70,21 @@ async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[W
         yield one
 
 
-@pytest.fixture(params=("ssh", "agent", "pull", *SHELLS))
+@pytest.fixture(params=("sh", "ssh"))
+async def runner_way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
+    """This machine, and a server over ssh: where the runner is."""
+    async for one in made(request, tmp_path):
+        yield one
+
+
+@pytest.fixture(params=("ssh", *SHELLS))
+async def every_runner_way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
+    """A server over ssh, and this machine through every shell that may be `sh` somewhere."""
+    async for one in made(request, tmp_path):
+        yield one
+
+
+@pytest.fixture(params=("ssh", "agent", pytest.param("pull", marks=pytest.mark.sweep), *SHELLS))
 async def every_way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
     """A server over ssh, an agent that is dialled and one that dials, and this machine through every shell that may be `sh` somewhere."""
     async for one in made(request, tmp_path):

@@ -19,6 +19,12 @@ from controller.transport.requests import (
 from tests.transport.way import Way
 
 
+@pytest.fixture
+def way(runner_way: Way) -> Way:
+    """Only ways with a runner: agents have bounds of their own."""
+    return runner_way
+
+
 async def test_the_largest_value_arrives_and_a_larger_one_is_refused(way: Way) -> None:
     largest = "x" * (VALUE_LIMIT - len("BIG=") - 1)
     ended, output = await way.run('echo "${#BIG}"', env={"BIG": largest})

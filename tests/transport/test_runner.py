@@ -23,6 +23,12 @@ from tests.transport.way import Way
 HERE = Server(name="here", address="", carrier=Carrier.LOCAL)
 
 
+@pytest.fixture
+def way(runner_way: Way) -> Way:
+    """Only ways with a runner: agents keep things elsewhere."""
+    return runner_way
+
+
 def holder(run: str) -> Holder:
     return Holder(
         run=run,

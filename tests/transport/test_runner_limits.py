@@ -24,6 +24,18 @@ NEEDED = ("sh", "mkdir", "mv", "rm", "cat", "dd", "tr", "grep", "kill", "sleep")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can arrange this")
 
 
+@pytest.fixture
+def way(runner_way: Way) -> Way:
+    """Only ways with a runner: agents keep things elsewhere."""
+    return runner_way
+
+
+@pytest.fixture
+def every_way(every_runner_way: Way) -> Way:
+    """Only ways with a runner: agents keep things elsewhere."""
+    return every_runner_way
+
+
 def tools(folder: Path, *names: str) -> Path:
     """Make a folder of these programs."""
     folder.mkdir()

@@ -16,6 +16,18 @@ pytestmark = pytest.mark.real
 POLITE = "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done"
 
 
+@pytest.fixture
+def way(runner_way: Way) -> Way:
+    """Only ways with a runner: agents keep things elsewhere."""
+    return runner_way
+
+
+@pytest.fixture
+def every_way(every_runner_way: Way) -> Way:
+    """Only ways with a runner: agents keep things elsewhere."""
+    return every_runner_way
+
+
 async def begin(session: Session, spec: AttemptSpec, way: Way) -> tuple[int, list[int]]:
     """Start an attempt that says `up` and then goes on; give its supervisor and its processes."""
     await session.start(spec)
@@ -28,6 +40,7 @@ async def begin(session: Session, spec: AttemptSpec, way: Way) -> tuple[int, lis
     return supervisor, command
 
 
+@pytest.mark.sweep
 async def test_work_that_is_ended_with_its_supervisor_is_interrupted(every_way: Way) -> None:
     session = await every_way.open()
     spec = every_way.spec(POLITE)
