@@ -4,7 +4,7 @@ Part of `agent_session`; it calls `agent_talk`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
 from controller.agent.streams import Data, Stream
@@ -74,13 +74,28 @@ class AgentCalls:
         except TimeoutError as error:
             raise agent_causes.lost(self._talk.name, f"no bytes for {within:g} s") from error
 
-    async def _write(self, message: object, pieces: AsyncIterator[bytes]) -> int:
-        """Open a stream, send all and end it; give its number."""
+    async def _write(
+        self,
+        message: object,
+        pieces: AsyncIterator[bytes],
+        turn: Callable[[], Awaitable[object]] | None = None,
+    ) -> int:
+        """Open a stream, send all and end it; give its number.
+
+        Args:
+            message: opens it.
+            pieces: what is sent.
+            turn: asks the agent for anything before the end, so that a refusal is here before the answer is.
+        """
         self._check()
         async with streaming(self._talk.name):
             stream = await self._talk.open(message, era=self._era, reads=False)
             try:
                 length = await self._pour(stream, pieces)
+                if turn is not None:
+                    await turn()
+                    if stream.over:
+                        await stream.read()
                 await stream.end(length=length)
             except BaseException:
                 await self._talk.leave(stream)

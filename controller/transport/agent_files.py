@@ -90,8 +90,10 @@ class AgentFiles(AgentCalls):
             message = streams.OpenUpload(
                 purpose="workspace", job=job, path=path, size=size, executable=executable
             )
-            await self._write(message, each(iter(lambda: spool.read(PIECE), b"")))
-        await self._stored(f"{WORKSPACE}{job}/{path}", size)
+            place = f"{WORKSPACE}{job}/{path}"
+            pieces = each(iter(lambda: spool.read(PIECE), b""))
+            await self._write(message, pieces, lambda: self.size(place))
+        await self._stored(place, size)
 
     async def _stored(self, path: str, size: int) -> None:
         """Wait until the agent has written all that it was sent."""
