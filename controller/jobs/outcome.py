@@ -44,7 +44,7 @@ class Outcome:
     @property
     def unstarted(self) -> bool:
         """Whether it is proven that nothing of it ever ran, so that it may be sent again under another id."""
-        return self.signal is Signal.CANCEL and self.reason == NEVER
+        return self.signal is Signal.CANCEL and never(self.reason)
 
     def of_attempt(self, step: str, number: int) -> Note:
         """Give the last line about the attempt."""
@@ -68,6 +68,11 @@ class Outcome:
             reason=self.reason,
             outputs=self.outputs,
         )
+
+
+def never(reason: str | None) -> bool:
+    """Say whether an attempt ended because it never began."""
+    return reason is not None and reason.startswith(NEVER)
 
 
 def lost(reason: str) -> Outcome:
@@ -107,7 +112,8 @@ def interrupted(status: AttemptStatus, stored: int | None) -> Outcome:
 def ended(status: AttemptStatus, stored: int) -> Outcome:
     """Read the end of an attempt whose exit file is there."""
     if status.ending is Ending.UNSTARTED:
-        return Outcome(signal=Signal.CANCEL, reason=NEVER)
+        why = f"{NEVER}: {status.message[:WORDS]}" if status.message else NEVER
+        return Outcome(signal=Signal.CANCEL, reason=why)
     outputs = parse_outputs(status.outputs)
     remarks = [status.message[:WORDS]] if status.message else []
     if status.out_of_memory:

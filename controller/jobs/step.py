@@ -16,7 +16,7 @@ from controller.jobs.attempt import AttemptDriver
 from controller.jobs.dag import WHEN_FALSE
 from controller.jobs.ledger import Note, find_step
 from controller.jobs.machine import Signal
-from controller.jobs.outcome import NEVER, Outcome, remembered
+from controller.jobs.outcome import Outcome, never, remembered
 from controller.jobs.retry import due
 from controller.jobs.sending import spec_of
 from controller.model.ids import AttemptId
@@ -160,12 +160,16 @@ class StepDriver:
     @property
     def _unstarted(self) -> int:
         """How many tries never began; they count for nothing."""
-        return sum(each.reason == NEVER for each in self._run.attempts)
+        return sum(never(each.reason) for each in self._run.attempts)
+
+    @property
+    def _never_begins(self) -> bool:
+        """Whether the server could not begin it as often as it is asked."""
+        return self._unstarted - never(self._run.attempts[-1].reason) >= RESENDS
 
     async def _send_elsewhere(self, number: int, outcome: Outcome) -> bool:
         """Give an attempt up of which the server proves that it never began, and make another."""
-        before = self._unstarted - (self._run.attempts[-1].reason == NEVER)
-        if before >= RESENDS or await self._recorder.stop_requested(self._step.name):
+        if self._never_begins or await self._recorder.stop_requested(self._step.name):
             return False
         if not self._run.attempts[-1].state.ended:
             await self._recorder.record(outcome.of_attempt(self._step.name, number))
@@ -198,7 +202,10 @@ class StepDriver:
         run = self._run
         if run.state is State.LOST and outcome.signal is Signal.LOSE:
             return  # still nobody answers for it
-        notes = [outcome.of_step(self._step.name)]
+        whole = outcome
+        if outcome.unstarted and self._never_begins:  # nobody wished that
+            whole = replace(outcome, signal=Signal.FAIL)
+        notes = [whole.of_step(self._step.name)]
         if number == len(run.attempts) and not _settled(run):
             notes.insert(0, outcome.of_attempt(self._step.name, number))
         await self._recorder.record(*notes)

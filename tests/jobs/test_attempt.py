@@ -47,8 +47,11 @@ async def test_what_never_began_is_sent_again_without_retries() -> None:
 
 
 async def test_what_never_begins_is_not_sent_for_ever() -> None:
-    job = await driven(Rig(), [NEVER_BEGAN])
-    assert job.state is State.CANCELLED
+    full = Program(ending=Ending.UNSTARTED, message="No space left on device")
+    job = await driven(Rig(), [full])
+    assert job.state is State.FAILED, "nobody wished that"
+    assert "never started: No space left on device" in str(job.steps[0].reason)
+    assert {one.state for one in job.steps[0].attempts} == {State.CANCELLED}
     assert len(job.steps[0].attempts) == 4
     assert job.steps[1].state is State.SKIPPED
 
