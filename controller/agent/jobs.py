@@ -54,6 +54,10 @@ class Jobs:
         """Note that nothing of a job is here any more."""
         self._owners.pop(job, None)
 
+    def workspace(self, job: str) -> str:
+        """Say where the files of a job lie."""
+        return str(self._folder / job / "workspace")
+
     def names(self) -> list[str]:
         """Name the jobs that are known."""
         return list(self._owners)

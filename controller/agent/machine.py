@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import pwd
 import sys
@@ -15,13 +16,14 @@ from pathlib import Path
 from controller import __version__
 from controller.agent.errors import SettingsError
 from controller.agent.host import Host
-from controller.agent.settings import Settings
+from controller.agent.settings import USUAL, Settings
 from controller.execution import linux
 from controller.execution.groups import Groups, find_groups
 from controller.wire.messages.greetings import Facts, HostState
 from controller.wire.messages.server import Pool
 
 EVERY = 10.0
+GROUP = "ctl-agent"
 ROOT_BASE = "/var/lib/ctl"
 OWN_BASE = ".local/state/ctl"
 RELEASE = Path("/etc/os-release")
@@ -84,13 +86,20 @@ def groups_of(settings: Settings) -> Groups | None:
         SettingsError: not in the folder that is set.
     """
     if not settings.cgroup:
-        return find_groups()
+        return find_groups(_group_name(settings.state))
     try:
         return Groups(settings.cgroup)
     except OSError as error:
         raise SettingsError(
             f"--cgroup: cannot make cgroups in {settings.cgroup}: {error.strerror}"
         ) from error
+
+
+def _group_name(state: str) -> str:
+    """Name the folder of an agent without a unit: two on one machine must not sweep each other's."""
+    if state == USUAL.state:
+        return GROUP
+    return f"{GROUP}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
 
 
 def base_of(settings: Settings) -> str:

@@ -63,6 +63,7 @@ def make_script_spec(
     *,
     owner: str,
     user: str | None,
+    workspace: str,
 ) -> Spec:
     """Give the attempt that a `run-script` asks for.
 
@@ -73,6 +74,7 @@ def make_script_spec(
         bodies: its stdin.
         owner: whose it is.
         user: None where it is the agent's own.
+        workspace: of its job, where it begins unless it is told otherwise: its results are looked for there.
     """
     return Spec(
         id=asked.id,
@@ -86,7 +88,7 @@ def make_script_spec(
         stdin_sha256=bodies.stdin_sha256,
         stream=asked.interactive,
         env={**asked.env, **more},
-        workdir=asked.workdir,
+        workdir=asked.workdir or workspace,
         user=user,
         timeout=asked.timeout,
         grace=asked.grace,

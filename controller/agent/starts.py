@@ -75,7 +75,15 @@ class Starts:
         offered = await self.offers.take(asked.name, asked.digest, fetch)
         stdin = await self._body(asker, asked.stdin, asked.stdin_upload)
         more = self.offers.environment(offered)
-        spec = make_script_spec(asked, offered, more, _bodies(stdin), owner=owner, user=asked.user)
+        spec = make_script_spec(
+            asked,
+            offered,
+            more,
+            _bodies(stdin),
+            owner=owner,
+            user=asked.user,
+            workspace=self.jobs.workspace(asked.job),
+        )
         return await self._take(asker, spec, asked.not_after, offered)
 
     def _known(self, name: str, owner: str) -> Status | None:

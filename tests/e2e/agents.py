@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.e2e.fleet import Fleet, wait_for
 from tests.fakes import processes
+from tests.fakes.agent_process import make_groups
 
 ROOT = Path(__file__).parents[2]
 MARK = b"CTL_MARK="
@@ -125,6 +126,14 @@ class AgentHost:
             time.sleep(0.01)
 
 
+def take_away(groups: Path) -> None:
+    """Remove a folder of cgroups whose processes are gone."""
+    for one in sorted(groups.rglob("*"), reverse=True):
+        if one.is_dir():
+            one.rmdir()
+    groups.rmdir()
+
+
 def all_pids() -> list[int]:
     names = (one.name for one in Path("/proc").iterdir())
     return [int(name) for name in names if name.isdecimal() and int(name) != os.getpid()]
@@ -161,6 +170,9 @@ def agent_on(
     # where other users can pass, unlike the folder of a test
     folder = Path(tempfile.mkdtemp(prefix="ctl-agent-", dir="/var/tmp"))
     folder.chmod(0o711)
+    groups = make_groups(folder.name)
+    if groups is not None:
+        words = (*words, "--cgroup", str(groups))
     host = AgentHost(name=name, folder=folder, pki=pki, words=words, shared=base)
     try:
         host.start()
@@ -169,6 +181,8 @@ def agent_on(
     finally:
         host.clean()
         shutil.rmtree(folder)
+        if groups is not None:
+            take_away(groups)
 
 
 def declared(host: AgentHost) -> str:

@@ -144,7 +144,7 @@ SCRIPTS = {
     "hello": '#!/bin/sh\n#::CTL::title=Say hello\necho "hello $1 $CTL_PARAM_WHO"\n',
     "count": "#!/bin/sh\n#::ARTR::result-type=metric\necho 42\n",
     "lines": "#!/bin/sh\n#::CTL::result-type=table\nprintf 'A B\\n1 2\\n'\n",
-    "dump": '#!/bin/sh\n#::CTL::result-type=file\n#::CTL::file-name=dump.bin\nhead -c 300000 /dev/zero > "$CTL_ARTIFACTS/dump.bin"\n',
+    "dump": "#!/bin/sh\n#::CTL::result-type=file\n#::CTL::file-name=dump.bin\nhead -c 300000 /dev/zero > dump.bin\n",
     "fails": "#!/bin/sh\necho no >&2\nexit 3\n",
 }
 
