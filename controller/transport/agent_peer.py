@@ -64,6 +64,7 @@ class AgentPeer:
         "_redial",
         "_redialling",
         "_session",
+        "_settles_soon",
         "_state",
         "_timer",
         "down_since",
@@ -95,7 +96,8 @@ class AgentPeer:
         self._loop = asyncio.get_running_loop()
         self.down_since = self._loop.time()
         self._session = Session(me, name)
-        self.talk = AgentTalk(name, self._session, self._settle)
+        self.talk = AgentTalk(name, self._session, self._settle_soon)
+        self._settles_soon = False
         self._clock = clock
         self._redial = redial
         self._news = news
@@ -217,8 +219,15 @@ class AgentPeer:
 
     # the session's shell
 
+    def _settle_soon(self) -> None:
+        """Settle once all that is at hand has been said: many requests then leave as one record."""
+        if not self._settles_soon:
+            self._settles_soon = True
+            self._loop.call_soon(self._settle)
+
     def _settle(self) -> None:
         """Write what is to be written, close what is to be closed, and wake up in time."""
+        self._settles_soon = False
         self._flush()
         due = self._session.deadline()
         if due is not None and (self._timer is None or due < self._timer.when()):

@@ -34,6 +34,12 @@ from controller.wire.session import Session
 LIMITS = Limits(silence=0.3, acknowledgement=5.0, greeting=0.2)
 
 
+async def spoken() -> None:
+    """Wait until what was begun has been said: a peer writes once all that is at hand is there."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 class Pipe(asyncio.Transport):
     """A transport that keeps what is written."""
 
@@ -165,7 +171,7 @@ async def test_a_request_survives_its_connection() -> None:
     far.connect(peer)
     with session_of(peer) as session:
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         far.break_off()
         assert not is_up(peer)
         far.connect(peer)
@@ -179,7 +185,7 @@ async def test_who_stays_away_ends_the_era_and_may_come_back() -> None:
     far.connect(peer)
     with session_of(peer) as session:
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         far.break_off()
         with pytest.raises(SessionLostError, match="no connection for 0 s"):
             await asyncio.wait_for(asking, 2)
@@ -188,7 +194,7 @@ async def test_who_stays_away_ends_the_era_and_may_come_back() -> None:
     far.connect(peer)
     with session_of(peer) as again:
         asking = asyncio.create_task(again.pool())
-        await asyncio.sleep(0)
+        await spoken()
         far.answer(lambda _: Pool(workers=3))
         assert (await asyncio.wait_for(asking, 1)).workers == 3
     await peer.close()
@@ -232,7 +238,7 @@ async def test_a_list_without_an_end_is_refused() -> None:
     with session_of(peer) as session:
         asking = asyncio.create_task(session.scripts())
         for _ in range(3):
-            await asyncio.sleep(0)
+            await spoken()
             far.answer(lambda _: ScriptPage(scripts=(Script(name="same"),), more=True))
         with pytest.raises(RefusedError, match="it has no end"):
             await asyncio.wait_for(asking, 1)
@@ -255,7 +261,7 @@ async def test_refusals_are_told_in_our_errors(
     far.connect(peer)
     with session_of(peer) as session:
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         far.answer(lambda _: said)
         with pytest.raises(error, match=words):
             await asyncio.wait_for(asking, 1)
@@ -267,7 +273,7 @@ async def test_who_asks_too_much_waits_for_room() -> None:
     far.connect(peer)
     with session_of(peer) as session:
         asking = [asyncio.create_task(session.pool()) for _ in range(1100)]
-        await asyncio.sleep(0)
+        await spoken()
         assert sum(isinstance(event, Requested) for event in collected(far)) == 1024
         for _ in range(4):
             far.answer(lambda _: Pool(workers=1))
@@ -283,7 +289,7 @@ async def test_who_never_answers_is_not_waited_for_for_ever() -> None:
         await peer.talk.ask(GetPool(), Pool, era=peer.talk.era, within=0.05)
     with session_of(peer) as session:  # and what was asked later has its own answer
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         numbers = iter((1, 2))
         far.answer(lambda _: Pool(workers=next(numbers)))
         assert (await asyncio.wait_for(asking, 1)).workers == 2
@@ -304,7 +310,7 @@ async def test_more_markers_than_a_server_can_have_are_refused(size: int) -> Non
     with session_of(peer) as session:
         asking = asyncio.create_task(session.markers("p"))
         for _ in range(200):
-            await asyncio.sleep(0)
+            await spoken()
             if asking.done():
                 break
             far.answer(page)
@@ -336,11 +342,11 @@ async def test_who_gives_up_waiting_gets_nobody_elses_answer() -> None:
     far.connect(peer)
     with session_of(peer) as session:
         gone = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         gone.cancel()
         await asyncio.wait({gone})
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         numbers = iter((1, 2))
         far.answer(lambda _: Pool(workers=next(numbers)))
         assert (await asyncio.wait_for(asking, 1)).workers == 2
@@ -353,7 +359,7 @@ async def test_a_goodbye_for_good_is_not_waited_for() -> None:
     assert far.link is not None
     with session_of(peer) as session:
         asking = asyncio.create_task(session.pool())
-        await asyncio.sleep(0)
+        await spoken()
         far.turn()
         far.link.close(Goodbye(reason="stale-lease"), say=True)
         far.turn()
@@ -368,3 +374,23 @@ def test_pauses_grow_to_a_minute_and_are_spread() -> None:
     assert all(0 <= one <= 60 for one in found)
     assert found[0] <= 1
     assert max(found[10:]) > 5
+
+
+async def test_what_is_asked_at_once_leaves_as_one_record() -> None:
+    peer, far = peer_of(), Far()
+    far.connect(peer)
+    written: list[int] = []
+    write = far.pipe.write
+
+    def count(data: bytes | bytearray | memoryview) -> None:
+        written.append(len(data))
+        write(data)
+
+    far.pipe.write = count  # type: ignore[method-assign]
+    with session_of(peer) as session:
+        asking = [asyncio.create_task(session.pool()) for _ in range(20)]
+        await spoken()
+        assert len(written) == 1
+        far.answer(lambda _: Pool(workers=4, running=0, waiting=0))
+        assert len(await asyncio.wait_for(asyncio.gather(*asking), 1)) == 20
+    await peer.close()
