@@ -7,7 +7,6 @@ its place. `main` and the daemon call it; it calls `options` and `trust`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import cast
@@ -193,6 +192,8 @@ def _take(
 
 
 def _nearest(name: str) -> str:
+    import difflib  # noqa: PLC0415 — only a mistake needs it, and a daemon would keep it
+
     near = difflib.get_close_matches(name, [*BY_NAME, "config"], n=1)
     return f", did you mean {near[0]}?" if near else ""
 

@@ -12,7 +12,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+
+RECENT = 64
+"""Paths of each kind that are remembered: an attempt asks for the same few dozens of times, and each takes a while to make."""
 
 
 class Folders:
@@ -40,22 +44,27 @@ class Folders:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)  # whatever our umask is
 
+    @lru_cache(maxsize=RECENT)  # noqa: B019 — a room is there as long as its program
     def attempt(self, name: str) -> Path:
         """Say where the spool of an attempt lies."""
         return self.attempts / name
 
+    @lru_cache(maxsize=RECENT)  # noqa: B019 — a room is there as long as its program
     def job(self, job: str) -> Path:
         """Say where what attempts of a job share lies."""
         return self.jobs / job
 
+    @lru_cache(maxsize=RECENT)  # noqa: B019 — a room is there as long as its program
     def workspace(self, job: str) -> Path:
         """Say where the files of a job lie."""
         return self.jobs / job / "workspace"
 
+    @lru_cache(maxsize=RECENT)  # noqa: B019 — a room is there as long as its program
     def artifacts(self, job: str) -> Path:
         """Say where a job leaves what others shall fetch."""
         return self.jobs / job / "artifacts"
 
+    @lru_cache(maxsize=RECENT)  # noqa: B019 — a room is there as long as its program
     def outputs(self, job: str, attempt: str) -> Path:
         """Say where an attempt leaves its CTL_OUTPUT."""
         return self.jobs / job / f"{attempt}.output"
