@@ -63,8 +63,8 @@ class OutputCopy:
         return stored
 
     async def _store(self, offset: int, data: bytes, gap: int) -> None:
-        """Keep masked bytes and show them to whoever watches."""
-        if not data:
+        """Keep masked bytes, or that some are missing at the end, and show them to whoever watches."""
+        if not data and not gap:
             return
         before = await self._files.stored(self._attempt)
         await self._files.append(self._attempt, offset, data, gap=gap)

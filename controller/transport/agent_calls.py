@@ -68,9 +68,13 @@ class AgentCalls:
                 await self._talk.leave(stream)
 
     async def _next(self, stream: Stream, within: float | None) -> Data | None:
+        """Wait for what comes next; pieces in which nothing is are passed over, and gain no time."""
         try:
             async with asyncio.timeout(within):
-                return await stream.read()
+                while (came := await stream.read()) is not None:
+                    if came.data or came.gap:
+                        break
+                return came
         except TimeoutError as error:
             raise agent_causes.lost(self._talk.name, f"no bytes for {within:g} s") from error
 

@@ -45,6 +45,8 @@ class Program:
     seconds: float = 0.0
     exit_code: int = 0
     output: bytes = b""
+    lost: int = 0
+    """Bytes at the end of its output for which there was no room."""
     outputs: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files it leaves; names without a leading slash are artifacts."""
@@ -326,6 +328,9 @@ class SimulatedSession(NeedsAgent):
             yield Chunk(offset=position, data=content[position:end], gap=gap)
             position = end
             await self._return("output")
+        if run.program.lost and position < len(content) + run.program.lost:
+            at = len(content) + run.program.lost
+            yield Chunk(offset=at, data=b"", gap=at - position)
         while follow and run.program.echo and self._phase(run) is Phase.RUNNING:
             await self._fleet.clock.sleep(0.1)
             self._check()

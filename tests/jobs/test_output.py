@@ -52,6 +52,14 @@ async def test_a_secret_across_the_gap_leaves_nothing_of_itself() -> None:
     assert job.steps[0].attempts[0].length == size
 
 
+async def test_output_that_is_lost_at_its_end_is_known_to_be_missing() -> None:
+    rig = Rig(lambda _s, _p: Program(output=b"0123456789", lost=90))
+    (job,) = await rig.run(rig.job())
+    assert job.steps[0].attempts[0].stored == 100
+    (kept,) = rig.output.files.values()
+    assert kept == b"0123456789" + bytes(90)
+
+
 async def test_output_that_was_stored_before_a_kill_is_not_stored_twice() -> None:
     rig = Rig(lambda _s, _p: Program(seconds=60, output=b"0123456789" * 1000))
     engine = await rig.submit(rig.job())

@@ -332,6 +332,27 @@ def test_pieces_without_a_byte_lie_together() -> None:
     assert list(stream._came) == [Data(offset=1000, gap=1000, data=b"x")]
 
 
+async def test_a_file_of_nothing_without_end_gains_no_time() -> None:
+    stream = Stream(
+        Session(Identity(side=To.CONTROLLER, name="main", instance="c"), "web-1"),
+        1,
+        session=None,
+        touched=lambda: None,
+    )
+
+    async def trickle() -> None:
+        while True:
+            stream.take(Data(offset=0, gap=0, data=b""))
+            await asyncio.sleep(0.01)
+
+    trickling = asyncio.create_task(trickle())
+    peer = peer_of()
+    with session_of(peer) as session, pytest.raises(SessionLostError, match="no bytes for"):
+        await asyncio.wait_for(session._next(stream, 0.1), 5)
+    trickling.cancel()
+    await peer.close()
+
+
 def collected(far: Far) -> list[Event]:
     far.turn()
     return far.events
