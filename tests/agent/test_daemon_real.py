@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import signal
 from collections.abc import Iterator
@@ -158,3 +159,25 @@ async def test_a_user_may_not_stop_what_a_controller_started(agent: AgentProcess
         stopped = await main.ask(StopAttempt(attempt=f"{job}.a.1", grace=0))
         assert isinstance(stopped, Attempt), stopped
         assert (await ended(main, f"{job}.a.1")).ending == "stop"
+
+
+async def test_one_id_that_comes_over_many_sessions_at_once_starts_once(
+    agent: AgentProcess, tmp_path: Path, job: str
+) -> None:
+    trace = tmp_path / "trace"
+    text = f"echo started >> {trace}; sleep 0.2; echo done; exit 7".encode()
+    work = Start(id=f"{job}.a.1", job=job, text=text, workdir="/")
+    port = await up(agent)
+    callers = [hub(agent) for _ in range(5)]
+    async with contextlib.AsyncExitStack() as stack:
+        for caller in callers:
+            await stack.enter_async_context(caller.connected(port))
+        asked = [caller.asking(work) for caller in callers for _ in range(4)]
+        replies = await asyncio.wait_for(asyncio.gather(*asked), 10)
+        assert all(isinstance(one, Attempt) for one in replies), replies
+        assert sum(one.fresh for one in replies if isinstance(one, Attempt)) == 1
+        ends = [await ended(caller, work.id) for caller in callers]
+        assert {(one.phase, one.exit_code) for one in ends} == {("ended", 7)}
+        for caller in callers:
+            assert await caller.open(OpenOutput(attempt=work.id)).whole() == b"done\n"
+    assert trace.read_text() == "started\n"

@@ -299,7 +299,7 @@ class Liar:
                     self._post(streams.Chunk(offset=0, crc=1, data=b"abc"), stream=number)
                 case "empty":
                     chunk = streams.Chunk(offset=0, crc=0)
-                    for _ in range(1000):
+                    for _ in range(100):
                         self._post(chunk, stream=number)
                 case "escape":
                     self._session.send(number, NASTY.encode() * 20)

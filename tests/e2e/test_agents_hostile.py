@@ -16,7 +16,9 @@ from tests.e2e.test_hostile import clean, listens
 
 ROOM = 1 << 30
 """Bytes of address space that a command gets: twice what it maps by itself."""
-LONG = frozenset({"mute", "garbage", "nobody", "negative", "wrong", "gone", "crc", "flood"})
+LONG = frozenset(
+    {"mute", "garbage", "nobody", "negative", "wrong", "gone", "crc", "empty", "flood"}
+)
 """Lies that cost the patience that a network needs."""
 SECONDS = 100.0
 
