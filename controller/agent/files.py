@@ -84,6 +84,8 @@ class Files:
     async def put(self, asked: OpenUpload, stream: Stream) -> None:
         """Take a file of a workspace, from an offset on; at offset 0 it begins anew.
 
+        It gets its name when all of it is here, and until then lies beside it as `.NAME.part`.
+
         Raises:
             UnknownAttemptError: there is no such job here.
             OutsideError: the path leads out of the workspace.
@@ -94,8 +96,10 @@ class Files:
         place = self._executor.workspace(asked.job)
         mode = 0o700 if asked.executable else 0o600
         at, end = asked.offset, asked.offset + asked.size
+        part = part_of(asked.path)
+        await asyncio.to_thread(place.check, asked.path)
         if at == 0:
-            await asyncio.to_thread(_begin, place, asked.path, mode)
+            await asyncio.to_thread(_begin, place, part, mode)
         while True:
             came = await stream.read()
             if came is None:
@@ -103,13 +107,14 @@ class Files:
             if came.gap or at + len(came.data) > end:
                 raise RefusedError(f"cannot take more than the {asked.size} bytes announced")
             if came.data:
-                await asyncio.to_thread(place.put, asked.path, came.data, offset=at, mode=mode)
+                await asyncio.to_thread(place.put, part, came.data, offset=at, mode=mode)
             at += len(came.data)
             stream.kept(len(came.data))
         if at != end:
             raise RefusedError(
                 f"cannot take {at - asked.offset} bytes: {asked.size} were announced"
             )
+        await asyncio.to_thread(place.rename, part, asked.path)
 
     async def remove(self, asked: RemoveFile) -> None:
         """Delete a file or folder of a workspace.
@@ -197,3 +202,9 @@ def _begin(place: Workspace, path: str, mode: int) -> None:
     else:
         place.remove(path)
     place.put(path, b"", mode=mode)
+
+
+def part_of(path: str) -> str:
+    """Say where a file lies that is not whole yet."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.part"

@@ -32,7 +32,7 @@ async def set_(
     ctl: Invocation,
     *,
     workers: Annotated[
-        int, typer.Argument(metavar="N", min=1, max=10_000, help="Jobs at once.")
+        int, typer.Argument(metavar="N", min=1, max=1_000, help="Jobs at once.")
     ],
     on: On,
 ) -> int:

@@ -66,6 +66,41 @@ class Workspace:
         with self._inside(parents) as folder:
             return self._open(name, folder, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hang us
 
+    def check(self, path: str) -> None:
+        """Refuse a path at which no file can be written.
+
+        Raises:
+            OutsideError: it leads through a link or out, is empty, or something else than a plain file has it.
+        """
+        *parents, name = _parts(path) or [""]
+        if not name:
+            raise OutsideError("cannot write a file without a name")
+        try:
+            with self._inside(parents, make=True) as folder:
+                taken = _taken(name, folder)
+        except OSError as error:
+            raise FullError(f"cannot write {path!r}: {error.strerror}") from error
+        if taken:
+            raise OutsideError(f"cannot write {path!r}: something else has that name")
+
+    def rename(self, path: str, name: str) -> None:
+        """Give a plain file another path in the same folder, in place of what has it.
+
+        Raises:
+            OutsideError: a path leads through a link or out, or something else than a plain file has the name.
+            FullError: the disk refused.
+        """
+        *parents, old = _parts(path) or [""]
+        *_, new = _parts(name) or [""]
+        with self._inside(parents, make=False) as folder:
+            os.close(self._open(old, folder, os.O_RDONLY | os.O_NONBLOCK, 0))
+            if _taken(new, folder):
+                raise OutsideError(f"cannot write {name!r}: something else has that name")
+            try:
+                os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError as error:
+                raise FullError(f"cannot write {name!r}: {error.strerror}") from error
+
     def put(self, path: str, data: bytes, *, offset: int = 0, mode: int = 0o600) -> int:
         """Write bytes into a file from an offset on, folders made as needed; at offset 0 it begins anew.
 
@@ -202,3 +237,12 @@ def _remove(name: str, folder: int) -> None:
     finally:
         os.close(opened)
     os.rmdir(name, dir_fd=folder)
+
+
+def _taken(name: str, folder: int) -> bool:
+    """Say whether something else than a plain file with one name lies there."""
+    try:
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(about.st_mode) or about.st_nlink > 1
