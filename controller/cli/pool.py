@@ -31,9 +31,7 @@ async def show(ctl: Invocation, *, on: On) -> int:
 async def set_(
     ctl: Invocation,
     *,
-    workers: Annotated[
-        int, typer.Argument(metavar="N", min=1, max=1_000, help="Jobs at once.")
-    ],
+    workers: Annotated[int, typer.Argument(metavar="N", min=1, max=1_000, help="Jobs at once.")],
     on: On,
 ) -> int:
     """Change how many jobs servers with agents run at once, until the agent starts anew; what runs goes on."""

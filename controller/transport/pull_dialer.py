@@ -26,9 +26,7 @@ class PullDialer:
         patience: seconds that an agent which was here just now, or could not dial yet, is waited for.
     """
 
-    def __init__(
-        self, listener: AgentListener | None, *, patience: float = RETURN_SECONDS
-    ) -> None:
+    def __init__(self, listener: AgentListener | None, *, patience: float = RETURN_SECONDS) -> None:
         self._listener = listener
         self._patience = patience
 
