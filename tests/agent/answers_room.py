@@ -165,9 +165,9 @@ class Room:
         """Start one more."""
         return await self.ask(self.start_of(text, **more), Attempt, who)
 
-    async def apart(self, text: str | bytes, **more: object) -> Attempt:
+    async def apart(self, text: str | bytes, who: Asker = MAIN, **more: object) -> Attempt:
         """Start an attempt of a job of its own, which waits for a worker of its own."""
-        return await self.start(text, job=f"{self.job}-{self.count + 1}", **more)
+        return await self.start(text, who, job=f"{self.job}-{self.count + 1}", **more)
 
     async def wait(self, name: str, who: Asker = OPS) -> Attempt:
         """Wait for its end."""

@@ -59,7 +59,7 @@ async def test_nothing_is_retried_outside_of_its_window(tmp_path: Path) -> None:
         job = await failed(h)
         h.declare(TEXT % CLOSED)
         await refused(h, job, "window")
-        h.town.clock.set(h.town.clock.now().replace(hour=3, minute=30) + timedelta(days=1))
+        h.town.jump(h.town.clock.now().replace(hour=3, minute=30) + timedelta(days=1))
         await h.controller.jobs.retry(job)
         assert len(h.town.worked) == 2
 
@@ -90,7 +90,7 @@ async def test_a_job_of_a_commit_that_was_rolled_back_waits_for_the_pin_to_go(
         await h.controller.rollback("t", to="previous", reason="500s", until=until)
         with pytest.raises(RefusedError, match="rolled t back from"):
             await h.controller.jobs.retry(job)
-        h.town.clock.set(until)
+        h.town.jump(until)
         report = await h.controller.jobs.retry(job)
         assert [one.state for one in report.jobs] == [State.SUCCEEDED]
 
