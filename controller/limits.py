@@ -87,6 +87,7 @@ LIMITS: Final = (
         ("jobs driven at once", 50, "jobs", "further ones wait"),
         ("idle ways kept under a run", 256, "ways", "they are opened again when needed"),
         ("skipped in one go", 200, "jobs", "the next go takes the rest"),
+        ("output taken of an attempt that has ended", 64 << 20, "bytes", "the rest is left"),
         ("outputs of a step", 64, "outputs", "the rest is counted"),
         ("one variable of a step", 131_000, "bytes", "the step fails"),
         ("all variables of a step", 1 << 20, "bytes", "the step fails"),

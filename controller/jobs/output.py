@@ -11,6 +11,8 @@ from controller.transport.port import Session
 
 WIDEST: Final = 6
 """Bytes that one byte of a secret may become in a known form: JSON writes some as six."""
+LEFT: Final = 64 << 20
+"""Bytes that are taken of an attempt that has ended: more than a server keeps, and as many as are stored."""
 
 
 class OutputCopy:
@@ -35,7 +37,11 @@ class OutputCopy:
         stored = await self._files.stored(self._attempt)
         position = begin = max(0, stored - self._margin) if stored else 0
         stream, torn, gap = self._masker.stream(), 0, 0
+        came = 0
         async for chunk in session.output(self._attempt, offset=begin, follow=follow):
+            came += len(chunk.data)
+            if came > LEFT and not follow:
+                break  # a server that says it has ended, and goes on for ever
             if chunk.gap:
                 # The halves of a secret that lies across the gap cannot be known by value: on both
                 # sides as many bytes are hidden as a secret may have.

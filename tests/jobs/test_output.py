@@ -1,11 +1,17 @@
 """Output on its way from the server into the files: masked, exact, resumable."""
 
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from controller.model.ids import AttemptId, RunId
+from controller.jobs import output
+from controller.jobs.assignment import Assignment
+from controller.model.ids import AttemptId, JobId, RunId
 from controller.model.job import State
-from controller.transport.port import AttemptSpec
+from controller.transport.port import AttemptSpec, Chunk, Session
 from tests.fakes.fleet import Program
 from tests.jobs.crashing import Crash, cause_of
 from tests.jobs.rig import MemoryOutput, Rig, chain
@@ -119,3 +125,28 @@ async def test_what_a_server_says_about_an_end_is_masked_before_it_is_recorded()
     (job,) = await rig.run(rig.job(chain("a"), secrets={"DB": "db"}))
     assert SECRET not in repr(await rig.store.jobs.events(job.id))
     assert len(job.reason or "") < 600
+
+
+class Endless:
+    """A session with a server that says it has ended, and goes on."""
+
+    async def output(
+        self, attempt: AttemptId, *, offset: int, follow: bool
+    ) -> AsyncIterator[Chunk]:
+        assert not follow
+        assert attempt == "a"
+        while True:
+            yield Chunk(offset=offset, data=b"x" * 1000)
+            offset += 1000
+
+
+async def test_of_output_that_never_ends_no_more_is_taken_than_a_server_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output, "LEFT", 10_000)
+    rig = Rig(lambda _s, _p: Program())
+    assignment = SimpleNamespace(
+        equipment=rig.equipment(), values={}, job=SimpleNamespace(id=JobId("j"))
+    )
+    copy = output.OutputCopy(cast("Assignment", assignment), AttemptId("a"), "run")
+    assert await copy.run(cast("Session", Endless()), follow=False) == 10_000
