@@ -49,8 +49,8 @@ class Watch:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 pid = self._process.pid
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.limits.disk,) * 2)
-                resource.prlimit(pid, resource.RLIMIT_AS, (self.limits.memory,) * 2)
+                lower(pid, resource.RLIMIT_FSIZE, self.limits.disk)
+                lower(pid, resource.RLIMIT_AS, self.limits.memory)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -97,3 +97,10 @@ def _size(folder: Path) -> int:
             with suppress(OSError):  # git renames its temporary files under us
                 total += Path(root, name).lstat().st_size
     return total
+
+
+def lower(pid: int, kind: int, most: int) -> None:
+    """Bound a process; what the shell allows less of stays as it is, for nobody may raise that."""
+    hard = resource.prlimit(pid, kind)[1]
+    if hard == resource.RLIM_INFINITY or hard > most:
+        resource.prlimit(pid, kind, (most, most))
