@@ -18,10 +18,10 @@ from controller.transport.agent_peer import AgentPeer, News
 from controller.transport.agent_session import AgentSession
 from controller.transport.papers import ALPN, Papers
 from controller.transport.patrol import Patrol
+from controller.transport.tcp import CONNECT_SECONDS, connect_tcp
 from controller.wire.handshake import Identity
 from controller.wire.messages.table import To
 
-CONNECT_SECONDS: Final = 10.0
 TLS_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS: Final = 2.0
 IDLE: Final = 256
@@ -172,7 +172,9 @@ class AgentDialer:
             raise agent_causes.unready(server.name, error) from error
         try:
             async with self._room:
-                line = await shake_hands(await connect(server), server, context)
+                line = await shake_hands(
+                    await connect_tcp(server.address, server.agent.port), server, context
+                )
             try:
                 check(line, server, self._papers)
             except BaseException:
@@ -195,32 +197,6 @@ class AgentDialer:
             oldest = next(iter(self._idle))
             del self._idle[oldest]
             await ended(self._opening.pop(oldest))
-
-
-async def connect(server: Server) -> socket.socket:
-    """Connect to the first address of a server that answers, within ten seconds for all of them.
-
-    Raises:
-        OSError: none does.
-    """
-    loop = asyncio.get_running_loop()
-    failure: OSError | None = None
-    async with asyncio.timeout(CONNECT_SECONDS):
-        places = await loop.getaddrinfo(server.address, server.agent.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, place in places:
-            link = socket.socket(family, kind, protocol)
-            try:
-                link.setblocking(False)
-                await loop.sock_connect(link, place)
-            except OSError as error:
-                link.close()
-                failure = error
-            except BaseException:
-                link.close()
-                raise
-            else:
-                return link
-    raise failure or OSError("the name has no address")
 
 
 async def shake_hands(link: socket.socket, server: Server, context: ssl.SSLContext) -> AgentLine:

@@ -17,8 +17,8 @@ from controller.model.inventory import Server, Ssh
 from controller.transport.causes import unreachable
 from controller.transport.hostkeys import PinnedKeys
 from controller.transport.login import Login, Logins
+from controller.transport.tcp import connect_tcp
 
-CONNECT_SECONDS: Final = 10.0
 LOGIN_SECONDS: Final = 20.0
 AGENT_SECONDS: Final = 10.0
 KEEPALIVE_SECONDS: Final = 15.0
@@ -112,7 +112,9 @@ class Connections:
         tunnel = await self._tunnel(server, (*before, server.name))
         try:
             async with self._room, offered(login) as keys:
-                link = await connect_tcp(server) if tunnel is None else None
+                link = (
+                    await connect_tcp(server.address, server.ssh.port) if tunnel is None else None
+                )
                 return await self._log_in(server, login.user, keys, tunnel, link)
         except (asyncssh.Error, OSError, ValueError) as error:
             raise unreachable(server, error, tried=login.tried) from error
@@ -156,32 +158,6 @@ class Connections:
                 hint="mend ssh: {jump: …}",
             )
         return await self.to(self._servers[name], before=before)
-
-
-async def connect_tcp(server: Server) -> socket.socket:
-    """Connect to the first address of a server that answers, within ten seconds for all of them.
-
-    Raises:
-        OSError: none does.
-    """
-    loop = asyncio.get_running_loop()
-    failure: OSError | None = None
-    async with asyncio.timeout(CONNECT_SECONDS):
-        places = await loop.getaddrinfo(server.address, server.ssh.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, place in places:
-            link = socket.socket(family, kind, protocol)
-            try:
-                link.setblocking(False)
-                await loop.sock_connect(link, place)
-            except OSError as error:
-                link.close()
-                failure = error
-            except BaseException:
-                link.close()
-                raise
-            else:
-                return link
-    raise failure or OSError("the name has no address")
 
 
 @asynccontextmanager
