@@ -60,13 +60,13 @@ def moment(record: Applied) -> datetime | None:
 
 
 def record_of(observed: Observed, key: PairKey, seen: ServerSeen | None) -> Applied | None:
-    """Pick the record that counts: the server's marker where it was read after the state's record was written."""
+    """Pick the record that counts: the server's marker where it was read later than the state's record was written."""
     stored = observed.records.get(key)
     if seen is None or not seen.reached:
         return stored
     if stored is not None and not observed.refreshed:
         written = moment(stored)
-        if written is not None and written > seen.at:
+        if written is not None and written >= seen.at:  # whoever acts looks first
             return stored
     marker = seen.markers.get(key[0])
     return None if marker is None else marker.record
