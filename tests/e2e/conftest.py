@@ -63,7 +63,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(folder=tmp_path_factory.mktemp("pki") / "authority").found()
 
 
-@pytest.fixture(params=("local", "ssh", pytest.param("agent", marks=pytest.mark.sweep)))
+@pytest.fixture(
+    params=(
+        pytest.param("local", marks=pytest.mark.sweep),
+        "ssh",
+        pytest.param("agent", marks=pytest.mark.sweep),
+    )
+)
 def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Fleet, str]]:
     """A fleet and one of its servers: this machine, then an ssh server, then one with an agent."""
     servers = request.getfixturevalue("sshds") if request.param == "ssh" else {}

@@ -16,6 +16,8 @@ import pytest
 from tests.e2e.agents import AgentHost, Authority, agent_on, declared
 from tests.e2e.fleet import Fleet, finished, wait_for
 
+pytestmark = pytest.mark.sweep
+
 ROOT = Path(__file__).parents[2]
 
 

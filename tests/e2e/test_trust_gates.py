@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.fleet import Fleet, Seen, finished, wait_for
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 TEXT = """\
 tasks:
   work: {{run: 'echo {n} >> {log}'}}

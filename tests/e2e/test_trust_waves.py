@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.fleet import Fleet, Seen, finished, wait_for
 
+pytestmark = pytest.mark.sweep
+
 WEB = tuple(f"web-{number}" for number in range(1, 7))
 WORK = """\
 tasks:

@@ -268,6 +268,7 @@ async def test_steps_that_come_after_an_undone_change_are_not_sent(here: Place) 
     assert done.steps[2].state is State.SKIPPED
 
 
+@pytest.mark.sweep
 async def test_of_a_confirmation_and_an_undoing_at_once_exactly_one_decides(here: Place) -> None:
     """Whoever makes the folder late hears of it by how the guard ends."""
     seen = set[State]()

@@ -12,7 +12,7 @@ from tests.fakes.agent_process import AgentProcess, make_agent
 from tests.fakes.sshd import Sshd, start_sshd
 from tests.transport.way import Way, agent_way, local_way, pull_way, ssh_way
 
-SHELLS = ("dash", "bash", "busybox")
+SHELLS = ("dash", pytest.param("bash", marks=pytest.mark.sweep), "busybox")
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ async def test_a_held_attempt_can_be_stopped(every_way: Way) -> None:
     assert every_way.running() == []
 
 
-@pytest.mark.parametrize("limit", [0.8, 1.5])
+@pytest.mark.parametrize("limit", [0.8, pytest.param(1.5, marks=pytest.mark.sweep)])
 async def test_the_time_out_waits_while_an_attempt_is_held(every_way: Way, limit: float) -> None:
     session = await every_way.open()
     spec = every_way.spec("sleep 60", timeout=limit, grace=0.2)
