@@ -54,7 +54,11 @@ class Output:
         """
         while True:
             at = self._skip(offset, end)
-            begin = max((one for one in self._begins() if one <= at), default=-1)
+            # One look, before the reading: where a later segment is there already, this one is whole, and what it has
+            # not is a gap. A look afterwards would take what was written meanwhile for lost.
+            begins = self._begins()
+            begin = max((one for one in begins if one <= at), default=-1)
+            following = min((one for one in begins if one > at), default=-1)
             data = b"" if begin < 0 else self._piece(begin, at - begin, limit)
             if data is None:
                 continue  # the segment went between looking and opening
@@ -62,11 +66,8 @@ class Output:
                 data = data[: self._head - at]
             if data:
                 return Chunk(at, data, at - offset)
-            following = min((one for one in self._begins() if one > at), default=-1)
             if following < 0:
                 return self._rest(offset, end)
-            if at + 1 > following:
-                continue
             return self._jump(offset, following, end, limit)
 
     def _skip(self, offset: int, end: End | None) -> int:

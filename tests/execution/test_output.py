@@ -77,6 +77,35 @@ def test_any_offset_of_any_output_gives_exactly_what_is_kept(
     )
 
 
+class Overtaken(Output):
+    """A reader that is overtaken: what it finds empty is written on, over several segments, before it looks again."""
+
+    def __init__(self, folder: Path, spool: Spool, more: bytes) -> None:
+        super().__init__(folder, head=1 << 20)
+        self._spool, self._more = spool, more
+
+    def _piece(self, begin: int, skip: int, limit: int) -> bytes | None:
+        found = super()._piece(begin, skip, limit)
+        if not found:
+            self._spool.take(memoryview(self._more))
+            self._more = b""
+        return found
+
+
+@pytest.mark.parametrize("already", [1000, 64 << 10, 2 << 20])
+def test_what_is_written_while_it_is_looked_for_is_no_gap(tmp_path: Path, already: int) -> None:
+    spool = Spool(str(tmp_path), head=1 << 20, tail=9 << 20)
+    spool.take(memoryview(b"a" * already))
+    more = os.urandom(3 << 20)
+    reader, offset, read = Overtaken(tmp_path, spool, more), already, b""
+    while len(read) < len(more):
+        chunk = reader.read(offset, end=None)
+        if chunk is not None:
+            assert (chunk.offset, chunk.gap) == (offset, 0)
+            read, offset = read + chunk.data, offset + len(chunk.data)
+    assert read == more
+
+
 async def test_a_hundred_megabytes_cost_no_memory_and_little_disk(bare: Room) -> None:
     executor = await bare.enter()
     spec = Spec(id=A1, job="job", argv=("head", "-c", "100000000", "/dev/zero"), workdir="/")
