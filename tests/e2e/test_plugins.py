@@ -143,6 +143,7 @@ def test_limits_are_refused_before_anything_runs_where_nothing_holds_them(ships:
     assert not ran.exists()
 
 
+@pytest.mark.sweep
 def test_a_job_is_held_and_goes_on_where_there_is_no_agent(each: tuple[Fleet, str]) -> None:
     fleet, server = each
     file = fleet.folder / "beats"

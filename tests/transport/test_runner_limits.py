@@ -137,6 +137,7 @@ async def test_a_login_without_root_keeps_every_promise_in_its_home(open_folder:
         assert way.base.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 @root_only
 async def test_without_a_cgroup_signals_hold_every_process_of_an_attempt(

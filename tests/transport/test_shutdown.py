@@ -11,7 +11,7 @@ from controller.transport.port import AttemptSpec, Phase, Session
 from tests.fakes import processes
 from tests.transport.way import Way
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sweep]
 
 POLITE = "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done"
 
@@ -40,7 +40,6 @@ async def begin(session: Session, spec: AttemptSpec, way: Way) -> tuple[int, lis
     return supervisor, command
 
 
-@pytest.mark.sweep
 async def test_work_that_is_ended_with_its_supervisor_is_interrupted(every_way: Way) -> None:
     session = await every_way.open()
     spec = every_way.spec(POLITE)
