@@ -81,6 +81,8 @@ async def run(
     arguments. Ctrl-C stops the waiting; what has been started on servers goes on.
     """
     _check_choice(ctl, task, target)
+    if target is not None and addr is not None:
+        raise UsageError("a --target has its own servers", hint="leave out --addr")
     address = one_way(on, addr) if target is None else None
     request = RunRequest(
         task=task or None,

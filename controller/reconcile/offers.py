@@ -21,7 +21,7 @@ from controller.reconcile.requests import Address, ServerOffers
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
-from controller.transport.port import Dialer, ScriptSource, Session
+from controller.transport.port import ScriptSource
 
 
 def undeclared(address: Address) -> Server:
@@ -73,15 +73,11 @@ async def inspect(rooms: Rooms, seen: Seen, server: Server, script: str) -> Scri
         NeedsAgentError: it has no agent.
         NotFoundError: it does not offer the script.
     """
-    session = await _session(reach_of(seen).dialer, server)
+    session = await reach_of(seen).dialer.open(server)
     try:
         return await session.inspect(script)
     finally:
         await session.close()
-
-
-async def _session(dialer: Dialer, server: Server) -> Session:
-    return await dialer.open(server)
 
 
 def chosen(found: Sequence[ServerOffers], script: str, *, declared: Sequence[str]) -> None:

@@ -88,6 +88,8 @@ async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> li
     servers = places(seen, request)
     request, owner = in_whose_name(rooms, seen, request, servers)
     if request.task is None:
+        if request.params:
+            raise UsageError("a command has no parameters", hint="leave out -p")
         work = command_work(
             request.words,
             user=request.user,
@@ -260,6 +262,11 @@ async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> tuple[
     """
     if request.params:
         raise UsageError("a target has its own parameters", hint="leave out -p, or run the task")
+    if request.user is not None or request.limits:
+        raise UsageError(
+            f"target {request.target} says itself as whom and within which limits it runs",
+            hint="leave out --as and --limit",
+        )
     if request.on is not None:
         seen = replace(
             seen, scope=replace(seen.scope, servers=frozenset(members(seen, request.on)))

@@ -165,3 +165,20 @@ def test_a_detailed_exit_code_tells_changes_drift_and_blocks_apart(fleet: Fleet)
     fleet.declare("tasks: {a: {runs: oops}}\n")
     fleet.ctl("plan", "--detailed-exitcode").ended(1)
     fleet.ctl("plan", "--detailled-exitcode").ended(64)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--target", "t", "--as", "root"), "says itself as whom"),
+        (("--target", "t", "-l", "pids=5"), "within which limits"),
+        (("--target", "t", "--addr", "x:1"), "has its own servers"),
+        (("-p", "x=1", "--on", "here", "--", "true"), "a command has no parameters"),
+    ],
+)
+def test_what_would_have_no_effect_on_a_run_is_refused(
+    fleet: Fleet, words: tuple[str, ...], said: str
+) -> None:
+    fleet.declare("tasks: {a: {run: 'true'}}\ntargets: {t: {servers: here, task: a}}\n")
+    assert said in fleet.ctl("run", *words).ended(64).err
+    assert fleet.jobs() == []
