@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Executable, Select, select
-from sqlalchemy.dialects.sqlite import insert
 
 from controller.clock import Clock
 from controller.model.observation import RepoSeen, ServerSeen
@@ -16,18 +15,13 @@ from controller.store.past import Entry, Kind, of_repo, of_server
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode, kept_server
 from controller.store.tables import REPOS_SEEN, SERVERS_SEEN
+from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _SERVERS = select(SERVERS_SEEN.c.data).order_by(SERVERS_SEEN.c.server)
 _REPOS = select(REPOS_SEEN.c.data).order_by(REPOS_SEEN.c.repo)
-_INSERT_SERVER = insert(SERVERS_SEEN)
-_PUT_SERVER = _INSERT_SERVER.on_conflict_do_update(
-    index_elements=[SERVERS_SEEN.c.server], set_={"data": _INSERT_SERVER.excluded.data}
-)
-_INSERT_REPO = insert(REPOS_SEEN)
-_PUT_REPO = _INSERT_REPO.on_conflict_do_update(
-    index_elements=[REPOS_SEEN.c.repo], set_={"data": _INSERT_REPO.excluded.data}
-)
+_PUT_SERVER = upsert(SERVERS_SEEN, keys=("server",), set_=("data",))
+_PUT_REPO = upsert(REPOS_SEEN, keys=("repo",), set_=("data",))
 
 
 class SqliteObservations:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from controller.clock import Clock
 from controller.model.applied import Applied
@@ -16,13 +15,11 @@ from controller.store.past import Kind, of_forgotten, of_record
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode
 from controller.store.tables import RECORDS
+from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _ALL = select(RECORDS.c.data).order_by(RECORDS.c.target, RECORDS.c.server)
-_INSERT = insert(RECORDS)
-_PUT = _INSERT.on_conflict_do_update(
-    index_elements=[RECORDS.c.target, RECORDS.c.server], set_={"data": _INSERT.excluded.data}
-)
+_PUT = upsert(RECORDS, keys=("target", "server"), set_=("data",))
 _FORGET = delete(RECORDS).where(
     RECORDS.c.target == bindparam("its_target"), RECORDS.c.server == bindparam("its_server")
 )

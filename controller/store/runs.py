@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 
 from controller.errors import IllegalTransitionError, NotFoundError
@@ -19,13 +18,14 @@ from controller.store.reader import Reader
 from controller.store.retention import drop_oldest
 from controller.store.rows import Row, body_row, decode, encode, job_row
 from controller.store.tables import BODIES, JOBS, RUNS, UNDOS, WORKS
+from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _INSERT_RUN = insert(RUNS)
 _INSERT_JOBS = insert(JOBS)
 _INSERT_BODIES = insert(BODIES)
 _INSERT_UNDOS = insert(UNDOS)
-_INSERT_WORKS = insert_or(WORKS).on_conflict_do_nothing()
+_INSERT_WORKS = upsert(WORKS, keys=("digest",), set_=())
 _KNOWN_RUN = select(func.count()).select_from(RUNS).where(RUNS.c.id == bindparam("id"))
 _GET = select(RUNS.c.data).where(RUNS.c.id == bindparam("id"))
 _LIST = select(RUNS.c.data).order_by(RUNS.c.position.desc()).limit(bindparam("limit"))
