@@ -33,4 +33,4 @@ def test_the_list_of_verbs_loads_no_verb() -> None:
 
 
 def test_opening_a_controller_loads_what_every_plan_needs_and_no_more() -> None:
-    assert loaded("import controller.service") == {"git", "sqlalchemy", "yaml"}
+    assert loaded("import controller.service.local") == {"git", "sqlalchemy", "yaml"}

@@ -25,7 +25,8 @@ from controller.cli.app import run
 from controller.cli.context import OpenRequest, Surroundings
 from controller.cli.port import Controller
 from controller.clock import SystemClock
-from controller.service import Options, open as open_service
+from controller.service.local import open as open_service
+from controller.service.works import Options
 from tests.fakes import processes
 from tests.fakes.repositories import Repository
 from tests.fakes.sshd import Sshd

@@ -19,10 +19,11 @@ from controller.model.plan import Plan
 from controller.reconcile.controller import LocalController
 from controller.reconcile.requests import ApplyOutcome, ApplyRequest, PlanRequest, RunReport
 from controller.reconcile.rooms import Reach, Rooms
-from controller.service import Options, Works
+from controller.service.works import Options, Works
 from controller.settings import resolve
+from controller.source.config import ConfigRepo
 from controller.store.folder import prepare
-from controller.store.lock import StateLock, take
+from controller.store.lock import Saver, StateLock, take
 from controller.store.memory import MemoryStore
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program, SimulatedFleet
@@ -156,5 +157,6 @@ async def house(
         store = MemoryStore(town.clock)
         works = PlayedWorks(options, resolve(variables, flags={}), store, state, stack)
         works.town = town
-        rooms = works.rooms(config.path, lock)
+        saver = Saver(lock, ACTOR, mine=True)
+        rooms = works.rooms(ConfigRepo(config.path), saver.saving)
         yield House(town=town, config=config, rooms=rooms, controller=LocalController(rooms))

@@ -7,7 +7,8 @@ import pytest
 
 from controller.errors import LockedError, NotFoundError, StateError
 from controller.reconcile.requests import PlanRequest
-from controller.service import Options, new_id, new_nonce, open as open_service
+from controller.service.local import open as open_service
+from controller.service.works import Options, new_id, new_nonce
 from tests.fakes.repositories import Repository
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}

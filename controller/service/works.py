@@ -1,20 +1,19 @@
-"""The composition root: builds a controller from its rooms, opens it, and closes everything in reverse.
+"""What every controller is made of: the rooms of one state, and the adapters they need.
 
-Called by the faces. The only module that names concrete adapters; those that are heavy are loaded when a declaration first
-needs them.
+Called by `local` and `serving`. Adapters that are heavy are loaded when a declaration first needs them.
 """
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.clock import Clock, SystemClock
 from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
-from controller.errors import ControllerError, NotFoundError
+from controller.errors import ControllerError
 from controller.jobs.engine import Engine
 from controller.jobs.ports import Equipment
 from controller.journal.archive import ArchiveFiles
@@ -25,21 +24,18 @@ from controller.model.declaration import Declaration
 from controller.model.ids import JobId, encode_id
 from controller.model.inventory import Carrier
 from controller.model.job import Event, Job, JobBody
-from controller.reconcile.controller import LocalController
 from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener, Progress, Stage
 from controller.reconcile.rooms import Caller, Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
-from controller.settings import Papers, Settings, environment, resolve
-from controller.source.config import ConfigRepo, find
+from controller.settings import Papers, Settings, environment
+from controller.source.config import ConfigRepo
 from controller.source.mirrors import Mirrors
-from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of, prepare
+from controller.store.folder import CACHE_FILE
 from controller.store.forms import FormsCache
-from controller.store.lock import Saver, StateLock, take
 from controller.store.ports import Store
-from controller.store.sqlite import open_store
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
@@ -69,48 +65,6 @@ class Options:
     clock: Clock = field(default_factory=SystemClock)
 
 
-@asynccontextmanager
-async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A001
-    """Open a controller; leaving the context closes it, and what has started on servers goes on.
-
-    Raises:
-        NotFoundError: there is no config repository.
-        LockedError: another command holds the state.
-        StateError: the state cannot be used.
-    """
-    settings = resolve(options.variables, flags={})
-    root, usual = places(options, settings)
-    folder = prepare(folder_of(options.state) if options.state else usual)
-    lock = StateLock(folder, clock=options.clock)
-    async with AsyncExitStack() as stack:
-        if options.write:
-            stack.enter_context(await take(lock, options.actor, options.clock))
-        store = open_store(folder, clock=options.clock)
-        stack.push_async_callback(store.close)
-        works = Works(options, settings, store, folder, stack)
-        yield LocalController(works.rooms(root, lock))
-
-
-def places(options: Options, settings: Settings) -> tuple[Path, Path]:
-    """Say where the config repository is, and where its state lies when nothing is said.
-
-    Raises:
-        NotFoundError: there is no config repository, and one is needed.
-    """
-    try:
-        root = find(options.directory or Path.cwd())
-    except NotFoundError:
-        if not options.bare or options.directory is not None:
-            raise
-        own = settings.person.home / OWN_STATE
-        return own, own
-    return root, root / STATE_FOLDER
-
-
-OWN_STATE = Path(".local/state/ctl/by-hand")
-"""Where a person's work is recorded that belongs to no config repository, below the home."""
-
-
 class Works:
     """Makes the rooms of one opened controller."""
 
@@ -137,11 +91,13 @@ class Works:
         self._activity = Log(logs, "activity", clock=options.clock, masker=self._masker)
         self._connectivity = Log(logs, "connectivity", clock=options.clock, masker=self._masker)
 
-    def rooms(self, root: Path, lock: StateLock) -> Rooms:
-        """Give everything the steps work with."""
+    def rooms(
+        self, config: ConfigRepo, saving: Callable[[], AbstractAsyncContextManager[bool]]
+    ) -> Rooms:
+        """Give everything the steps work with; `saving` says whether what was seen may be kept."""
         options = self._options
         return Rooms(
-            config=ConfigRepo(root),
+            config=config,
             mirrors=self._mirrors,
             store=self._store,
             forms=FormsCache(self._folder / CACHE_FILE),
@@ -158,7 +114,7 @@ class Works:
             engine=self.engine,
             key_scanner=key_scanner,
             installer=installer,
-            saving=Saver(lock, options.actor, mine=options.write).saving,
+            saving=saving,
             environment=options.variables,
             actor=options.actor,
             controller_name=self._settings.person.host,

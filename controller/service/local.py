@@ -1,0 +1,60 @@
+"""A controller for one command: opened on a folder, closed when the command is over.
+
+Called by the faces; calls `works`. What has started on servers goes on after it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from controller.errors import NotFoundError
+from controller.reconcile.controller import LocalController
+from controller.service.works import Options, Works
+from controller.settings import Settings, resolve
+from controller.source.config import ConfigRepo, find
+from controller.store.folder import STATE_FOLDER, folder_of, prepare
+from controller.store.lock import Saver, StateLock, take
+from controller.store.sqlite import open_store
+
+OWN_STATE: Final = Path(".local/state/ctl/by-hand")
+"""Where a person's work is recorded that belongs to no config repository, below the home."""
+
+
+@asynccontextmanager
+async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A001
+    """Open a controller; leaving the context closes it, and what has started on servers goes on.
+
+    Raises:
+        NotFoundError: there is no config repository.
+        LockedError: another command holds the state.
+        StateError: the state cannot be used.
+    """
+    settings = resolve(options.variables, flags={})
+    root, usual = places(options, settings)
+    folder = prepare(folder_of(options.state) if options.state else usual)
+    lock = StateLock(folder, clock=options.clock)
+    async with AsyncExitStack() as stack:
+        if options.write:
+            stack.enter_context(await take(lock, options.actor, options.clock))
+        store = open_store(folder, clock=options.clock)
+        stack.push_async_callback(store.close)
+        works = Works(options, settings, store, folder, stack)
+        saver = Saver(lock, options.actor, mine=options.write)
+        yield LocalController(works.rooms(ConfigRepo(root), saver.saving))
+
+
+def places(options: Options, settings: Settings) -> tuple[Path, Path]:
+    """Say where the config repository is, and where its state lies when nothing is said.
+
+    Raises:
+        NotFoundError: there is no config repository, and one is needed.
+    """
+    try:
+        root = find(options.directory or Path.cwd())
+    except NotFoundError:
+        if not options.bare or options.directory is not None:
+            raise
+        own = settings.person.home / OWN_STATE
+        return own, own
+    return root, root / STATE_FOLDER
