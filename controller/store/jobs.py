@@ -1,6 +1,6 @@
-"""Jobs and their ledgers on SQLite.
+"""Jobs and their ledgers in SQL.
 
-Built by `sqlite`; calls the writer and the reader.
+Built by `shelves`; calls the writer and the reader.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,7 +103,7 @@ _PAST = (
 )
 
 
-class SqliteJobs:
+class SqlJobs:
     """Jobs, what they were recorded with, and their ledgers."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:

@@ -1,6 +1,6 @@
-"""What was last seen of servers and repos, and what earlier, on SQLite.
+"""What was last seen of servers and repos, and what earlier, in SQL.
 
-Built by `sqlite`; calls the writer, the reader and the history.
+Built by `shelves`; calls the writer, the reader and the history.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ _PUT_SERVER = upsert(SERVERS_SEEN, keys=("server",), set_=("data",))
 _PUT_REPO = upsert(REPOS_SEEN, keys=("repo",), set_=("data",))
 
 
-class SqliteObservations:
+class SqlObservations:
     """What was last seen; what was seen earlier is kept for a while."""
 
     def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:

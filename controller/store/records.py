@@ -1,6 +1,6 @@
-"""Applied records on SQLite, as they are and as they were.
+"""Applied records in SQL, as they are and as they were.
 
-Built by `sqlite`; calls the writer, the reader and the history.
+Built by `shelves`; calls the writer, the reader and the history.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ _FORGET = delete(RECORDS).where(
 )
 
 
-class SqliteRecords:
+class SqlRecords:
     """Applied records by (target, server)."""
 
     def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:

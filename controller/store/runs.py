@@ -1,6 +1,6 @@
-"""Runs on SQLite.
+"""Runs in SQL.
 
-Built by `sqlite`; calls the writer and the reader.
+Built by `shelves`; calls the writer and the reader.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _SERIAL = select(func.max(RUNS.c.position))
 _FINISH = update(RUNS).where(RUNS.c.id == bindparam("run_id")).values(data=bindparam("run_data"))
 
 
-class SqliteRuns:
+class SqlRuns:
     """Runs and their jobs."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:

@@ -1,6 +1,6 @@
-"""What people decided, on SQLite.
+"""What people decided, in SQL.
 
-Built by `sqlite`; calls the writer and the reader.
+Built by `shelves`; calls the writer and the reader.
 """
 
 from dataclasses import asdict
@@ -35,7 +35,7 @@ _BEYOND: Final = delete(STANDINGS).where(
 )
 
 
-class SqliteStandings:
+class SqlStandings:
     """Suspensions, approvals, pins, ignores."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:

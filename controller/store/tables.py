@@ -7,6 +7,7 @@ and the whole record as JSON in `data`; `position` counts up in the order of rec
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -34,10 +35,13 @@ METADATA: Final = MetaData(
 UNSETTLED: Final = ("pending", "dispatched", "running", "paused", "lost")
 """States of jobs that recovery looks at; `lost` may still change when evidence turns up."""
 
+COUNT: Final = Integer().with_variant(BigInteger(), "postgresql")
+"""A whole number of up to 64 bits: SQLite's INTEGER, PostgreSQL's BIGINT."""
+
 RUNS: Final = Table(
     "runs",
     METADATA,
-    Column("position", Integer, nullable=False),
+    Column("position", COUNT, nullable=False),
     Column("id", Text, nullable=False),
     Column("data", Text, nullable=False),
     PrimaryKeyConstraint("position"),
@@ -47,7 +51,7 @@ RUNS: Final = Table(
 JOBS: Final = Table(
     "jobs",
     METADATA,
-    Column("position", Integer, nullable=False),
+    Column("position", COUNT, nullable=False),
     Column("id", Text, nullable=False),
     Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("target", Text),
@@ -60,15 +64,18 @@ JOBS: Final = Table(
     PrimaryKeyConstraint("position"),
     UniqueConstraint("id"),
 )
+_UNSETTLED: Final = text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')")
+_ARCHIVED: Final = text("archived IS NOT NULL")
 Index(None, JOBS.c.run)
 Index(None, JOBS.c.target)
 Index(None, JOBS.c.server)
 Index(
     "ix_jobs_unsettled",
     JOBS.c.position,
-    sqlite_where=text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')"),
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
 )
-Index("ix_jobs_archived", JOBS.c.position, sqlite_where=text("archived IS NOT NULL"))
+Index("ix_jobs_archived", JOBS.c.position, sqlite_where=_ARCHIVED, postgresql_where=_ARCHIVED)
 
 WORKS: Final = Table(
     "works",
@@ -138,11 +145,11 @@ REPOS_SEEN: Final = Table(
 HISTORY: Final = Table(
     "history",
     METADATA,
-    Column("position", Integer, nullable=False),
+    Column("position", COUNT, nullable=False),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("server", Text, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("at", COUNT, nullable=False),
     Column("mark", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("data", Text),
@@ -158,7 +165,7 @@ Index("ix_history_key", HISTORY.c.kind, HISTORY.c.name, HISTORY.c.server)
 STANDINGS: Final = Table(
     "standings",
     METADATA,
-    Column("position", Integer, nullable=False),
+    Column("position", COUNT, nullable=False),
     Column("kind", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -167,3 +174,14 @@ STANDINGS: Final = Table(
     UniqueConstraint("kind", "target", "key"),
 )
 """What people decided; a further fact of the same kind, target and key takes the place of the one before."""
+
+LEASES: Final = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("epoch", COUNT, nullable=False),
+    Column("until", COUNT, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+"""Who may act under a name; `epoch` counts the takings, `until` is a moment in microseconds since 1970 (UTC)."""

@@ -20,7 +20,7 @@ from controller.model.job import Job, JobBody, Run, StepRun
 from controller.model.work import StepWork, Work
 from controller.secrets.comparison import new_key
 from controller.secrets.masker import ValueMasker
-from controller.store.sqlite import SqliteStore
+from controller.store.shelves import SqlStore
 from controller.transport.local import LocalDialer
 from controller.transport.port import Dialer
 from tests.jobs.rig import Watcher, digest, masker, when
@@ -37,7 +37,7 @@ class Place:
     """A state folder, a home folder, and what works on them."""
 
     path: Path
-    store: SqliteStore
+    store: SqlStore
     values: dict[str, str]
     project: str = field(default_factory=lambda: f"p{fresh_id()}")
     jobs: list[JobId] = field(default_factory=list)

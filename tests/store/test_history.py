@@ -14,7 +14,8 @@ from controller.model.observation import CheckSeen, RepoSeen
 from controller.store import retention
 from controller.store.memory import MemoryStore
 from controller.store.ports import Store
-from controller.store.sqlite import SqliteStore, open_store
+from controller.store.shelves import SqlStore
+from controller.store.sqlite import open_store
 from controller.store.tables import HISTORY
 from tests.fakes.clocks import START, FakeClock
 from tests.store.shelf import DIGEST, a_record, seen_at
@@ -116,13 +117,13 @@ def rows(connection: Connection) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     made = open_store(tmp_path / ".ctl", clock=FakeClock())
     yield made
     await made.close()
 
 
-async def test_seeing_the_same_again_writes_no_row(store: SqliteStore) -> None:
+async def test_seeing_the_same_again_writes_no_row(store: SqlStore) -> None:
     for minute in range(3):
         check = CheckSeen(digest=DIGEST, exit_code=0, at=seen_at(minute).at)
         delivery = DeliverySeen(digest=DIGEST, at=seen_at(minute).at)
@@ -139,7 +140,7 @@ async def test_seeing_the_same_again_writes_no_row(store: SqliteStore) -> None:
 
 
 async def test_all_of_history_has_a_bound_and_what_is_in_force_is_never_taken(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "KEPT_BYTES", 5_000)
     monkeypatch.setattr(retention, "STEP", 10)

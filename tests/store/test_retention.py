@@ -8,13 +8,14 @@ from sqlalchemy import Connection, func, select
 
 from controller.model.job import State
 from controller.store import retention
-from controller.store.sqlite import SqliteStore, open_store
+from controller.store.shelves import SqlStore
+from controller.store.sqlite import open_store
 from controller.store.tables import BODIES, EVENTS, JOBS, RUNS, UNDOS, WORKS
 from tests.fakes.clocks import FakeClock
 from tests.store.shelf import WORK, a_body, a_job, a_run, an_event
 
 
-async def record(store: SqliteStore, number: int, state: State) -> bool:
+async def record(store: SqlStore, number: int, state: State) -> bool:
     """Record a run with one job, whose work is its own, that stands at a state; say whether old runs went for it."""
     job = a_job(number, run=number)
     body = replace(

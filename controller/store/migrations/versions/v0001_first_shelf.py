@@ -6,6 +6,9 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_COUNT = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+_UNSETTLED = sa.text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')")
+
 
 def upgrade() -> None:
     """Make the tables."""
@@ -30,7 +33,7 @@ def upgrade() -> None:
 def _work() -> None:
     op.create_table(
         "runs",
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("position", _COUNT, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("position", name="pk_runs"),
@@ -38,7 +41,7 @@ def _work() -> None:
     )
     op.create_table(
         "jobs",
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("position", _COUNT, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("run", sa.Text, nullable=False),
         sa.Column("target", sa.Text),
@@ -56,7 +59,8 @@ def _work() -> None:
         "ix_jobs_unsettled",
         "jobs",
         ["position"],
-        sqlite_where=sa.text("state IN ('pending', 'dispatched', 'running', 'paused', 'lost')"),
+        sqlite_where=_UNSETTLED,
+        postgresql_where=_UNSETTLED,
     )
     _ledgers()
 

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+_COUNT = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
 # What is known now is where history begins. Its own moment is the best there is; the mark equals no other, so
 # that the next thing recorded is a row of its own.
 _SEED = """
@@ -30,7 +32,7 @@ def upgrade() -> None:
     op.create_index("ix_undos_work", "undos", ["work"])
     op.create_table(
         "standings",
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("position", _COUNT, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("target", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
@@ -44,17 +46,22 @@ def upgrade() -> None:
 def _history() -> None:
     op.create_table(
         "history",
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("position", _COUNT, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("server", sa.Text, nullable=False),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("at", _COUNT, nullable=False),
         sa.Column("mark", sa.Text, nullable=False),
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("data", sa.Text),
         sa.PrimaryKeyConstraint("position", name="pk_history"),
     )
     op.create_index("ix_history_key", "history", ["kind", "name", "server"])
+    if op.get_bind().dialect.name == "sqlite":  # no state on PostgreSQL is so old
+        _seed()
+
+
+def _seed() -> None:
     for kind, table, name, server, moment in (
         ("record", "records", "target", "server", "at"),
         ("server", "servers_seen", "server", "''", "at"),

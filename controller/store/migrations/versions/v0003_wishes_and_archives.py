@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Give jobs two columns, both empty for all that are there."""
     op.add_column("jobs", sa.Column("wishes", sa.Text))
     op.add_column("jobs", sa.Column("archived", sa.Text))
+    archived = sa.text("archived IS NOT NULL")
     op.create_index(
-        "ix_jobs_archived", "jobs", ["position"], sqlite_where=sa.text("archived IS NOT NULL")
+        "ix_jobs_archived", "jobs", ["position"], sqlite_where=archived, postgresql_where=archived
     )
