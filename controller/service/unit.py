@@ -1,0 +1,127 @@
+"""The text of a systemd unit for `ctl serve`, each line with its reason.
+
+Pure: `ctl serve … --print-unit` prints what this gives. What the directives mean is told in systemd.service(5), systemd.exec(5)
+and systemd.resource-control(5). Unlike an agent, a controller needs nothing of its machine but its state, git, ssh and the
+network: everything else is taken away. Only `--allow local` needs the machine, and then these lines are left out.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from controller.errors import UsageError
+
+UNIT: Final = """\
+[Unit]
+Description=Controller of Tillerman{role}
+After=network-online.target
+Wants=network-online.target
+# Servers without their controller drift: never give up starting it.
+StartLimitIntervalSec=0
+
+[Service]
+# It says itself when it is ready, and that it lives.
+Type=notify
+WatchdogSec=120
+ExecStart={command}
+Restart=always
+RestartSec=2s
+# A stop leaves jobs running on the servers and takes seconds; with --drain it waits for them.
+TimeoutStopSec={stop}
+# A second signal means: now.
+KillMode=mixed
+
+# A user of its own, made for as long as it runs; what it keeps is in /var/lib/{name}, 0700.
+DynamicUser=yes
+StateDirectory={name}
+StateDirectoryMode=0700
+CacheDirectory={name}
+# The age key and other secrets come as credentials, readable by this unit alone (systemd.exec(5)):
+#LoadCredential=age-key:/etc/ctl/age.txt
+UMask=0077
+LimitCORE=0
+KeyringMode=private
+# Descriptors for connections to servers and agents.
+LimitNOFILE=65536
+{confinement}
+[Install]
+WantedBy=multi-user.target
+"""
+CONFINEMENT: Final = """\
+# Nothing of this machine may be changed, and little of it seen.
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectProc=invisible
+ProcSubset=pid
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet={capability}
+{ambient}RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+# The network, and sockets of this machine such as the one systemd listens on.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+# The renderer of templates limits itself, for which it needs @resources.
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+"""
+PRIVILEGED: Final = 1024
+"""Ports below it need a capability."""
+
+
+def make_unit(
+    words: Sequence[str],
+    *,
+    program: str,
+    name: str = "ctl",
+    role: str = "all",
+    ports: Sequence[int] = (),
+    local: bool = False,
+) -> str:
+    """Write the unit of a serving controller.
+
+    Args:
+        words: the command line after `ctl`, as typed.
+        program: `ctl`, an absolute path.
+        name: of the unit, without `.service`; also of its folder in /var/lib.
+        role: which part of a controller it is.
+        ports: where it listens.
+        local: whether jobs may run on this machine; then nothing of it is taken away.
+
+    Raises:
+        UsageError: a word cannot stand in a unit.
+    """
+    bind = any(port < PRIVILEGED for port in ports)
+    confinement = CONFINEMENT.format(
+        capability="CAP_NET_BIND_SERVICE" if bind else "",
+        ambient="AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if bind else "",
+    )
+    text = UNIT.format(
+        role="" if role == "all" else f": {role}",
+        name=name,
+        command=" ".join(_quote(word) for word in (program, *words)),
+        stop="infinity" if "--drain" in words else "60s",
+        confinement="" if local else confinement,
+    )
+    if local:  # jobs run here, as whoever they say
+        text = text.replace("DynamicUser=yes\n", "")
+    return text
+
+
+def _quote(word: str) -> str:
+    """Write a word so that systemd reads exactly it: no specifier, no variable, no escape, no blank."""
+    if not word.isprintable():
+        raise UsageError(f"cannot write {word!r} into a unit")
+    plain = word.replace("%", "%%").replace("$", "$$")
+    if not word or any(sign in word for sign in " \"'\\;") or not word.isascii():
+        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return plain
