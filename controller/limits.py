@@ -128,6 +128,7 @@ LIMITS: Final = (
         ("pages of one list of an agent", 10_000, "pages", "the list is refused"),
         ("answer of an agent", 60, "seconds", "the session counts as lost"),
         ("scripts of one agent", 10_000, "scripts", "the rest is left out"),
+        ("script that an agent fetches", 60, "seconds", "it is cancelled"),
         ("artifacts of a job on an agent", 1000, "files", "the rest is left out"),
         ("files of a workspace", 10_000, "files", "the rest is left out"),
         ("message of an agent", 2000, "characters", "it is cut"),

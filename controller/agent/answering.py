@@ -70,7 +70,12 @@ class Answers:
         self._news = News(folder / "news")
         self._uploads = Uploads(folder / "uploads")
         self._targets = Targets(Path(base_of(settings)), folder, linux.boot_id(), self._is_open)
-        self._offers = Offers(settings.scripts, folder / "scripts", only=settings.scripts_only)
+        self._offers = Offers(
+            settings.scripts,
+            folder / "scripts",
+            only=settings.scripts_only,
+            sent=settings.scripts_from_controller,
+        )
         self._reports = Reports(self._executor, folder / "reports")
         self._attempts = Attempts(
             self._executor, self._pool, self._jobs, self._news, self._reports, self._targets

@@ -1,7 +1,9 @@
 """The scripts that can be run by name: those of the folder, and where that is not all there may be, those of a controller.
 
 A script of a controller is named with the SHA-256 it must have. It is asked for over the session of whoever wants it run,
-summed up here, and kept under its digest; what lies there is summed up again each time before it is run.
+summed up here, and kept under its digest; what lies there is summed up again each time before it is run. What the folder has
+under that name is run or nothing. Users get the folder's alone: who sends a script decides what it does, and what is kept here
+may be none of their business.
 
 `answering` and `starts` call it; it calls `scripts`, and `fetch` of the asker.
 """
@@ -14,9 +16,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from controller.agent.asker import Fetch
-from controller.agent.errors import ScriptError
+from controller.agent.asker import Asker, Fetch
+from controller.agent.errors import DeniedError, ScriptError
 from controller.agent.locks import store
+from controller.agent.owners import is_user
 from controller.agent.script import Offered, sum_up
 from controller.agent.scripts import NAME, Scripts
 from controller.agent.streams import StreamCancelledError, StreamLostError
@@ -34,13 +37,15 @@ class Offers:
     Args:
         folder: of the scripts; empty is none.
         cache: where scripts of controllers are kept.
-        only: nothing but the folder's scripts is run.
+        only: nothing but scripts is run here.
+        sent: then still those that controllers send.
     """
 
-    def __init__(self, folder: str, cache: Path, *, only: bool) -> None:
+    def __init__(self, folder: str, cache: Path, *, only: bool, sent: bool) -> None:
         self._scripts = Scripts(folder) if folder else None
         self._cache = cache
         self._only = only
+        self._sent = sent
 
     async def check(self) -> None:
         """Refuse a folder that can't be trusted.
@@ -63,29 +68,30 @@ class Offers:
             raise ScriptError(f"cannot show {asked.name[:140]!r}: no scripts are offered here")
         return await asyncio.to_thread(self._scripts.inspect, asked.name)
 
-    async def take(self, name: str, digest: str, fetch: Fetch) -> Offered:
+    async def take(self, asker: Asker, name: str, digest: str, fetch: Fetch) -> Offered:
         """Take a script to run it.
 
         Args:
+            asker: who wants it run.
             name: of it.
             digest: the SHA-256 in hex that it must have; empty is any.
             fetch: gives a script of the controller.
 
         Raises:
+            DeniedError: scripts are not taken from whoever asks.
             FolderError: others could change what would be run.
             ScriptError: there is no such script, it can't be run, or is another than was asked for.
         """
         if not NAME.fullmatch(name):
             raise ScriptError(f"cannot run {name[:140]!r}: no name of a script")
         scripts = self._scripts
-        if scripts is not None:
-            foreign = bool(digest) and not self._only
-            if not foreign or await asyncio.to_thread(scripts.has, name):
-                return await asyncio.to_thread(scripts.read, name, digest=digest)
-        if self._only or not digest:
+        if scripts is not None and (not digest or await asyncio.to_thread(scripts.has, name)):
+            return await asyncio.to_thread(scripts.read, name, digest=digest)
+        if not digest:
             raise ScriptError(f"cannot run {name}: no such script is offered here")
         if not DIGEST.fullmatch(digest):
             raise ScriptError(f"cannot run {name}: {digest[:80]!r} is no SHA-256")
+        self._check_sender(asker, name)
         return sum_up(name, await self._pull(name, digest, fetch))
 
     def environment(self, offered: Offered) -> dict[str, str]:
@@ -93,6 +99,18 @@ class Offers:
         if self._scripts is None:
             return {"CTL_SCRIPT": offered.script.name}
         return self._scripts.environment(offered)
+
+    def _check_sender(self, asker: Asker, name: str) -> None:
+        if is_user(asker):
+            raise DeniedError(
+                f"cannot run {name} for {asker.name}: no such script is offered here",
+                hint="`ctl tasks` lists them; scripts are taken from controllers and admins only",
+            )
+        if self._only and not (self._sent and asker.role == "controller"):
+            raise DeniedError(
+                f"cannot run {name}: this agent runs nothing but the scripts it offers",
+                hint="`ctl tasks` lists them; with --scripts-from-controller it takes those of controllers, too",
+            )
 
     async def _pull(self, name: str, digest: str, fetch: Fetch) -> bytes:
         path = self._cache / digest

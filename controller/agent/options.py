@@ -110,6 +110,13 @@ OPTIONS: tuple[Option, ...] = (
         write=_flag,
     ),
     Option(
+        name="scripts-from-controller",
+        metavar="",
+        help="with --scripts-only: take also the scripts that a controller sends",
+        read=values.flag,
+        write=_flag,
+    ),
+    Option(
         name="workers",
         metavar="N",
         help="jobs that run at once; others wait",

@@ -39,6 +39,7 @@ class Settings:
     cgroup: str = ""
     scripts: str = ""
     scripts_only: bool = False
+    scripts_from_controller: bool = False
     workers: int = 1
     keep: int = 2 * DAY
     disk: tuple[str, ...] = ("/",)
@@ -104,6 +105,8 @@ def check_run(settings: Settings) -> None:
         findings.append("cannot use --proxy: only --connect dials")
     if settings.scripts_only and not settings.scripts:
         findings.append("cannot use --scripts-only: --scripts DIR says which")
+    if settings.scripts_from_controller and not settings.scripts_only:
+        findings.append("cannot use --scripts-from-controller: it loosens --scripts-only")
     if settings.base == settings.state:
         findings.append(f"cannot use {settings.base} as --base and as --state: each needs its own")
     _refuse(findings)

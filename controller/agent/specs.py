@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from controller.agent.script import Offered
 from controller.execution.spec import Limits, Spec
@@ -55,6 +56,32 @@ def make_spec(asked: Start, bodies: Bodies, *, owner: str, user: str | None) -> 
     )
 
 
+def plan_script(asked: RunScript, bodies: Bodies) -> Spec:
+    """Give what a `run-script` asks for as both ends know it: what only the agent knows is left out.
+
+    The digest of the script stands where its bytes will be, so the attempt digest covers it.
+    """
+    return Spec(
+        id=asked.id,
+        job=asked.job,
+        text=asked.digest.encode(),
+        arguments=asked.arguments,
+        stdin=bodies.stdin,
+        stdin_path=bodies.stdin_path,
+        stdin_sha256=bodies.stdin_sha256,
+        stream=asked.interactive,
+        env=asked.env,
+        workdir=asked.workdir,
+        user=asked.user,
+        timeout=asked.timeout,
+        grace=asked.grace,
+        head=asked.head,
+        tail=asked.tail,
+        limits=limits_of(asked.limits),
+        salt=asked.salt,
+    )
+
+
 def make_script_spec(
     asked: RunScript,
     offered: Offered,
@@ -62,7 +89,6 @@ def make_script_spec(
     bodies: Bodies,
     *,
     owner: str,
-    user: str | None,
     workspace: str,
 ) -> Spec:
     """Give the attempt that a `run-script` asks for.
@@ -73,28 +99,15 @@ def make_script_spec(
         more: variables that the script gets from here; they win over those of the message.
         bodies: its stdin.
         owner: whose it is.
-        user: None where it is the agent's own.
         workspace: of its job, where it begins unless it is told otherwise: its results are looked for there.
     """
-    return Spec(
-        id=asked.id,
-        job=asked.job,
+    return replace(
+        plan_script(asked, bodies),
         owner=owner,
         text=offered.text,
         argv=offered.argv,
-        arguments=asked.arguments,
-        stdin=bodies.stdin,
-        stdin_path=bodies.stdin_path,
-        stdin_sha256=bodies.stdin_sha256,
-        stream=asked.interactive,
         env={**asked.env, **more},
         workdir=asked.workdir or workspace,
-        user=user,
-        timeout=asked.timeout,
-        grace=asked.grace,
-        head=asked.head,
-        tail=asked.tail,
-        limits=limits_of(asked.limits),
     )
 
 

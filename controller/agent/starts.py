@@ -16,12 +16,13 @@ from controller.agent.owners import check_user, is_user, owner_of
 from controller.agent.pool import Pool
 from controller.agent.reports import Reports
 from controller.agent.script import Offered
-from controller.agent.specs import Bodies, make_script_spec, make_spec
+from controller.agent.specs import Bodies, make_script_spec, make_spec, plan_script
 from controller.agent.statuses import say_status
 from controller.agent.targets import Targets
 from controller.agent.uploads import Body, Uploads
 from controller.execution import clock
-from controller.execution.errors import ExecutionError, FullError, RefusedError
+from controller.execution.digest import attempt_digest
+from controller.execution.errors import DigestError, ExecutionError, FullError, RefusedError
 from controller.execution.executor import Executor
 from controller.execution.login import find_login
 from controller.execution.spec import MAX_TEXT, Spec
@@ -72,18 +73,12 @@ class Starts:
         if known is not None:
             return say_status(known)
         await self._check(asker, asked, owner)
-        offered = await self.offers.take(asked.name, asked.digest, fetch)
-        stdin = await self._body(asker, asked.stdin, asked.stdin_upload)
+        offered = await self.offers.take(asker, asked.name, asked.digest, fetch)
+        bodies = _bodies(await self._body(asker, asked.stdin, asked.stdin_upload))
+        self._check_planned(asked, bodies)
         more = self.offers.environment(offered)
-        spec = make_script_spec(
-            asked,
-            offered,
-            more,
-            _bodies(stdin),
-            owner=owner,
-            user=asked.user,
-            workspace=self.jobs.workspace(asked.job),
-        )
+        workspace = self.jobs.workspace(asked.job)
+        spec = make_script_spec(asked, offered, more, bodies, owner=owner, workspace=workspace)
         return await self._take(asker, spec, asked.not_after, offered)
 
     def _known(self, name: str, owner: str) -> Status | None:
@@ -111,6 +106,17 @@ class Starts:
         if is_user(asker):
             login = await asyncio.to_thread(find_login, asked.user)
             check_user(asker, asked.user, login.uid)
+
+    def _check_planned(self, asked: RunScript, bodies: Bodies) -> None:
+        """Refuse what differs from what was planned; that the script has the digest it is named with was seen before."""
+        if not asked.attempt_digest:
+            return
+        arrived = attempt_digest(plan_script(asked, bodies))
+        if arrived != asked.attempt_digest:
+            self.uploads.delete(bodies.stdin_path)
+            raise DigestError(
+                f"cannot accept {asked.id}: planned {asked.attempt_digest[:80]}, arrived {arrived}"
+            )
 
     async def _body(self, asker: Asker, sent: bytes, upload: int) -> Body:
         """Give bytes that came with the message, or were sent ahead of it."""

@@ -1,4 +1,4 @@
-"""Work that nobody declared: a command typed by a person, or a script that a server's agent offers.
+"""Work that nobody declared: a command typed by a person, or a script, of a server's agent or of the config repository.
 
 Pure. Called by `running`; what it makes is recorded and carried out like any other work, but it belongs to no target and never
 touches a marker.
@@ -61,8 +61,9 @@ def script_work(
     user: str | None,
     limits: Limits,
     interactive: bool,
+    text: str = "",
 ) -> Work:
-    """Make the work of a script that a server offers.
+    """Make the work of a script.
 
     Args:
         name: of the script.
@@ -72,6 +73,7 @@ def script_work(
         user: whom it runs as.
         limits: for its processes.
         interactive: keeps its input open.
+        text: what it is, where the server offers none of this name; its agent fetches it then.
     """
     sha256 = Digest(known.sha256) if known is not None and known.sha256 else None
     inputs = _inputs(
@@ -85,7 +87,7 @@ def script_work(
     )
     step = StepWork(
         name=STEP,
-        text="",
+        text=text,
         uses=f"{OFFERED}{name}",
         arguments=arguments,
         script_digest=sha256,

@@ -80,13 +80,16 @@ async def inspect(rooms: Rooms, seen: Seen, server: Server, script: str) -> Scri
         await session.close()
 
 
-def chosen(found: Sequence[ServerOffers], script: str, *, declared: Sequence[str]) -> None:
-    """See that every server that answered offers a script that can be run.
+def chosen(
+    found: Sequence[ServerOffers], script: str, *, declared: Sequence[str], sent: bool = False
+) -> None:
+    """See that every server that answered has a script that can be run.
 
     Args:
         found: what they said.
         script: its name, which is that of no declared task.
         declared: the names of tasks, for whoever mistyped one.
+        sent: those that do not offer it are sent one of the config repository.
 
     Raises:
         NotFoundError: one does not offer it.
@@ -97,13 +100,12 @@ def chosen(found: Sequence[ServerOffers], script: str, *, declared: Sequence[str
         if isinstance(one.trouble, TransportError):
             continue  # its job will say so
         if isinstance(one.trouble, NeedsAgentError):
-            raise NotFoundError(
-                f"there is no task {script!r}, and {one.server} has no agent that could offer such a script",
-                hint=among(script, declared, what="task"),
-            )
+            raise agentless(one.server, script, declared=declared, sent=sent)
         if one.trouble is not None:
             raise one.trouble
         named = {each.name: each for each in one.scripts}
+        if script not in named and sent:
+            continue
         if script not in named:
             some = ", ".join(sorted(named)[:10]) or "none"
             raise NotFoundError(
@@ -115,3 +117,18 @@ def chosen(found: Sequence[ServerOffers], script: str, *, declared: Sequence[str
                 f"cannot run {script} on {one.server}: it {named[script].problem}",
                 hint=f"ctl tasks --on {one.server}",
             )
+
+
+def agentless(
+    server: str, script: str, *, declared: Sequence[str], sent: bool
+) -> NeedsAgentError | NotFoundError:
+    """Say that a server has no agent to run a script by its name."""
+    if sent:
+        return NeedsAgentError(
+            f"cannot run {script} on {server} by its name: the server has no agent that could fetch it",
+            hint=f"declare a task with `script:`, or ctl run --on {server} --stdin -- sh",
+        )
+    return NotFoundError(
+        f"there is no task {script!r}, and {server} has no agent that could offer such a script",
+        hint=among(script, declared, what="task"),
+    )

@@ -31,6 +31,7 @@ from controller.reconcile.repos import reach_of, see_repos
 from controller.reconcile.requests import PlanRequest, RunReport, RunRequest
 from controller.reconcile.results import fetch_results
 from controller.reconcile.rooms import Rooms
+from controller.reconcile.scripts import find_script
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
 from controller.reconcile.submission import Order, jobs_of, orders_of, run_of
@@ -84,7 +85,7 @@ async def behold(rooms: Rooms, request: RunRequest) -> Seen:
 
 
 async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Order]:
-    """Make the jobs of a typed command, or of a script that the servers offer."""
+    """Make the jobs of a typed command, or of a script that the servers offer or are sent."""
     servers = places(seen, request)
     request, owner = in_whose_name(rooms, seen, request, servers)
     if request.task is None:
@@ -98,19 +99,22 @@ async def undeclared_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> li
         )
         said = work.steps[0].text
         return [by_hand(rooms, server, work, said, owner) for server in servers]
+    own = find_script(seen.tree, request.task)
     found = await offers(rooms, seen, servers)
-    chosen(found, request.task, declared=tuple(seen.declaration.tasks))
+    chosen(found, request.task, declared=tuple(seen.declaration.tasks), sent=own is not None)
     orders = []
     for server, one in zip(servers, found, strict=True):
         known = next((each for each in one.scripts if each.name == request.task), None)
+        fetched = own if known is None and one.trouble is None else None
         work = script_work(
             request.task,
-            known,
+            known if fetched is None else fetched.script,
             arguments=request.words,
             params=request.params,
             user=request.user,
             limits=request.limits,
             interactive=request.interactive,
+            text="" if fetched is None else fetched.text.decode(),
         )
         orders.append(by_hand(rooms, server, work, f"script {request.task}", owner))
     return orders

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from controller.agent.specs import Bodies, make_spec
+from controller.agent.specs import Bodies, make_spec, plan_script
 from controller.agent.streams import Stream
 from controller.errors import NotFoundError, RefusedError
 from controller.execution.digest import attempt_digest
@@ -19,6 +19,7 @@ from controller.model.ids import AttemptId, JobId
 from controller.transport import agent_words as words
 from controller.transport.agent_calls import ANSWER_SECONDS, AgentCalls
 from controller.transport.agent_errors import streaming
+from controller.transport.agent_scripts import SCRIPT_SECONDS
 from controller.transport.agent_talk import AgentTalk
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
 from controller.transport.requests import LONGEST_PAUSE
@@ -190,8 +191,12 @@ class AgentAttempts(AgentCalls):
             stdin_upload=upload,
             env=spec.env,
             stdin=stdin,
+            salt=os.urandom(SALT),
         )
-        return await self._ask(message, Attempt)
+        planned = plan_script(message, Bodies(stdin=spec.stdin))
+        message = replace(message, attempt_digest=attempt_digest(planned))
+        with self._talk.scripts.lend(spec.text):
+            return await self._ask(message, Attempt, within=ANSWER_SECONDS + SCRIPT_SECONDS)
 
     async def _attempt(
         self, attempt: AttemptId, message: object, *, within: float | None = ANSWER_SECONDS

@@ -15,6 +15,7 @@ from controller.agent.streams import Data, Stream, StreamCancelledError, StreamL
 from controller.errors import RefusedError, SessionLostError
 from controller.transport import agent_causes
 from controller.transport.agent_errors import failure
+from controller.transport.agent_scripts import LentScripts
 from controller.wire.errors import OversizeError, WindowFullError
 from controller.wire.events import (
     Event,
@@ -41,7 +42,17 @@ class AgentTalk:
         settle: called when there is something to write.
     """
 
-    __slots__ = ("_bell", "_calls", "_settle", "_streams", "era", "name", "over", "session")
+    __slots__ = (
+        "_bell",
+        "_calls",
+        "_settle",
+        "_streams",
+        "era",
+        "name",
+        "over",
+        "scripts",
+        "session",
+    )
 
     def __init__(self, name: str, session: Session, settle: Callable[[], None]) -> None:
         self.name = name
@@ -50,6 +61,8 @@ class AgentTalk:
         """Rises whenever what was under way is lost."""
         self.over = False
         """Say whether there will be no other era."""
+        self.scripts = LentScripts()
+        """What the agent may ask for."""
         self._settle = settle
         self._calls: dict[int, asyncio.Future[object]] = {}
         self._streams: dict[int, Stream] = {}
@@ -110,8 +123,7 @@ class AgentTalk:
 
         def opened() -> Stream:
             number = self.session.open(message)
-            stream = Stream(self.session, number, session=self, touched=self._settle)
-            self._streams[number] = stream
+            stream = self._join(number)
             if reads:
                 self.session.grant(number, self.session.me.limits.credit)
             return stream
@@ -135,9 +147,8 @@ class AgentTalk:
             self._bell.ring()
             for stream in self._streams.values():
                 stream.eased()
-        elif isinstance(event, StreamOpened) and self.session.can_send:
-            # no scripts are kept here; where there is no room to say so, the agent waits with its stream
-            self.session.cancel(event.stream, code="not-found", message="no scripts are kept here")
+        elif isinstance(event, StreamOpened):
+            self.scripts.serve(event.message, self._join(event.stream), self._done_with)
 
     def end_era(self, error: SessionLostError) -> None:
         """Let nobody wait any longer for what is under way."""
@@ -153,6 +164,15 @@ class AgentTalk:
             with contextlib.suppress(WindowFullError):  # then it is cancelled by being forgotten
                 self.session.cancel(stream.number)
         self._bell.ring()
+
+    def _join(self, number: int) -> Stream:
+        stream = Stream(self.session, number, session=self, touched=self._settle)
+        self._streams[number] = stream
+        return stream
+
+    def _done_with(self, stream: Stream) -> None:
+        if self._streams.get(stream.number) is stream:
+            del self._streams[stream.number]
 
     async def _say(self, era: int, say: Callable[[], T]) -> T:
         """Say something as soon as there is room."""

@@ -71,8 +71,9 @@ class AttemptSpec:
     runner adds CTL_OUTPUT (a file of this attempt) and CTL_ARTIFACTS (a folder of the job). `user` None is the
     session's user. `workdir` None is the user's home. Times are seconds, sizes bytes.
 
-    `script` names a script that the server itself offers; `text` and `shell` are then empty, `arguments` are its own, and
-    `script_digest` is the SHA-256 it must have, where that is known. `interactive` keeps standard input open for `feed`.
+    `script` names a script that the server itself offers; `shell` is then empty, `arguments` are its own, and `script_digest` is
+    the SHA-256 it must have, where that is known. `text` is then empty, or the script as the controller has it: its agent may
+    fetch that if it offers none of this name. `interactive` keeps standard input open for `feed`.
     `owner` is whose work it is, where it is a person's.
     """
 

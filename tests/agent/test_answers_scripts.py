@@ -1,16 +1,22 @@
 """Scripts by name: what is run is what was named, where it comes from, and the report and the file that it leaves."""
 
 import asyncio
+import getpass
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from controller.agent.errors import AgentError, MissingError, ScriptError
-from controller.execution.errors import ExecutionError
-from controller.wire.messages.attempts import Attempt, Discard, RunScript
+from controller.agent.answering import Answers
+from controller.agent.errors import AgentError, DeniedError, MissingError, ScriptError
+from controller.agent.specs import Bodies, plan_script
+from controller.execution.digest import attempt_digest
+from controller.execution.errors import DigestError, ExecutionError, RefusedError
+from controller.wire.messages.attempts import Attempt, Discard, RunScript, Start
 from controller.wire.messages.files import FilePage, ListArtifacts
 from controller.wire.messages.news import Changed, Reported
 from controller.wire.messages.server import (
@@ -23,7 +29,7 @@ from controller.wire.messages.server import (
     ScriptText,
 )
 from controller.wire.messages.streams import OpenFile
-from tests.agent.answers_room import Room, until
+from tests.agent.answers_room import ANA, OPS, Room, asker, until
 
 pytestmark = pytest.mark.real
 HELLO = b'#!/bin/sh\n#::CTL::title=Say hello\necho hello "$1" from $CTL_SCRIPT\n'
@@ -164,9 +170,103 @@ async def test_an_agent_of_scripts_fetches_none(closed: Room, scripts: Path) -> 
     await closed.open(scripts=str(scripts), scripts_only=True)
     there = Controller(b"echo theirs")
     (digest,) = there.texts
-    with pytest.raises(ScriptError):
+    with pytest.raises(DeniedError, match="nothing but the scripts it offers"):
         await closed.ask(run_of(closed, "theirs", digest=digest), Attempt, fetch=there.fetch)
     assert there.asked == []
+
+
+async def test_an_agent_of_scripts_that_is_told_to_fetches_those_of_controllers_alone(
+    closed: Room, scripts: Path
+) -> None:
+    await closed.open(scripts=str(scripts), scripts_only=True, scripts_from_controller=True)
+    there = Controller(b"echo theirs")
+    (digest,) = there.texts
+    for who in (OPS, ANA):
+        asked = run_of(closed, "theirs", digest=digest, user=who.name)
+        with pytest.raises((DeniedError, RefusedError)):
+            await closed.ask(asked, Attempt, who, fetch=there.fetch)
+    assert there.asked == []
+    asked = run_of(closed, "theirs", digest=digest)
+    await closed.ask(asked, Attempt, fetch=there.fetch)
+    await closed.wait(asked.id)
+    assert await closed.output(asked.id) == b"theirs\n"
+    with pytest.raises(DeniedError):
+        await closed.ask(Start(id="x.1", job="x", text=b"echo any"), Attempt)
+
+
+async def test_the_folder_wins_over_what_a_controller_would_send(offering: Room) -> None:
+    there = Controller(b"echo theirs")
+    (digest,) = there.texts
+    with pytest.raises(ScriptError, match="its SHA-256 is"):
+        await offering.ask(run_of(offering, "hello", digest=digest), Attempt, fetch=there.fetch)
+    assert there.asked == []
+
+
+async def test_a_user_neither_sends_a_script_nor_runs_what_was_sent_before(offering: Room) -> None:
+    there = Controller(b"echo theirs")
+    (digest,) = there.texts
+    asked = run_of(offering, "theirs", digest=digest)
+    await offering.ask(asked, Attempt, fetch=there.fetch)
+    await offering.wait(asked.id)
+    ana = asker(getpass.getuser(), "user", "four")
+    offers = cast("Answers", offering.answers)._offers
+    with pytest.raises(DeniedError, match="controllers and admins only"):
+        await refusing(offers.take(ana, "theirs", digest, there.fetch))
+    assert there.asked == [digest]
+
+
+async def refusing(taking: Awaitable[object]) -> None:
+    """Await what is to be refused, and tell its hint as well."""
+    try:
+        await taking
+    except DeniedError as error:
+        raise DeniedError(f"{error.message} {error.hint}") from error
+
+
+async def test_a_script_without_end_and_one_that_never_comes_are_given_up(
+    offering: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = 0
+
+    async def endless(_: str) -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1 << 16
+            yield bytes(1 << 16)
+
+    with pytest.raises(ScriptError, match="more than"):
+        await offering.ask(run_of(offering, "x", digest="4" * 64), Attempt, fetch=endless)
+    assert sent <= (4 << 20) + (1 << 16)
+
+    async def mute(_: str) -> AsyncIterator[bytes]:
+        await asyncio.sleep(60)
+        yield b""
+
+    monkeypatch.setattr("controller.agent.offers.WITHIN", 0.1)
+    with pytest.raises(ScriptError, match="more than 0 s"):
+        await offering.ask(run_of(offering, "x", digest="4" * 64), Attempt, fetch=mute)
+    ended = await ran(offering, "hello")
+    assert ended.exit_code == 0
+
+
+async def test_what_was_planned_of_a_script_is_what_runs(offering: Room) -> None:
+    shown = await offering.ask(Inspect(name="hello"), ScriptText)
+    digest = shown.script.sha256
+    asked = run_of(offering, "hello", digest=digest, arguments=("a",), salt=b"s" * 16)
+    planned = attempt_digest(plan_script(asked, Bodies()))
+    for change in (
+        {"arguments": ("b",)},
+        {"env": {"A": "1"}},
+        {"digest": ""},
+        {"user": "nobody"},
+        {"salt": b"t" * 16, "env": {"A": "1"}},
+        {"stdin": b"x"},
+    ):
+        other = replace(asked, attempt_digest=planned, **change)  # type: ignore[arg-type]
+        with pytest.raises(DigestError, match="planned"):
+            await offering.ask(other, Attempt)
+    assert (await offering.ask(replace(asked, attempt_digest=planned), Attempt)).fresh
+    assert (await offering.wait(asked.id)).exit_code == 0
 
 
 @pytest.mark.parametrize("place", ["$CTL_ARTIFACTS/", "$CTL_WORKSPACE/sub/", "OUTSIDE/"])

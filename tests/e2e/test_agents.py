@@ -216,6 +216,68 @@ def test_an_agent_of_scripts_only_runs_nothing_else(fleet: Fleet, scripted: Agen
     assert fleet.ctl("plan", "--detailed-exitcode").ended(0).summary.startswith("No changes.")
 
 
+OWN = """#!/bin/sh
+#::CTL::title=Sent by the controller
+#::CTL::result-type=file
+#::CTL::file-name=sent.bin
+echo "sent to $1 $CTL_PARAM_WHO"; head -c 70000 /dev/zero > sent.bin
+"""
+
+
+def own_script(fleet: Fleet, name: str, text: str = OWN) -> Path:
+    """Put a script into the config repository."""
+    path = fleet.config.path / "scripts" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def test_a_script_of_the_config_repository_is_fetched_by_the_agent_and_run(
+    fleet: Fleet, authority: Authority, app: AgentHost
+) -> None:
+    fleet.declare(inventory__servers_yaml=declared(app) + "  here: {local: {}}\n")
+    path = own_script(fleet, "send.sh")
+    digest = hashlib.sha256(OWN.encode()).hexdigest()
+    out = fleet.folder / "out"
+    typed = ("run", "send", "--on", "app-1", "--outdir", str(out), "-p", "who=you", "--", "big")
+    for _ in range(2):
+        assert "sent to big you" in fleet.ctl(*typed).ended(0).out + logs(fleet)
+        assert (out / "sent.bin").read_bytes() == bytes(70_000)
+        (out / "sent.bin").unlink()
+    fleet.ctl("jobs", "artifacts", "@last", "report/run.json", "--outdir", str(out)).ended(0)
+    report = json.loads((out / "report/run.json").read_bytes())
+    assert report["script"]["sha256"] == digest
+    assert report["script"]["title"] == "Sent by the controller"
+    assert [one.name for one in (app.state / "scripts").iterdir()] == [digest]
+    bare = fleet.ctl("run", "send", "--on", "here").ended(4)
+    assert "has no agent that could fetch it" in bare.err
+    path.chmod(0o644)
+    assert "not executable" in fleet.ctl("run", "send", "--on", "app-1").ended(64).err
+
+
+def logs(fleet: Fleet) -> str:
+    return fleet.ctl("jobs", "logs", "@last").ended(0).out
+
+
+def test_an_agent_of_scripts_takes_those_of_its_controller_only_when_told_to(
+    fleet: Fleet, authority: Authority, scripted: AgentHost
+) -> None:
+    own_script(fleet, "send")
+    own_script(fleet, "hello", OWN)
+    refused = fleet.ctl("run", "send", "--on", "all").ended(2)
+    assert "nothing but the scripts it offers" in refused.all
+    assert not (scripted.state / "scripts").exists()
+    scripted.end()
+    scripted.words = (*scripted.words, "--scripts-from-controller")
+    scripted.start()
+    fleet.ctl("run", "send", "--on", "all").ended(0)
+    assert "sent to" in logs(fleet)
+    fleet.ctl("run", "hello", "--on", "all").ended(0)
+    assert "hello" in logs(fleet)
+    assert fleet.ctl("run", "--on", "all", "--", "id").code != 0
+
+
 def nowhere(fleet: Fleet, *words: str) -> str:
     """Run `ctl` where there is no config repository; give what it prints."""
     (fleet.folder / "nowhere").mkdir(exist_ok=True)

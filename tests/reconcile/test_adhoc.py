@@ -92,6 +92,14 @@ def test_a_server_that_does_not_answer_says_so_by_its_job() -> None:
     chosen([offering("dump"), AWAY], "dump", declared=())
 
 
+def test_what_a_server_does_not_offer_is_sent_where_it_has_an_agent() -> None:
+    chosen([offering("other"), AWAY], "dump", declared=(), sent=True)
+    with pytest.raises(NeedsAgentError, match="web-3 by its name"):
+        chosen([BARE], "dump", declared=(), sent=True)
+    with pytest.raises(UsageError, match="it is a link"):
+        chosen([offering("dump", problem="is a link")], "dump", declared=(), sent=True)
+
+
 @pytest.mark.parametrize(
     ("found", "error", "words"),
     [

@@ -214,6 +214,48 @@ async def test_scripts_are_listed_shown_run_and_reported(
     assert (report.job, report.script.name, report.exit_code) == (way.job, "greet", 3)
 
 
+FETCHED = SCRIPT.encode() + b"# " + b"x" * 3_000_000
+"""A script of more than may be under way at once."""
+
+
+async def test_a_script_that_is_not_offered_is_fetched_by_its_digest(way: Way) -> None:
+    session = await way.open()
+    digest = hashlib.sha256(FETCHED).hexdigest()
+    for _ in range(2):
+        spec = way.spec(
+            FETCHED, script="greet", script_digest=digest, arguments=("you",), env={"WHO": "me"}
+        )
+        assert (await session.start(spec)).fresh
+        assert (await session.start(spec)).fresh is False
+        assert (await session.wait(spec.id)).exit_code == 3
+        assert await output_of(session, spec.id) == b"hello you from me\n"
+        report = await session.report(spec.id)
+        assert report is not None
+        assert (report.script.name, report.script.sha256) == ("greet", digest)
+
+
+async def test_other_bytes_than_the_digest_is_of_do_not_run(way: Way) -> None:
+    session = await way.open()
+    for text, digest in ((FETCHED, "0" * 64), (b"", "1" * 64)):
+        spec = way.spec(text, script="greet", script_digest=digest)
+        with pytest.raises(RefusedError, match="cannot fetch greet"):
+            await session.start(spec)
+        assert (await session.status(spec.id)).phase is Phase.NONE
+
+
+async def test_a_script_is_refused_that_differs_from_what_was_planned(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await way.open()
+    monkeypatch.setattr("controller.transport.agent_attempts.attempt_digest", lambda _: "0" * 64)
+    spec = way.spec(
+        SCRIPT, script="greet", script_digest=hashlib.sha256(SCRIPT.encode()).hexdigest()
+    )
+    with pytest.raises(RefusedError, match="planned 0000"):
+        await session.start(spec)
+    assert (await session.status(spec.id)).phase is Phase.NONE
+
+
 async def test_an_agent_of_scripts_does_nothing_else(offering: tuple[AgentProcess, Way]) -> None:
     _, way = offering
     session = await way.open()

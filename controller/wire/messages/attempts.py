@@ -62,9 +62,11 @@ class Start:
 
 @record
 class RunScript:
-    """Claim an attempt id and run one of the agent's own scripts by name; answered by `attempt`.
+    """Claim an attempt id and run a script by name; answered by `attempt`.
 
-    `digest`, where given, is the SHA-256 that the script must have.
+    `digest`, where given, is the SHA-256 that the script must have. Where the agent offers none of that name, it asks whoever
+    sent this for it by `open-script`. `attempt_digest`, where given, is that of everything asked for here, with `salt` as the
+    key of the variables: the SHA-256 of the script stands for its bytes, in hex.
     """
 
     id: str
@@ -83,8 +85,10 @@ class RunScript:
     not_after: float = 0.0
     interactive: bool = False
     stdin_upload: int = 0
+    attempt_digest: str = ""
     env: Environment = field(default_factory=dict)
     stdin: bytes = b""
+    salt: bytes = b""
 
 
 @record
