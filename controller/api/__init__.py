@@ -1,0 +1,1 @@
+"""The HTTP API of a serving controller: routes, who may use them, and what they answer."""
