@@ -1,6 +1,6 @@
 """How git proves who we are and knows whom it talks to, without a secret in argv, environment or file.
 
-Called by `mirror`; it calls nothing of ours but `url`. Token, key and known hosts lie in anonymous memory of this process,
+Called by `mirrors` and `tracked`; it calls `url` and `connections`. Token, key and known hosts lie in anonymous memory of this process,
 mode 0600; git's askpass helper and ssh read them through /proc, which the kernel opens only to the same user.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.errors import SourceError
+from controller.source.connections import Connections
 from controller.source.git import Access
 from controller.source.url import RemoteUrl, Scheme
 
@@ -26,10 +27,13 @@ esac
 SSH: Final = (
     "ssh -F none -oBatchMode=yes -oStrictHostKeyChecking=yes -oGlobalKnownHostsFile=/dev/null"
     " -oUpdateHostKeys=no -oClearAllForwardings=yes -oForwardAgent=no -oForwardX11=no"
-    " -oPermitLocalCommand=no -oControlMaster=no -oControlPath=none -oPasswordAuthentication=no"
+    " -oPermitLocalCommand=no -oPasswordAuthentication=no"
     " -oKbdInteractiveAuthentication=no -oConnectTimeout=10 -oServerAliveInterval=15"
     " -oServerAliveCountMax=3 -oLogLevel=ERROR"
 )
+
+
+SINGLE: Final = "-oControlMaster=no -oControlPath=none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +50,21 @@ class Credentials:
     agent: str | None = None
 
 
+def identity(url: RemoteUrl, credentials: Credentials) -> bytes:
+    """Say as what a remote is reached: whoever has another key, or trusts another host key, needs another connection."""
+    agent = (credentials.agent or "").encode()
+    said = (url.host, str(url.port), url.user or "")
+    parts = [*(word.encode() for word in said), credentials.ssh_key or b"", agent]
+    return b"\0".join([*parts, credentials.known_hosts])
+
+
 @contextmanager
-def access_to(url: RemoteUrl, credentials: Credentials, folder: Path) -> Iterator[Access]:
+def access_to(
+    url: RemoteUrl, credentials: Credentials, folder: Path, *, kept: Connections | None = None
+) -> Iterator[Access]:
     """Lend git what it needs for one remote; `folder` holds the askpass helper meanwhile.
+
+    An ssh connection is one of `kept`, or ends with git where there is none.
 
     Raises:
         SourceError: the hosts of an ssh remote are not pinned, or what was given cannot open this remote.
@@ -57,7 +73,7 @@ def access_to(url: RemoteUrl, credentials: Credentials, folder: Path) -> Iterato
     with ExitStack() as stack:
         match url.scheme:
             case Scheme.SSH:
-                environment = {"GIT_SSH_COMMAND": _ssh(url, credentials, stack)}
+                environment = {"GIT_SSH_COMMAND": _ssh(url, credentials, stack, kept)}
             case Scheme.HTTPS | Scheme.HTTP if credentials.token is not None:
                 environment = {"GIT_ASKPASS": _askpass(credentials.token, folder, stack)}
             case _:
@@ -94,7 +110,9 @@ def _askpass(token: str, folder: Path, stack: ExitStack) -> str:
     return str(program)
 
 
-def _ssh(url: RemoteUrl, credentials: Credentials, stack: ExitStack) -> str:
+def _ssh(
+    url: RemoteUrl, credentials: Credentials, stack: ExitStack, kept: Connections | None
+) -> str:
     if not credentials.known_hosts.strip():
         raise SourceError(
             f"cannot reach {url.host} over ssh: its host key is not pinned",
@@ -106,6 +124,7 @@ def _ssh(url: RemoteUrl, credentials: Credentials, stack: ExitStack) -> str:
         options.append(f"-oIdentitiesOnly=yes -oIdentityAgent=none -i {_in_memory(key, stack)}")
     else:
         options.append(f"-oIdentityAgent={shlex.quote(credentials.agent or 'none')}")
+    options.append(SINGLE if kept is None else kept.options(identity(url, credentials)))
     return " ".join(options)
 
 

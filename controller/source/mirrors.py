@@ -4,12 +4,10 @@
 Everything that waits for git waits in a thread; a cancelled call ends its git.
 """
 
-import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from controller.errors import NotFoundError, RefusedError, SourceError
 from controller.model.declaration import RefKind, Repo
@@ -20,14 +18,14 @@ from controller.source import lineage
 from controller.source.access import Credentials, access_to
 from controller.source.archive import Archives, read_archive
 from controller.source.commits import read_revision
+from controller.source.connections import Connections
 from controller.source.mirror import Mirror
 from controller.source.objects import CommitTree, escaped, read_tree, read_watched
 from controller.source.remote import ask
 from controller.source.signatures import verify
-from controller.source.url import parse
+from controller.source.threads import in_thread
+from controller.source.url import RemoteUrl, parse
 from controller.source.visit import Look, Visit
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +39,17 @@ class Status:
 
 
 class Mirrors:
-    """Bare mirrors in `folder`, one for each repo and address; made when first needed."""
+    """Bare mirrors in `folder`, one for each repo and address; made when first needed.
 
-    def __init__(self, folder: Path) -> None:
+    `files`: repos may lie on this machine. `kept`: ssh connections that outlive a look, None where none does.
+    """
+
+    def __init__(
+        self, folder: Path, *, files: bool = True, kept: Connections | None = None
+    ) -> None:
         self._folder = folder
+        self._files = files
+        self._kept = kept
         self._archives = Archives()
 
     async def look(
@@ -69,16 +74,19 @@ class Mirrors:
             VerificationError: a commit is not signed as declared.
             SourceError: the remote is out of reach, or has no such ref.
         """
-        url = parse(repo.url)
+        url = self._url(repo)
 
         def work(halt: threading.Event) -> Look:
             mirror = Mirror(self._folder, repo.name, url, halt)
-            with mirror.locked(), access_to(url, credentials, mirror.path) as access:
+            with (
+                mirror.locked(),
+                access_to(url, credentials, mirror.path, kept=self._kept) as access,
+            ):
                 tags = repo.kind is RefKind.TAG
                 offer = ask(url, tags=tags, folder=mirror.path, access=access, halt=halt)
                 return Visit(repo, mirror, accepted, signers, halt).judge(offer, access)
 
-        return await _in_thread(work)
+        return await in_thread(work)
 
     async def tree(self, repo: Repo, sha: Sha) -> CommitTree:
         """List the files of a commit that was looked at.
@@ -88,7 +96,7 @@ class Mirrors:
             SourceError: there are more than 20,000 files.
         """
         path = self._path(repo)
-        return await _in_thread(lambda halt: read_tree(sha, folder=self._folder, bare=path))
+        return await in_thread(lambda halt: read_tree(sha, folder=self._folder, bare=path))
 
     async def watched(self, repo: Repo, sha: Sha, paths: Iterable[str]) -> tuple[Entry, ...] | None:
         """List the files that `paths:` picks at a commit; None without paths: then the commit itself counts.
@@ -100,7 +108,7 @@ class Mirrors:
         if not patterns:
             return None
         path = self._path(repo)
-        return await _in_thread(
+        return await in_thread(
             lambda halt: read_watched(sha, patterns, folder=self._folder, bare=path)
         )
 
@@ -114,7 +122,7 @@ class Mirrors:
         path = self._path(repo)
 
         async def make() -> bytes:
-            return await _in_thread(lambda halt: read_archive(sha, folder=self._folder, bare=path))
+            return await in_thread(lambda halt: read_archive(sha, folder=self._folder, bare=path))
 
         return await self._archives.get(path, sha, make)
 
@@ -125,7 +133,7 @@ class Mirrors:
             NotFoundError: the mirror has no such commit.
         """
         path = self._path(repo)
-        return await _in_thread(
+        return await in_thread(
             lambda halt: read_revision(sha, branch=repo.ref, folder=self._folder, bare=path)
         )
 
@@ -137,13 +145,13 @@ class Mirrors:
             RefusedError: the remote has it, but it was never part of what is watched.
             SourceError: the remote is out of reach.
         """
-        path, url = self._path(repo), parse(repo.url)
+        path, url = self._path(repo), self._url(repo)
 
         def work(halt: threading.Event) -> Sha:
             found = lineage.find_commit(rev, ref=repo.ref, bare=path, folder=self._folder)
             if found is not None:
                 return found
-            with access_to(url, credentials, path) as access:
+            with access_to(url, credentials, path, kept=self._kept) as access:
                 offer = ask(url, tags=True, folder=path, access=access, halt=halt)
             named = offer.tags.get(rev) or offer.branches.get(rev)
             if named is None:
@@ -158,7 +166,7 @@ class Mirrors:
                 )
             return named
 
-        return await _in_thread(work)
+        return await in_thread(work)
 
     async def verified(self, repo: Repo, sha: Sha, signers: bytes) -> str:
         """Check the signature of one commit; give who signed it.
@@ -167,14 +175,14 @@ class Mirrors:
             VerificationError: it is not signed by one of `signers`.
         """
         path = self._path(repo)
-        return await _in_thread(
+        return await in_thread(
             lambda halt: verify(sha, accepted=None, signers=signers, bare=path, halt=halt)
         )
 
     async def descends(self, repo: Repo, old: Sha, new: Sha) -> bool:
         """Say whether `new` is `old` or a descendant of it; a commit that is gone has none."""
         path = self._path(repo)
-        return await _in_thread(
+        return await in_thread(
             lambda halt: lineage.does_descend(old, new, bare=path, folder=self._folder)
         )
 
@@ -188,7 +196,7 @@ class Mirrors:
             SourceError: a pattern is refused, or too many files differ.
         """
         path, patterns = self._path(repo), tuple(paths)
-        return await _in_thread(
+        return await in_thread(
             lambda halt: lineage.changed_files(old, new, patterns, bare=path, folder=self._folder)
         )
 
@@ -209,30 +217,22 @@ class Mirrors:
 
     async def clean(self, repo: Repo) -> None:
         """Delete the mirror of a repo; the next look fetches it anew."""
-        url = parse(repo.url)
+        url = self._url(repo)
 
         def work(halt: threading.Event) -> None:
             mirror = Mirror(self._folder, repo.name, url, halt)
             with mirror.locked():
                 mirror.remove()
 
-        await _in_thread(work)
+        await in_thread(work)
+
+    def _url(self, repo: Repo) -> RemoteUrl:
+        return parse(repo.url, files=self._files)
 
     def _path(self, repo: Repo) -> Path:
-        path = Mirror(self._folder, repo.name, parse(repo.url), threading.Event()).path
+        path = Mirror(self._folder, repo.name, self._url(repo), threading.Event()).path
         if not path.is_dir():
             raise NotFoundError(
                 f"cannot find a mirror of repo {repo.name}", hint=f"ctl check repo {repo.name}"
             )
         return path
-
-
-async def _in_thread(work: Callable[[threading.Event], T]) -> T:
-    halt = threading.Event()
-    try:
-        return await asyncio.to_thread(work, halt)
-    except asyncio.CancelledError:
-        halt.set()
-        raise
-    except OSError as error:
-        raise SourceError(f"cannot use the mirrors: {error}") from error

@@ -44,12 +44,26 @@ class RemoteUrl:
     user: str | None = None
 
 
-def parse(url: str) -> RemoteUrl:
+def parse(url: str, *, files: bool = True) -> RemoteUrl:
     """Judge the address of a git remote.
 
+    Args:
+        url: what a declaration or a person says.
+        files: whether it may be a path of this machine. A daemon reads with rights that the author of a declaration
+            may not have, so that it is started with a flag for that.
+
     Raises:
-        SourceError: it is not one of the accepted forms, or carries what must not be in it.
+        SourceError: it is not one of the accepted forms, carries what must not be in it, or is not allowed.
     """
+    found = _parse(url)
+    if found.scheme is Scheme.FILE and not files:
+        raise _refuse(
+            url, "it is a path of this machine", hint="ctl serve --allow file-repos, or use https"
+        )
+    return found
+
+
+def _parse(url: str) -> RemoteUrl:
     if not url or len(url) > LONGEST:
         raise _refuse(url[:80], f"expected 1 to {LONGEST} characters")
     if _unprintable(url) or _unprintable(unquote(url)):

@@ -9,7 +9,7 @@ import pytest
 from controller.errors import NotFoundError, RewoundError, SourceError, VerificationError
 from controller.model.declaration import RefKind, Repo
 from controller.model.ids import Sha
-from controller.source import mirror
+from controller.source import git, mirror
 from controller.source.access import Credentials
 from controller.source.mirrors import Mirrors
 from controller.source.visit import Look
@@ -64,6 +64,50 @@ async def test_an_idle_look_fetches_nothing(origin: Repository, mirrors: Mirrors
     second = await look(mirrors, repo_of(origin), accepted=first.revision.sha)
     assert not second.fetched
     assert second.revision == first.revision
+
+
+async def test_an_idle_look_is_one_question_to_the_remote(
+    origin: Repository, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ssh_key(tmp_path, "key")
+    signers = allowed_signers(release=key)
+    sha = origin.signed({"a": "1"}, key)
+    await look(mirrors, repo_of(origin), signers=signers)
+    first = await look(mirrors, repo_of(origin), accepted=sha, signers=signers)
+    commands: list[str] = []
+    start = git._start
+
+    def counted(command: Sequence[str], *rest: object) -> object:
+        commands.append(" ".join(command))
+        return start(command, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(git, "_start", counted)
+    assert (await look(mirrors, repo_of(origin), accepted=sha, signers=signers)) == first
+    assert len(commands) == 1
+    assert " ls-remote " in commands[0]
+    commands.clear()
+    stranger = allowed_signers(other=ssh_key(tmp_path, "other"))
+    with pytest.raises(VerificationError):
+        await look(mirrors, repo_of(origin), accepted=sha, signers=stranger)
+    assert len(commands) > 1
+
+
+async def test_a_damaged_memory_of_a_look_is_no_memory(
+    origin: Repository, mirrors: Mirrors, tmp_path: Path
+) -> None:
+    seen = await look(mirrors, repo_of(origin))
+    (memory,) = (tmp_path / "mirrors").rglob("ctl-looked")
+    memory.write_bytes(memory.read_bytes()[:-20])
+    assert (await look(mirrors, repo_of(origin))).revision == seen.revision
+
+
+async def test_repos_on_this_machine_are_refused_where_they_are_not_allowed(
+    origin: Repository, tmp_path: Path
+) -> None:
+    mirrors = Mirrors(tmp_path / "mirrors", files=False)
+    with pytest.raises(SourceError, match="is a path of this machine"):
+        await look(mirrors, repo_of(origin))
+    assert not (tmp_path / "mirrors").exists()
 
 
 async def test_a_new_commit_is_fetched_and_only_what_is_new(

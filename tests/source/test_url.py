@@ -109,3 +109,12 @@ def test_any_text_is_judged_without_any_other_error(url: str) -> None:
         return
     assert found.text == url
     assert not any(part.startswith("-") for part in (url, found.host, found.path))
+
+
+@pytest.mark.parametrize("url", ["/srv/git/shop.git", "file:///srv/git/shop.git"])
+def test_paths_of_this_machine_need_a_permission_where_they_may_be_refused(url: str) -> None:
+    assert parse(url).scheme is Scheme.FILE
+    with pytest.raises(SourceError, match="is a path of this machine") as refusal:
+        parse(url, files=False)
+    assert "--allow file-repos" in (refusal.value.hint or "")
+    assert parse("https://git.example.com/x", files=False).host == "git.example.com"
