@@ -43,6 +43,7 @@ from controller.cli.views import (
     plan_markdown,
 )
 from controller.declaration import (
+    crons,
     decoding,
     deliveries,
     groups,
@@ -56,7 +57,6 @@ from controller.declaration import (
     servers,
     tasks,
     undoing,
-    windows as declaration_windows,
 )
 from controller.declaration.ansible import (
     draft,
@@ -180,7 +180,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "jump hosts of one server": servers.MOST_JUMPS,
         "names of one pattern": ranges.MOST_NAMES,
         "groups in groups": groups.DEEPEST,
-        "cron lines and zones": declaration_windows.MOST_WORDS,
+        "cron lines and zones": crons.MOST_WORDS,
         "one script or plugin": tasks.LARGEST_SCRIPT,
         "templates and sources together": deliveries.MOST_BLOBS,
         "rendered undo": undoing.UNDO_LIMIT,

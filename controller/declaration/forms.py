@@ -22,7 +22,7 @@ from controller.model.diagnostic import Diagnostic, Place, Severity
 from controller.model.ids import NAME
 from controller.model.tree import Tree
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever the same bytes would give another form: a new rule here, in the reader or in a schema."""
 MOST_FILES: Final = 20_000
 MOST_FINDINGS: Final = 100

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, cast
 
 from controller.declaration import files
+from controller.declaration.access import build_access
 from controller.declaration.adopted import Adopted, adopt
 from controller.declaration.block import Block
 from controller.declaration.deliveries import checkout_problems, read_blobs
@@ -19,13 +20,14 @@ from controller.declaration.dependencies import check_order
 from controller.declaration.forms import Form, Forms, Role, read_forms
 from controller.declaration.groups import ALL, UNGROUPED, Groups
 from controller.declaration.memberships import build_groups
+from controller.declaration.notifiers import build_notifiers
 from controller.declaration.offered import check_offered
 from controller.declaration.overlaps import check_overlaps
 from controller.declaration.renames import check_renames
 from controller.declaration.report import Report
 from controller.declaration.repos import build_repos
 from controller.declaration.rollouts import check_confirms
-from controller.declaration.secrets import build_secrets
+from controller.declaration.secrets import build_secrets, read_sealed
 from controller.declaration.servers import Servers
 from controller.declaration.settings import build_settings
 from controller.declaration.targets import build_targets, check_approvals, check_suspensions
@@ -97,6 +99,7 @@ def _load(tree: Tree, forms: Forms | None, now: datetime | None) -> Loaded:
     repos = build_repos(wishes)
     scripts = read_scripts(wishes)
     blobs = read_blobs(wishes)
+    sealed = read_sealed(wishes)
     tasks = build_tasks(wishes, scripts, blobs, settings.limits)
     targets = build_targets(wishes, inventory, tasks)
     for target in targets.values():
@@ -111,7 +114,10 @@ def _load(tree: Tree, forms: Forms | None, now: datetime | None) -> Loaded:
         secrets={**adopted.secrets, **secrets},
         scripts=scripts,
         blobs=blobs,
+        sealed=sealed,
         inventories=adopted.inventories,
+        notifiers=build_notifiers(wishes),
+        access=build_access(wishes, inventory, targets),
     )
     _check_together(wishes, declaration, now)
     if not findings.valid:

@@ -43,7 +43,7 @@ def _repo(wishes: Wishes, block: Block) -> Repo:
             block.where("url", value=True),
             _url_hint(wrong),
         )
-    for key in ("token", "ssh_key"):
+    for key in ("token", "ssh_key", "webhook"):
         secret = data.get(key)
         if secret is not None:
             wishes.refer("secrets", secret, block.where(key, value=True))
@@ -66,6 +66,7 @@ def _repo(wishes: Wishes, block: Block) -> Repo:
         interval=interval,
         token=data.get("token"),
         ssh_key=data.get("ssh_key"),
+        webhook=data.get("webhook"),
         verify=verify,
         active=block.data.get("active", True) is True,
         was=cast("str | None", block.own.get("was")),

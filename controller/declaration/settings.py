@@ -10,6 +10,7 @@ from controller.declaration.quantities import amount
 from controller.declaration.schema import KINDS, checker
 from controller.declaration.wishes import Wishes
 from controller.model.declaration import Budget, Settings
+from controller.model.retention import Retention
 
 
 def build_settings(wishes: Wishes) -> Settings:
@@ -26,6 +27,44 @@ def build_settings(wishes: Wishes) -> Settings:
         budget=_budget(cast("dict[str, object]", block.data.get("budget", {}))),
         approvers=tuple(cast("list[str]", block.data.get("approvers", []))),
         limits=build_limits(wishes, block),
+        config_interval=_config_interval(wishes, block),
+        config_verify=_config_verify(wishes, block),
+        retention=_retention(wishes, block),
+    )
+
+
+def _config_interval(wishes: Wishes, block: Block) -> float:
+    config = cast("dict[str, str]", block.data.get("config", {}))
+    if "interval" not in config:
+        return Settings().config_interval
+    return wishes.duration(
+        block, ("config", "interval"), config["interval"], least="10s", most="24h"
+    )
+
+
+def _config_verify(wishes: Wishes, block: Block) -> str | None:
+    path = cast("dict[str, str]", block.data.get("config", {})).get("verify")
+    if path is not None:
+        wishes.file(path, block.where("config", "verify", value=True))
+    return path
+
+
+def _retention(wishes: Wishes, block: Block) -> Retention:
+    data = cast("dict[str, object]", block.data.get("retention", {}))
+    usual = Retention()
+
+    def age(key: str, default: float, least: str = "1h") -> float:
+        if key not in data:
+            return default
+        return wishes.duration(block, ("retention", key), data[key], least=least, most="3660d")
+
+    return Retention(
+        output=age("output", usual.output),
+        jobs=age("jobs", usual.jobs),
+        runs=int(cast("int", data.get("runs", usual.runs))),
+        history=age("history", usual.history),
+        letters=age("letters", usual.letters),
+        dues=age("dues", usual.dues, least="7d"),
     )
 
 

@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import cast
 
 from controller.declaration.block import Block
+from controller.declaration.crons import Crons
 from controller.declaration.params import given
+from controller.declaration.patterns import read_pattern
 from controller.declaration.quantities import instant
 from controller.declaration.rollouts import build_rollout
-from controller.declaration.suggest import among
-from controller.declaration.windows import Windows
+from controller.declaration.schedules import build_schedule
+from controller.declaration.windows import build_windows
 from controller.declaration.wishes import Wishes
 from controller.model.declaration import OnCommit, OnDrift, OnRemove, Settings, Target
 from controller.model.diagnostic import Place
 from controller.model.inventory import Inventory
 from controller.model.rollout import ApprovalRule, Suspended, WhenOffline
-from controller.model.selector import SelectorError, match, parse, unknown
+from controller.model.schedule import Overlap, Schedule
 from controller.model.task import Task
 
 
@@ -24,11 +26,11 @@ def build_targets(
 ) -> dict[str, Target]:
     """Build every target in order of name."""
     blocks = wishes.of("targets")
-    windows = Windows(wishes)
+    crons = Crons(wishes)
     targets: dict[str, Target] = {}
     for name in sorted(blocks):
         if wishes.complete(blocks[name]):
-            targets[name] = _target(wishes, blocks[name], inventory, tasks, windows)
+            targets[name] = _target(wishes, blocks[name], inventory, tasks, crons)
     return targets
 
 
@@ -37,7 +39,7 @@ def _target(
     block: Block,
     inventory: Inventory,
     tasks: Mapping[str, Task],
-    windows: Windows,
+    crons: Crons,
 ) -> Target:
     data = block.data
     task = cast("str", data["task"])
@@ -55,29 +57,47 @@ def _target(
             "name the repo, or remove paths",
         )
     on_remove, undo = _on_remove(wishes, block)
+    schedule = build_schedule(wishes, crons, block)
     return Target(
         name=block.name,
         task=task,
         servers=cast("str", data["servers"]),
-        members=_members(wishes, block, inventory),
+        members=read_pattern(wishes, block, inventory),
         repo=repo,
         paths=tuple(cast("list[str]", data.get("paths", []))),
         params=params,
-        on_commit=OnCommit(cast("str", data.get("on_commit", OnCommit.APPLY))),
+        on_commit=_on_commit(block, schedule),
         on_drift=OnDrift(cast("str", data.get("on_drift", OnDrift.REPORT))),
         on_remove=on_remove,
         undo=undo,
         protect=data.get("protect") is True,
         rollout=build_rollout(wishes, block),
+        schedule=schedule,
+        overlap=Overlap(cast("str", data["overlap"])) if "overlap" in data else None,
         approval=_approval(block),
-        windows=windows.build(block),
+        windows=build_windows(wishes, crons, block),
         when_offline=WhenOffline(cast("str", data.get("when_offline", WhenOffline.QUEUE))),
         after=tuple(cast("list[str]", data.get("after", []))),
         priority=int(cast("int", data.get("priority", 0))),
+        notify=_notify(wishes, block),
         suspended=_suspended(wishes, block),
         was=cast("str | None", block.own.get("was")),
         places=_places(block),
     )
+
+
+def _on_commit(block: Block, schedule: Schedule | None) -> OnCommit:
+    """What only the clock brings about is not run by a change of its declaration, unless it says so."""
+    by_clock = schedule is not None and "repo" not in block.data
+    usual = OnCommit.IGNORE if by_clock else OnCommit.APPLY
+    return OnCommit(cast("str", block.data.get("on_commit", usual)))
+
+
+def _notify(wishes: Wishes, block: Block) -> tuple[str, ...]:
+    names = tuple(cast("list[str]", block.data.get("notify", [])))
+    for index, name in enumerate(names):
+        wishes.refer("notifiers", name, block.where("notify", index, value=True))
+    return names
 
 
 def _on_remove(wishes: Wishes, block: Block) -> tuple[OnRemove, str | None]:
@@ -141,34 +161,6 @@ def check_suspensions(wishes: Wishes, targets: Mapping[str, Target], now: dateti
                 target.places["suspended.until"],
                 "remove `suspended`, or give it a later `until`",
             )
-
-
-def _members(wishes: Wishes, block: Block, inventory: Inventory) -> tuple[str, ...]:
-    text = cast("str", block.data["servers"])
-    place = block.where("servers", value=True)
-    try:
-        selector = parse(text)
-    except SelectorError as error:
-        wishes.findings.error(
-            "bad-pattern", f"{error} (column {error.column} of the pattern)", place
-        )
-        return ()
-    missing = unknown(selector, inventory) if wishes.all_servers_known else ()
-    for term in missing:
-        wishes.findings.error(
-            "unknown-server",
-            f"cannot find a server or group {term.word[:60]}",
-            place,
-            wishes.now_called("servers", term.word)
-            or wishes.now_called("groups", term.word)
-            or among(term.word, [*inventory.groups, *inventory.servers], what="server or group"),
-        )
-    members = match(selector, inventory)
-    if not members and not missing and wishes.all_servers_known:
-        wishes.findings.warn(
-            "no-servers", f"the pattern {text[:60]} picks no server", place, "nothing will run"
-        )
-    return members
 
 
 def _places(block: Block) -> dict[str, Place]:

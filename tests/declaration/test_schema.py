@@ -104,7 +104,8 @@ def test_keys_are_described_at_any_depth() -> None:
     assert "run" in describe("task", "steps").keys
     assert describe("target", "windows.allow").title == "Allow"
     assert describe("target", "rollout.batch").supported
-    assert not describe("target", "schedule").supported
+    assert describe("target", "schedule.cron").supported
+    assert not describe("task", "steps.container").supported
 
 
 def test_an_unknown_kind_or_key_is_named_with_the_nearest() -> None:

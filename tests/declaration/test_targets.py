@@ -97,9 +97,9 @@ WRONG = [
     ("suspended: {reason: r, until: tomorrow}", "3:68 wrong-value", ""),
     ("suspended: {reason: r, until: 2026-02-30}", "3:68 wrong-value", ""),
     ("suspended: {reason: r, until: '2026-12-01T09:00:00'}", "3:68 wrong-value", ""),
-    ("schedule: {every: 6h}", "3:38 not-supported-yet", ""),
-    ("overlap: skip", "3:38 not-supported-yet", ""),
-    ("notify: [ops]", "3:38 not-supported-yet", ""),
+    ("overlap: skipp", "3:47 wrong-value", "did you mean skip?"),
+    ("notify: [ops]", "3:47 unknown-notifier", "no notifier is declared"),
+    ("notify: []", "3:46 wrong-value", ""),
 ]
 
 
