@@ -74,3 +74,21 @@ class Letter:
     tries: int = 0
     sent_at: datetime | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A trouble that people were told of: what it is, who knows, and whether it is over.
+
+    `notice` is the newest notice of it. `told` says by receiver when the newest letter about it was written; whoever is in it
+    is told of the end, too. `changes` are the newest moments at which it began or ended, oldest first, at most 20: a
+    trouble that comes and goes is told of less often. `over` is the notice of its end; it is kept for a while after that.
+    `owed` are the receivers who were not told of the end yet.
+    """
+
+    notice: Notice
+    since: datetime
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    changes: tuple[datetime, ...] = ()
+    over: Notice | None = None
+    owed: frozenset[str] = frozenset()

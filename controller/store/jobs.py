@@ -3,7 +3,7 @@
 Built by `shelves`; calls the writer and the reader.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -57,6 +57,8 @@ _FIND = (
 _UNSETTLED = or_(*(JOBS.c.state == state for state in UNSETTLED))
 _OPEN = _JOB.where(JOBS.c.state.in_(UNSETTLED)).order_by(JOBS.c.position)
 _IDS = select(JOBS.c.id)
+_THAT = JOBS.alias("that")
+_POSITION = select(_THAT.c.position).where(_THAT.c.id == bindparam("before"))
 _STATE = select(JOBS.c.state).where(JOBS.c.id == bindparam("id"))
 _CHANGE = (
     update(JOBS)
@@ -174,14 +176,23 @@ class SqlJobs:
         target: str | None = None,
         server: str | None = None,
         archived: bool | None = None,
+        states: Collection[State] | None = None,
+        before: JobId | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first; with `archived` only those that are, or are not."""
+        """List jobs, newest first; with `before` only those that were recorded before that one."""
         wanted = {"run": run, "target": target, "server": server}
-        chosen = {name: value for name, value in wanted.items() if value is not None}
+        chosen: dict[str, object] = {
+            name: value for name, value in wanted.items() if value is not None
+        }
         query = _JOB.where(*(JOBS.c[name] == bindparam(name) for name in chosen))
         if archived is not None:
             query = query.where(JOBS.c.archived.is_not(None) == archived)
+        if states is not None:
+            query = query.where(JOBS.c.state.in_([state.value for state in states]))
+        if before is not None:
+            chosen["before"] = before
+            query = query.where(JOBS.c.position < _POSITION.scalar_subquery())
         query = query.order_by(JOBS.c.position.desc()).limit(bindparam("limit"))
         return await self._select(query, {**chosen, "limit": limit})
 

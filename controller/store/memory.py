@@ -4,7 +4,7 @@ Used by tests, and by anything that needs a store for one moment. Records pass t
 can be kept, and how it reads back, is the same.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from controller.clock import Clock, SystemClock
 from controller.errors import NotFoundError
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
-from controller.model.job import Archived, Event, Job, JobBody, Run
+from controller.model.job import Archived, Event, Job, JobBody, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.wishes import Wishes
@@ -29,8 +29,16 @@ from controller.store.laws import (
     seq_taken,
     unknown_job,
 )
+from controller.store.memory_outbox import MemoryOutbox
 from controller.store.memory_past import MemoryPast
+from controller.store.memory_serving import (
+    MemoryContacts,
+    MemoryDues,
+    MemoryMarks,
+    MemoryParts,
+)
 from controller.store.memory_standings import MemoryStandings
+from controller.store.memory_talk import MemoryAnswers, MemoryNewsroom, MemoryTokens
 from controller.store.past import Kind, of_forgotten, of_record, of_repo, of_server
 from controller.store.rows import (
     Beside,
@@ -128,15 +136,18 @@ class MemoryJobs:
         target: str | None = None,
         server: str | None = None,
         archived: bool | None = None,
+        states: Collection[State] | None = None,
+        before: JobId | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first; with `archived` only those that are, or are not."""
+        """List jobs, newest first; with `before` only those that were recorded before that one."""
         found = [
             job
-            for job in map(self._one, reversed(self._jobs))
+            for job in map(self._one, self._older(before))
             if run in {None, job.run} and target in {None, job.target}
             if server in {None, job.server}
             if archived in {None, job.archived is not None}
+            if states is None or job.state in states
         ]
         return tuple(found[:limit])
 
@@ -184,6 +195,13 @@ class MemoryJobs:
         jobs = map(self._one, self._jobs)
         found = [job for job in jobs if job.archived is not None and not job.archived.cleared]
         return tuple(found[:limit])
+
+    def _older(self, before: JobId | None) -> Sequence[JobId]:
+        """List ids, newest first, from the one before `before` on."""
+        newest = list(reversed(self._jobs))
+        if before is None:
+            return newest
+        return newest[newest.index(before) + 1 :] if before in self._jobs else []
 
     def _one(self, job: JobId) -> Job:
         if job not in self._jobs:
@@ -303,6 +321,14 @@ class MemoryStore:
         self.records = MemoryRecords(clock)
         self.observations = MemoryObservations(clock)
         self.standings = MemoryStandings()
+        self.tokens = MemoryTokens()
+        self.parts = MemoryParts()
+        self.contacts = MemoryContacts()
+        self.dues = MemoryDues()
+        self.marks = MemoryMarks()
+        self.newsroom = MemoryNewsroom()
+        self.answers = MemoryAnswers()
+        self.outbox = MemoryOutbox()
 
     async def close(self) -> None:
         """Nothing has to be finished."""

@@ -4,17 +4,27 @@ Every method is durable when it returns: writes of many callers are committed in
 write that has returned. Errors of the database come out as `StateError`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from controller.model.applied import Applied
 from controller.model.ids import JobId, RunId
-from controller.model.job import Archived, Event, Job, JobBody, Run
+from controller.model.job import Archived, Event, Job, JobBody, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.standing import Fact, Standing
 from controller.model.wishes import Wishes
+from controller.store.ports_serving import (
+    Answers,
+    Contacts,
+    Dues,
+    Marks,
+    Newsroom,
+    Outbox,
+    Parts,
+    Tokens,
+)
 
 
 class Runs(Protocol):
@@ -87,9 +97,21 @@ class Jobs(Protocol):
         target: str | None = None,
         server: str | None = None,
         archived: bool | None = None,
+        states: Collection[State] | None = None,
+        before: JobId | None = None,
         limit: int = 50,
     ) -> tuple[Job, ...]:
-        """List jobs, newest first; with `archived` only those that are, or are not."""
+        """List jobs, newest first.
+
+        Args:
+            run: only those of a run.
+            target: only those of a target.
+            server: only those on a server.
+            archived: only those that are, or are not.
+            states: only those in one of these.
+            before: only those that were recorded before this one; none, when it is not kept any more.
+            limit: so many at most.
+        """
         ...
 
     async def past(self, target: str, *, limit: int = 20) -> tuple[TargetRun, ...]:
@@ -203,6 +225,46 @@ class Store(Protocol):
     @property
     def standings(self) -> Standings:
         """What people decided."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens of the API."""
+        ...
+
+    @property
+    def parts(self) -> Parts:
+        """Heartbeats of the parts of serving controllers."""
+        ...
+
+    @property
+    def contacts(self) -> Contacts:
+        """How servers were reached over time."""
+        ...
+
+    @property
+    def dues(self) -> Dues:
+        """Due times of schedules."""
+        ...
+
+    @property
+    def marks(self) -> Marks:
+        """Single values by name."""
+        ...
+
+    @property
+    def newsroom(self) -> Newsroom:
+        """What changed, in order."""
+        ...
+
+    @property
+    def answers(self) -> Answers:
+        """Answers to requests with an idempotency key."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Letters, and the troubles that people were told of."""
         ...
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from controller.model.notice import Letter, Notice
+from controller.model.notice import Letter, Trouble
 from controller.model.serving import Answered, Contact, Due, News, Part
 from controller.model.token import Token
 
@@ -138,13 +138,16 @@ class Outbox(Protocol):
     """Letters that wait to be sent, and the troubles that people were told of."""
 
     async def post(
-        self, letters: Iterable[Letter], *, troubles: Mapping[str, Notice | None]
+        self, letters: Iterable[Letter], *, troubles: Mapping[str, Trouble | None]
     ) -> None:
-        """Store letters, and by subject and problem what trouble stands now (None: it is over), in one transaction."""
+        """Store letters, and by "SUBJECT PROBLEM" what trouble there is now (None: none), in one transaction.
+
+        A letter whose id is there already stays as it is: what is told twice by one who could not know is told once.
+        """
         ...
 
-    async def troubles(self) -> Mapping[str, Notice]:
-        """Read the troubles that people were told of and that are not over, by "SUBJECT PROBLEM"."""
+    async def troubles(self) -> Mapping[str, Trouble]:
+        """Read the troubles that people were told of, by "SUBJECT PROBLEM"; those that are over for a while, too."""
         ...
 
     async def waiting(self, now: datetime, *, limit: int = 100) -> tuple[Letter, ...]:

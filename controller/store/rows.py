@@ -18,8 +18,11 @@ from controller.model.files import DeliverySeen
 from controller.model.ids import Digest, JobId
 from controller.model.inventory import Server
 from controller.model.job import Archived, Event, Job, JobBody, Run
+from controller.model.notice import Letter, Trouble
 from controller.model.observation import RepoSeen, ServerSeen
+from controller.model.serving import Answered, Contact, Due, News, Part
 from controller.model.standing import Approval, Ignore, Pin, Suspension
+from controller.model.token import Token
 from controller.model.wishes import Wishes
 from controller.model.work import Work
 
@@ -39,6 +42,14 @@ Record = TypeVar(
     Ignore,
     Wishes,
     Archived,
+    Token,
+    Part,
+    Contact,
+    Due,
+    News,
+    Answered,
+    Letter,
+    Trouble,
 )
 
 Row = dict[str, object]
@@ -106,6 +117,11 @@ def decode(shape: type[Record], data: str) -> Record:
 def moment_text(moment: datetime) -> str:
     """Write a moment to the second as it stands in rows, so that they compare as texts do."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment to the microsecond, always as long, so that stamps compare as moments do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def body_row(body: JobBody) -> BodyRow:

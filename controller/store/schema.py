@@ -17,7 +17,7 @@ from controller.errors import StateError
 from controller.store.database import Database
 from controller.store.trouble import state_error
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The form this program speaks; a test holds it to the newest file in `migrations/versions`."""
 
 _VERSION_TABLE: Final = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"

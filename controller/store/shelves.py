@@ -4,13 +4,21 @@ Built by `sqlite` and `postgres`, which know how the database is opened; calls t
 """
 
 from controller.clock import Clock
+from controller.store.answers import SqlAnswers
+from controller.store.contacts import SqlContacts
 from controller.store.database import Database
+from controller.store.dues import SqlDues
 from controller.store.jobs import SqlJobs
+from controller.store.marks import SqlMarks
+from controller.store.newsroom import SqlNewsroom
 from controller.store.observations import SqlObservations
+from controller.store.outbox import SqlOutbox
+from controller.store.parts import SqlParts
 from controller.store.reader import Reader
 from controller.store.records import SqlRecords
 from controller.store.runs import SqlRuns
 from controller.store.standings import SqlStandings
+from controller.store.tokens import SqlTokens
 from controller.store.writer import Writer
 
 
@@ -25,6 +33,14 @@ class SqlStore:
         self.records = SqlRecords(self._writer, self._reader, clock)
         self.observations = SqlObservations(self._writer, self._reader, clock)
         self.standings = SqlStandings(self._writer, self._reader)
+        self.tokens = SqlTokens(self._writer, self._reader)
+        self.parts = SqlParts(self._writer, self._reader)
+        self.contacts = SqlContacts(self._writer, self._reader)
+        self.dues = SqlDues(self._writer, self._reader)
+        self.marks = SqlMarks(self._writer, self._reader)
+        self.newsroom = SqlNewsroom(self._writer, self._reader)
+        self.answers = SqlAnswers(self._writer, self._reader)
+        self.outbox = SqlOutbox(self._writer, self._reader)
 
     async def close(self) -> None:
         """Finish what is being written and let go of the database."""

@@ -185,3 +185,103 @@ LEASES: Final = Table(
     PrimaryKeyConstraint("name"),
 )
 """Who may act under a name; `epoch` counts the takings, `until` is a moment in microseconds since 1970 (UTC)."""
+
+
+TOKENS: Final = Table(
+    "tokens",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("used_at", Text),
+    Column("used_from", Text),
+    PrimaryKeyConstraint("id"),
+)
+"""Tokens of the API; when and from where one was used last stands beside it, because that changes while others look at it."""
+
+PARTS: Final = Table(
+    "parts",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("name", "instance"),
+)
+
+CONTACTS: Final = Table(
+    "contacts",
+    METADATA,
+    Column("server", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("server"),
+)
+
+DUES: Final = Table(
+    "dues",
+    METADATA,
+    Column("target", Text, nullable=False),
+    Column("due", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("target", "due"),
+)
+
+MARKS: Final = Table(
+    "marks",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+
+COUNTERS: Final = Table(
+    "counters",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+"""Numbers that only go up; who takes one holds its row until his transaction ends, so that numbers are seen in their order."""
+
+NEWS: Final = Table(
+    "news",
+    METADATA,
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), autoincrement=False, nullable=False
+    ),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("seq"),
+)
+
+ANSWERS: Final = Table(
+    "answers",
+    METADATA,
+    Column("key", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("key", "caller"),
+)
+Index(None, ANSWERS.c.at)
+
+LETTERS: Final = Table(
+    "letters",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("due", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, LETTERS.c.state, LETTERS.c.due)
+Index(None, LETTERS.c.created)
+
+TROUBLES: Final = Table(
+    "troubles",
+    METADATA,
+    Column("name", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+"""What people were told that is wrong; `name` is the subject and the problem."""

@@ -398,3 +398,25 @@ async def test_only_what_has_ended_for_good_is_archived(store: Store) -> None:
             await store.jobs.archive(job.id, place)
     with pytest.raises(NotFoundError):
         await store.jobs.archive(JobId("none"), place)
+
+
+async def test_jobs_are_listed_page_by_page(store: Store) -> None:
+    jobs = [a_job(number) for number in range(1, 6)]
+    await store.runs.add(a_run(), with_bodies(*jobs))
+    first = await store.jobs.list(limit=2)
+    assert first == (jobs[4], jobs[3])
+    second = await store.jobs.list(limit=2, before=first[-1].id)
+    assert second == (jobs[2], jobs[1])
+    assert await store.jobs.list(limit=2, before=jobs[1].id, server="web-01") == (jobs[0],)
+    assert await store.jobs.list(before=jobs[0].id) == ()
+    assert await store.jobs.list(before=JobId("gone")) == ()
+
+
+async def test_jobs_are_listed_by_their_states(store: Store) -> None:
+    jobs = [a_job(number) for number in range(1, 4)]
+    await store.runs.add(a_run(), with_bodies(*jobs))
+    ran = replace(jobs[1], state=State.RUNNING)
+    await store.jobs.append(ran, [])
+    assert await store.jobs.list(states=[State.RUNNING, State.FAILED]) == (ran,)
+    assert await store.jobs.list(states={State.PENDING}, limit=1) == (jobs[2],)
+    assert await store.jobs.list(states=()) == ()

@@ -58,6 +58,8 @@ async def test_everything_is_still_there(old: Path) -> None:
     assert await store.observations.servers() == {"web-01": seen_at(0)}
     assert await store.observations.repos() == {"shop": REPO}
     assert await store.standings.all() == Standing()
+    assert await store.tokens.all() == ()
+    assert await store.newsroom.append(NOW, [("run", "r1", {})]) == 1
     await store.close()
 
 
