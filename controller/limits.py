@@ -307,6 +307,8 @@ LIMITS: Final = (
         ("artifacts of one job together", 4 << 30, "bytes", "further ones are refused"),
         ("path of an artifact", 512, "bytes", "it is refused"),
         ("depth of a line of a log", 4, "levels", "the rest is left out"),
+        ("files of one backup", 5_000_000, "files", "it is refused"),
+        ("list of the files of one backup", 1 << 30, "bytes", "it is refused"),
     ),
     *_room(
         "model",

@@ -86,6 +86,7 @@ from controller.jobs import (
 )
 from controller.journal import (
     artifacts,
+    backup,
     gaps,
     line,
     output,
@@ -410,6 +411,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "artifacts of one job together": artifacts.WHOLE,
         "path of an artifact": artifacts.PATH,
         "depth of a line of a log": line.DEPTH,
+        "files of one backup": backup.MOST_FILES,
+        "list of the files of one backup": backup.MOST_PAPER,
     },
     "model": {
         "text shown from outside": safe_text.TEXT,

@@ -2,10 +2,13 @@
 
 import gc
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Final
 
 from controller.cli.context import OpenRequest
 from controller.cli.port import Controller
+from controller.clock import Clock
+from controller.reconcile.answers import Restored
 
 YOUNG: Final = 20_000
 """New objects between two looks of the collector; Python's own 700 costs a large plan a third of its time."""
@@ -40,3 +43,10 @@ def tune_collector() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+
+
+async def restore_state(source: Path, folder: Path, *, actor: str, clock: Clock) -> Restored:
+    """Write a backup into a state folder that is not there yet, or empty; see `reconcile.backups.restore`."""
+    from controller.service.local import restore
+
+    return await restore(source, folder, actor=actor, clock=clock)

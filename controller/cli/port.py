@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from controller.journal.backup import Paper
 from controller.model.declaration import Declaration
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, State
@@ -284,6 +285,14 @@ class Controller(Protocol):
 
     async def doctor(self) -> tuple[Finding, ...]:
         """Check what a controller needs."""
+        ...
+
+    async def backup(self, goal: Path) -> Paper:
+        """Write the whole state into one file, while others work in it."""
+        ...
+
+    async def release(self, *, reason: str) -> str | None:
+        """Let a restored state dispatch again; give why it was held, None where it was not."""
         ...
 
     async def drift(self, target: str | None, *, limit: str | None = None) -> DriftReport:

@@ -69,6 +69,8 @@ VERBS: Final[dict[str, Verb]] = {
         help="The activity and connectivity logs.",
         group=("activity", "connectivity", "verify"),
     ),
+    "backup": Verb(module="backup", help="Write the whole state into one file."),
+    "restore": Verb(module="restore", help="Make a state from a backup, held until you say so."),
     "pki": Verb(
         module="pki",
         help="Certificates for agents, people and controllers.",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from controller.jobs.delivery import pack_files
 from controller.jobs.environment import environment
+from controller.jobs.held import refuse_while_held
 from controller.jobs.ports import Equipment
 from controller.jobs.sending import tree_of
 from controller.model.job import Job, JobBody, Run
@@ -20,7 +21,9 @@ async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBo
     Raises:
         SecretError: a secret of one of the jobs cannot be read.
         DeclarationError: a step would get an environment that no process can be given, or what it delivers cannot be.
+        RefusedError: the state was restored from a backup, and is held.
     """
+    await refuse_while_held(equipment.store)
     await check(equipment, jobs)
     told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
     await equipment.activity.append("run-submitting", run.actor, **told)

@@ -1,6 +1,6 @@
-"""What files of jobs and worker pools are told to the faces: records only, light to import.
+"""What files of jobs, worker pools and backups are told to the faces: records only, light to import.
 
-Made by `fetching`, `workspaces` and `pools`.
+Made by `fetching`, `workspaces`, `pools` and `backups`.
 """
 
 from dataclasses import dataclass
@@ -28,3 +28,17 @@ class ServerPool:
     server: str
     pool: Pool | None = None
     trouble: ControllerError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A state that was made from a backup of `made_at` (ISO 8601) by ctl `version`, with so many files.
+
+    So many of its jobs were open then: `cancelled` had not begun, `interrupted` had.
+    """
+
+    made_at: str
+    version: str
+    files: int
+    cancelled: int
+    interrupted: int

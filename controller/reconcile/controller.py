@@ -11,6 +11,7 @@ from pathlib import Path
 
 from controller.declaration import loader, pairs
 from controller.errors import NotFoundError, UsageError
+from controller.journal.backup import Paper
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.plan import Plan
@@ -21,6 +22,7 @@ from controller.reconcile import (
     adopting,
     applying,
     asking,
+    backups,
     checking,
     drifting,
     health,
@@ -205,6 +207,18 @@ class LocalController:
     async def doctor(self) -> tuple[Finding, ...]:
         """Check what a controller needs."""
         return await health.doctor(self._rooms)
+
+    async def backup(self, goal: Path) -> Paper:
+        """Write the whole state into one file, while others work in it."""
+        rooms = self._rooms
+        return await backups.backup(
+            Path(rooms.state), goal, clock=rooms.clock, log=rooms.activity, actor=rooms.actor
+        )
+
+    async def release(self, *, reason: str) -> str | None:
+        """Let a restored state dispatch again; give why it was held, None where it was not."""
+        rooms = self._rooms
+        return await backups.release(rooms.store, rooms.activity, actor=rooms.actor, reason=reason)
 
     async def suspend(
         self, target: str, *, reason: str, until: datetime | None = None

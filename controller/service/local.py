@@ -8,7 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from controller.clock import Clock
 from controller.errors import NotFoundError
+from controller.reconcile import backups
+from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
 from controller.service.works import Options, Works
 from controller.settings import Settings, resolve
@@ -58,3 +61,14 @@ def places(options: Options, settings: Settings) -> tuple[Path, Path]:
         own = settings.person.home / OWN_STATE
         return own, own
     return root, root / STATE_FOLDER
+
+
+async def restore(source: Path, folder: Path, *, actor: str, clock: Clock) -> Restored:
+    """Write a backup into a state folder that is not there yet, or empty, and hold it back; see `backups.restore`."""
+    return await backups.restore(
+        source,
+        folder,
+        clock=clock,
+        open_store=lambda place: open_store(place, clock=clock),
+        actor=actor,
+    )
