@@ -13,13 +13,20 @@ from controller.model.ids import JobId
 from controller.model.job import Job, State
 from controller.model.rollout import GroupBudget, Order
 
+Rank = tuple[int, str]
+"""Whose turn it is on a server among targets of several runs: the lower priority number, then the name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """Other runs: how many jobs of theirs are on each server now, and servers whose work nobody answers for."""
+    """Other runs: how many jobs of theirs are on each server now, and servers whose work nobody answers for.
+
+    `wanted` says of a server that another run waits for a place there, and how urgent that is.
+    """
 
     busy: Mapping[str, int] = field(default_factory=dict)
     down: Collection[str] = frozenset()
+    wanted: Mapping[str, Rank] = field(default_factory=dict)
 
 
 NOWHERE = Elsewhere()
@@ -41,6 +48,11 @@ class Lane:
         self.within: tuple[int, ...] = ()
         """The numbers of the budgets that hold every server of it."""
         self._has_waves = order is not None
+
+    @property
+    def rank(self) -> Rank:
+        """How urgent it is."""
+        return -self.order.priority, self.target or ""
 
     def wave_of(self, job: Job) -> int:
         """Say in which wave a job is."""

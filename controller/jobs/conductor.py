@@ -38,6 +38,11 @@ class Driver(Protocol):
         """Write down why nothing more of targets starts; return when that is durable."""
         ...
 
+    @property
+    def withdrawn(self) -> dict[JobId, str]:
+        """Jobs that are not to begin after all, with the reason of each."""
+        ...
+
     async def skip(self, jobs: Mapping[JobId, str]) -> list[Job]:
         """Write down that jobs will not begin, with the reason of each; give them as they stand then."""
         ...
@@ -81,13 +86,28 @@ class Conductor:
             for server in list(self._ways):
                 await self._ways.pop(server).aclose()
 
+    def withdraw(self, job: JobId, reason: str) -> bool:
+        """Have a job skipped if it does not begin first; false when it is not led here."""
+        if job not in self._board.jobs:
+            return False
+        self._driver.withdrawn[job] = reason
+        self._bell.set()
+        return True
+
     async def _decide(self) -> Decision:
         """Look around and decide; nothing may happen between the two."""
         if self._board.budgets:
             await self._traffic.refresh()
         self._bell.clear()
+        withdrawn = {
+            id_: why for id_, why in self._driver.withdrawn.items() if self._board.waits(id_)
+        }
+        if withdrawn:
+            return Decision(skip=withdrawn, halted=self._halted)
         self._board.elsewhere = self._traffic.around(self._run)
-        return decide(self._board, self._now())
+        decision = decide(self._board, self._now())
+        self._traffic.want(self._run, decision.wants)
+        return decision
 
     async def _carry_out(self, decision: Decision, group: asyncio.TaskGroup) -> None:
         """Do what was decided, then wait until something has changed."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from controller.errors import NotFoundError, RefusedError
+from controller.errors import NotFoundError, RefusedError, StateError
 from controller.jobs.accept import accept, read_secrets
 from controller.jobs.board import Board
 from controller.jobs.conductor import Conductor
@@ -53,6 +53,17 @@ class Engine:
         self.holding = Holding(self._crew)
         """Pauses jobs, and lets them go on."""
         self._traffic = Traffic(equipment.store, equipment.clock)
+        self._led: dict[RunId, Conductor] = {}
+
+    @property
+    def shared(self) -> bool:
+        """Whether somebody drives what is recorded without being asked: nobody does."""
+        return False
+
+    @property
+    def fatal(self) -> StateError | None:
+        """Why nothing is driven any more: the state could not be written."""
+        return self._crew.fatal
 
     async def submit(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
         """Record a run and its jobs; nothing leaves the controller by this.
@@ -87,17 +98,47 @@ class Engine:
         if recorded is None:
             raise NotFoundError(f"cannot drive run {run}: it was never recorded")
         jobs = await self._store.jobs.list(run=run, limit=ALL)
+        for job in jobs:
+            self._crew.troubles.pop(job.id, None)  # of an earlier time
         waiting = await self._drive(jobs, parallel, within, run=recorded, stdin=stdin)
-        halts = await self._finish_if_over(recorded.id)
+        await self._finish_if_over(recorded.id)
+        return await self.report(run, waiting=waiting)
+
+    async def report(self, run: RunId, *, waiting: bool = False) -> RunReport:
+        """Say how a run stands.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        recorded = await self._store.runs.get(run)
+        if recorded is None:
+            raise NotFoundError(f"cannot report on run {run}: it was never recorded")
         jobs = tuple(reversed(await self._store.jobs.list(run=run, limit=ALL)))
         return RunReport(
             run=run,
             jobs=jobs,
             counts=count(jobs),
             waiting=waiting,
-            halted=halts,
+            halted=recorded.halted,
             troubles=self._troubles(job.id for job in jobs),
         )
+
+    async def withdraw(self, jobs: Mapping[JobId, str]) -> None:
+        """Have jobs skipped of which nothing ever left, with the reason of each; what has begun goes on.
+
+        One that a run is driven with is skipped soon, one on its way to its server when that is reached; all others now.
+        """
+        for id_, reason in jobs.items():
+            job = await self._store.jobs.get(id_)
+            if job is None or job.state is not State.PENDING:
+                continue
+            led = self._led.get(job.run)
+            if led is not None and led.withdraw(id_, reason):
+                continue
+            if (await self._crew.end(job, Signal.SKIP, reason)).state.ended:
+                await self._finish_if_over(job.run)
+        if self._crew.fatal is not None:
+            raise self._crew.fatal
 
     async def settle(
         self, *, within: float | None = None, parallel: int = PARALLEL
@@ -217,7 +258,11 @@ class Engine:
         stdin: bytes | None = None,
     ) -> bool:
         """Drive jobs by the orders of their run; say whether work went on when the waiting ended."""
-        open_ = {job.id: job for job in jobs if run is None or not job.state.ended}
+        open_ = {
+            job.id: job
+            for job in jobs
+            if run is None or not job.state.ended or job.state is State.LOST
+        }
         if not open_:
             return False
         crew = self._crew
@@ -247,8 +292,13 @@ class Engine:
             traffic=self._traffic,
             stopping=crew.stopping.is_set,
         )
+        if run is not None:
+            self._led[run.id] = conductor
         work = asyncio.create_task(conductor.lead())
-        done = await wait_until(work, crew.stopping, self._equipment.clock, within)
+        try:
+            done = await wait_until(work, crew.stopping, self._equipment.clock, within)
+        finally:
+            self._led.pop(LEFT_BEHIND if run is None else run.id, None)
         if crew.fatal is not None:
             raise crew.fatal
         if not done:
@@ -283,16 +333,15 @@ class Engine:
         await record_halts(self._crew, id_, found)
         return {**run.halted, **found}
 
-    async def _finish_if_over(self, id_: RunId) -> Mapping[str, str]:
-        """Record that a run is over when none of its jobs is open; say which targets of it are halted, and why."""
+    async def _finish_if_over(self, id_: RunId) -> None:
+        """Record that a run is over when none of its jobs is open, and which targets of it are halted."""
         await self._halts_of(id_)
         run = await self._store.runs.get(id_)
-        if run is None:
-            return {}
+        if run is None or run.finished_at is not None:
+            return
         jobs = await self._store.jobs.list(run=id_, limit=ALL)
-        if run.finished_at is None and all(job.state.ended for job in jobs):
+        if all(job.state.ended for job in jobs):
             await self._store.runs.finish(replace(run, finished_at=self._equipment.clock.now()))
-        return run.halted
 
     def _troubles(self, jobs: Iterable[JobId]) -> dict[JobId, str]:
         """Say of which of these jobs the controller could not go on, and why."""

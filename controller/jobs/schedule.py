@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.jobs.board import Board, Lane
+from controller.jobs.board import Board, Lane, Rank
 from controller.jobs.reasons import BUDGET_EXHAUSTED, DEPENDENCY_FAILED, HALTED
 from controller.model.ids import JobId
 from controller.model.job import Job
@@ -28,13 +28,15 @@ class Decision:
 
     `start` is in order. `skip` gives the reason by job; where something is skipped nothing is started, because the next
     decision may differ. `wake_at`: something is due then, unless a job ends before. `halted` says by target why nothing
-    more of it starts, those that were halted before included.
+    more of it starts, those that were halted before included. `wants` are servers that are full of jobs of other runs, and how
+    urgently a place there is waited for.
     """
 
     start: tuple[JobId, ...] = ()
     skip: Mapping[JobId, str] = field(default_factory=dict)
     wake_at: datetime | None = None
     halted: Mapping[str, str] = field(default_factory=dict)
+    wants: Mapping[str, Rank] = field(default_factory=dict)
 
 
 def decide(board: Board, now: datetime) -> Decision:
@@ -44,17 +46,18 @@ def decide(board: Board, now: datetime) -> Decision:
     if skip:
         return Decision(skip=skip, halted=halted)
     free, due = _open_lanes(board, now)
-    start, blocked_elsewhere = _Places(board, free).fill()
+    places = _Places(board, free)
+    start, blocked_elsewhere = places.fill()
     if blocked_elsewhere:
         due.append(now + timedelta(seconds=RECHECK))
     if not start and not board.running and not due:
         return Decision(skip=_stuck(board, free), halted=halted)
-    return Decision(start=start, wake_at=min(due, default=None), halted=halted)
+    return Decision(start=start, wake_at=min(due, default=None), halted=halted, wants=places.wants)
 
 
 def _lanes(board: Board) -> list[Lane]:
     """List the lanes, the most urgent first."""
-    return sorted(board.lanes.values(), key=lambda lane: (-lane.order.priority, lane.target or ""))
+    return sorted(board.lanes.values(), key=lambda lane: lane.rank)
 
 
 def _before(board: Board, lane: Lane) -> Iterator[Lane]:
@@ -122,6 +125,8 @@ class _Places:
         self._working = {(job.target, job.server) for job in board.running.values()}
         self._out = [self._unavailable(number) for number in range(len(board.budgets))]
         self._blocked_elsewhere = False
+        self.wants: dict[str, Rank] = {}
+        """Servers on which only jobs of other runs stand in the way."""
 
     def _unavailable(self, number: int) -> set[str]:
         """List the servers of a budget that are down or worked on."""
@@ -146,7 +151,8 @@ class _Places:
 
     def _next(self, candidate: Job) -> Job | None:
         """Say which job of a candidate's server starts now; None when none may."""
-        if self._full or not self._has_room(candidate.server):
+        rank = self._board.lanes[candidate.target].rank
+        if self._full or not self._has_room(candidate.server, rank):
             return None
         if candidate.id in self._board.resumed:
             return candidate if self._is_alone(candidate) else None
@@ -179,12 +185,18 @@ class _Places:
         """Whether a budget has no further server to spare."""
         return len(self._out[number]) >= self._board.budgets[number].limit
 
-    def _has_room(self, server: str) -> bool:
-        """Whether a server takes one more job."""
+    def _has_room(self, server: str, rank: Rank) -> bool:
+        """Whether a server takes one more job, and nobody waits there who is more urgent."""
+        here, elsewhere = self._busy[server], self._board.elsewhere
         width = self._board.width(server)
-        elsewhere = self._board.elsewhere.busy.get(server, 0)
-        self._blocked_elsewhere |= self._busy[server] < width <= self._busy[server] + elsewhere
-        return self._busy[server] + elsewhere < width
+        if here >= width:
+            return False
+        first = elsewhere.wanted.get(server)
+        if here + elsewhere.busy.get(server, 0) < width and (first is None or rank < first):
+            return True
+        self._blocked_elsewhere = True
+        self.wants[server] = min(rank, self.wants.get(server, rank))
+        return False
 
     def _spared(self, server: str) -> bool:
         """Whether a server may be worked on without too many of a group being unavailable."""

@@ -29,7 +29,8 @@ _OFFLINE: Final = {WhenOffline.SKIP: Signal.SKIP, WhenOffline.FAIL: Signal.FAIL}
 class Shift:
     """Some jobs, all of one run or of several that were left behind (`run` None: nothing new is begun or halted).
 
-    `halted` are the targets of which nothing more begins, not even a job that is on its way to its server.
+    `halted` are the targets of which nothing more begins, not even a job that is on its way to its server; `withdrawn` are
+    single jobs of that kind.
     """
 
     crew: Crew
@@ -39,6 +40,7 @@ class Shift:
     run: Run | None = None
     stdin: bytes | None = None
     halted: set[str] = field(default_factory=set)
+    withdrawn: dict[JobId, str] = field(default_factory=dict)
 
     def server(self, job: JobId) -> Server:
         """Give the server of a job."""
@@ -51,7 +53,7 @@ class Shift:
             self.bodies[job.id],
             self.known,
             self.stdin,
-            held=lambda: HALTED if job.target in self.halted else None,
+            held=lambda: HALTED if job.target in self.halted else self.withdrawn.get(job.id),
         )
         orders = {} if self.run is None else self.run.orders
         signal = _OFFLINE.get(orders.get(job.target or "", Order()).when_offline)

@@ -6,10 +6,11 @@ budgets that hold across all runs.
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from controller.clock import Clock
-from controller.jobs.board import Elsewhere
+from controller.jobs.board import Elsewhere, Rank
 from controller.jobs.schedule import RECHECK
 from controller.model.ids import RunId
 from controller.model.job import State
@@ -24,6 +25,7 @@ class Traffic:
         self._clock = clock
         self._busy: dict[RunId, Counter[str]] = defaultdict(Counter)
         self._bells: dict[RunId, asyncio.Event] = {}
+        self._wants: dict[RunId, Mapping[str, Rank]] = {}
         self._others: tuple[tuple[RunId, str, State], ...] = ()
         self._read_at: datetime | None = None
 
@@ -33,6 +35,7 @@ class Traffic:
 
     def part(self, run: RunId) -> None:
         """Note that a run is not driven here any more."""
+        self.want(run, {})
         self._bells.pop(run, None)
         self._busy.pop(run, None)
 
@@ -44,6 +47,18 @@ class Traffic:
         """Note that a job of a run has left a server."""
         self._busy[run][server] -= 1
         self._busy[run] += Counter()  # drops what is zero
+        self._ring(run)
+
+    def want(self, run: RunId, servers: Mapping[str, Rank]) -> None:
+        """Note on which servers a run waits for a place, and how urgently; who gave way to it hears when it does no more."""
+        before = self._wants.pop(run, {})
+        if servers:
+            self._wants[run] = servers
+        if before.keys() - servers.keys():
+            self._ring(run)
+
+    def _ring(self, run: RunId) -> None:
+        """Wake all other runs."""
         for other, bell in self._bells.items():
             if other != run:
                 bell.set()
@@ -65,4 +80,17 @@ class Traffic:
                 busy += servers
         others = [each for each in self._others if each[0] != run and each[0] not in self._bells]
         busy += Counter(server for _, server, state in others if state is not State.LOST)
-        return Elsewhere(busy=busy, down=frozenset(s for _, s, st in others if st is State.LOST))
+        return Elsewhere(
+            busy=busy,
+            down=frozenset(s for _, s, st in others if st is State.LOST),
+            wanted=self._wanted(run),
+        )
+
+    def _wanted(self, run: RunId) -> dict[str, Rank]:
+        """Say on which servers other runs wait, and how urgent the most urgent of them is."""
+        found: dict[str, Rank] = {}
+        for other, servers in self._wants.items():
+            if other != run:
+                for server, rank in servers.items():
+                    found[server] = min(rank, found.get(server, rank))
+        return found

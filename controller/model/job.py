@@ -46,6 +46,7 @@ class Trigger(StrEnum):
     REMOVAL = "removal"  # the undo of a pair that is no longer declared
     ROLLBACK = "rollback"
     MANUAL = "manual"  # ctl run
+    SCHEDULE = "schedule"  # a due time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

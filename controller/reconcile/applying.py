@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.errors import RefusedError, StalePlanError
-from controller.jobs.engine import Engine
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.diagnostic import Severity
 from controller.model.job import Run
@@ -12,6 +11,7 @@ from controller.model.plan import Action, Change, Plan
 from controller.planning import applying, stale
 from controller.reconcile import planfiles, resuming
 from controller.reconcile.deciding import plan_of, refuse
+from controller.reconcile.engines import RunEngine
 from controller.reconcile.forgetting import forget
 from controller.reconcile.repos import reach_of
 from controller.reconcile.requests import (
@@ -140,7 +140,7 @@ def guard_budget(plan: Plan) -> None:
         raise RefusedError(f"{plan.excess[0].message}{more}", hint=plan.excess[0].clear)
 
 
-async def settle(rooms: Rooms, engine: Engine, request: ApplyRequest) -> bool:
+async def settle(rooms: Rooms, engine: RunEngine, request: ApplyRequest) -> bool:
     """Take up what an earlier apply left behind; false when it still goes on and the time is over."""
     found = await engine.settle(within=request.timeout, parallel=request.parallel)
     for job in found.jobs:
@@ -178,7 +178,7 @@ def run_of_plan(rooms: Rooms, seen: Seen, plan: Plan) -> Run:
 
 async def carry_out(
     rooms: Rooms,
-    engine: Engine,
+    engine: RunEngine,
     seen: Seen,
     changes: tuple[Change, ...],
     *,

@@ -35,7 +35,7 @@ async def ask(rooms: Rooms, pair: PairKey, *, retry: bool = False) -> tuple[Gate
         seen.declaration,
         inputs_of(seen),
         known_seen(seen),
-        replace(policy_of(seen), named=named),
+        replace(policy_of(seen), named=named, proved=rooms.proved),
         pair,
         rooms.clock.now(),
     )

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from controller.errors import RefusedError, SecretError, TransportError
-from controller.jobs.engine import Engine
 from controller.jobs.input import Input
 from controller.jobs.report import count
 from controller.model.job import Job, State
 from controller.reconcile.archiving import kept
+from controller.reconcile.engines import RunEngine
 from controller.reconcile.listening import Listening
 from controller.reconcile.minding import engine_now
 from controller.reconcile.requests import LogChunk, RunReport, RunSummary
@@ -101,7 +101,7 @@ class Attachment:
 class _Driving:
     """Drives a job while nobody else does."""
 
-    def __init__(self, rooms: Rooms, engine: Engine, job: Job) -> None:
+    def __init__(self, rooms: Rooms, engine: RunEngine, job: Job) -> None:
         self._rooms = rooms
         self._engine = engine
         self._id = job.id
@@ -125,7 +125,8 @@ class _Driving:
     async def _drive(self) -> None:
         """Take the job up whenever nobody else acts on the state, until it has ended."""
         while True:
-            async with self._rooms.saving() as alone:
+            async with self._rooms.saving() as free:
+                alone = free and not self._engine.shared
                 job = await self._rooms.store.jobs.get(self._id)
                 if job is None or (job.state.ended and job.state is not State.LOST):
                     break

@@ -78,7 +78,8 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     """Ask the planner, then say who wrote the lines that the changes come from."""
     seen = replace(seen, serial=await rooms.store.runs.serial(), timezone=rooms.timezone)
     now = seen.request.as_of or rooms.clock.now()
-    plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy_of(seen), now)
+    policy = replace(policy_of(seen), proved=rooms.proved)
+    plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy, now)
     plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
     if seen.revision is not None:
         found = attribution.candidates(plan, seen.declaration, seen.pairs)
@@ -125,6 +126,8 @@ def policy_of(seen: Seen) -> Policy:
         scope=seen.scope,
         filters=filters,
         heal=seen.request.heal,
+        by_hand=seen.by_hand,
+        named=None if seen.by_hand else frozenset(),
         retry=seen.retry,
         full=seen.request.full,
         standing=seen.standing,

@@ -14,12 +14,18 @@ from controller.model.scope import Scope
 from controller.model.selector import SelectorError, match, parse, unknown
 from controller.model.tree import Tree
 from controller.reconcile.requests import InvalidDeclarationError, Progress, Stage
-from controller.reconcile.rooms import Rooms
+from controller.reconcile.rooms import Loaded, Rooms
 from controller.reconcile.seen import Seen
 
 
 async def see_config(rooms: Rooms, seen: Seen) -> Seen:
-    """Find the commit of the config repository that is asked for, and whether the work tree differs from it."""
+    """Find the commit of the config repository that is asked for, and whether the work tree differs from it.
+
+    Under `serve` what is in force is asked for, unless a commit is named.
+    """
+    loaded = in_force(rooms, seen)
+    if loaded is not None:
+        return replace(seen, revision=loaded.revision, dirty=())
     if seen.request.at is not None:
         sha = rooms.config.resolve(seen.request.at)
         return replace(seen, revision=rooms.config.revision(sha))
@@ -32,6 +38,18 @@ async def load(rooms: Rooms, seen: Seen) -> Seen:
     Raises:
         InvalidDeclarationError: the files hold errors.
     """
+    kept = in_force(rooms, seen)
+    if kept is not None:
+        return replace(
+            seen,
+            tree=kept.tree,
+            declaration=kept.declaration,
+            diagnostics=kept.diagnostics,
+            scope=scope_of(
+                kept.declaration, seen, await known_targets(rooms, seen, kept.declaration)
+            ),
+            reach=kept.reach,
+        )
     rooms.listener(Progress(stage=Stage.LOAD, subject=str(rooms.config.root)))
     tree = tree_of(rooms, seen)
     loaded = loader.load(tree, forms=rooms.forms, now=rooms.clock.now())
@@ -48,8 +66,16 @@ async def load(rooms: Rooms, seen: Seen) -> Seen:
     )
 
 
+def in_force(rooms: Rooms, seen: Seen) -> Loaded | None:
+    """Give what was read before and is in force; None by hand, and where a commit is named."""
+    return None if seen.request.at is not None else rooms.in_force()
+
+
 def tree_of(rooms: Rooms, seen: Seen) -> Tree:
-    """Give the files that are asked for: of a commit, or of the work tree."""
+    """Give the files that are asked for: what is in force, of a commit, or of the work tree."""
+    kept = in_force(rooms, seen)
+    if kept is not None:
+        return kept.tree
     if seen.request.at is not None and seen.revision is not None:
         return rooms.config.tree(seen.revision.sha)
     return rooms.config.work_tree()

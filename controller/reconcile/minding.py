@@ -3,9 +3,9 @@
 Called by the desk; calls the engine.
 """
 
-from controller.jobs.engine import Engine
 from controller.model.ids import JobId
 from controller.model.job import Job
+from controller.reconcile.engines import RunEngine
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Reach, Rooms
@@ -16,12 +16,12 @@ from controller.source.config import MARK
 
 async def reach_now(rooms: Rooms) -> Reach:
     """Give what lets servers be reached; a state of a person's own, without a config repository, has no declarations."""
-    if not (rooms.config.root / MARK).is_file():
+    if rooms.in_force() is None and not (rooms.config.root / MARK).is_file():
         return rooms.reach(Seen().declaration, b"")
     return reach_of(await walk(rooms, Seen(), (see_config, load)))
 
 
-async def engine_now(rooms: Rooms) -> Engine:
+async def engine_now(rooms: Rooms) -> RunEngine:
     """Give an engine for the servers as they are declared now."""
     return rooms.engine(await reach_now(rooms))
 

@@ -71,7 +71,7 @@ async def take_sources(rooms: Rooms, seen: Seen, targets: Iterable[Target]) -> S
         if held.revision is not None:
             sources[target.name] = await source_of(rooms, seen, target, held.revision)
     found = pins.over(answers)
-    if seen.contacts:
+    if seen.contacts or not seen.by_hand:
         await pins.lift(rooms, found)
     standing = found.left_of(seen.standing)
     return replace(seen, sources=sources, blocked=blocked, standing=standing)

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from controller.clock import Clock
 from controller.declaration.forms import Forms
 from controller.declaration.renderer import Renderer
-from controller.jobs.engine import Engine
 from controller.journal.archive import ArchiveFiles
 from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
 from controller.journal.output import OutputFiles
 from controller.model.declaration import Declaration
+from controller.model.diagnostic import Diagnostic
 from controller.model.ids import IdFactory
 from controller.model.masking import Masker
+from controller.model.revision import Revision
+from controller.model.tree import Tree
+from controller.reconcile.engines import RunEngine
 from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener
 from controller.secrets.keyring import Keyring
@@ -49,12 +52,28 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Declarations that were read before: what they say, of which commit, their files, and the way to what they name.
+
+    `refused` are findings of newer declarations that are not in force, because some of them are errors.
+    """
+
+    revision: Revision
+    tree: Tree
+    declaration: Declaration
+    diagnostics: tuple[Diagnostic, ...]
+    reach: Reach
+    refused: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """One of each.
 
     `reach` builds keyring and dialer for a declaration and its pinned host keys, `engine` what carries out
     runs by them. `saving` is held while what was seen is kept; it gives false while another command holds the state,
-    and then nothing may be kept. `state` names the state for people, `timezone` is theirs.
+    and then nothing may be kept. `state` names the state for people, `timezone` is theirs. `in_force` gives under `serve` what is
+    declared and in force, in place of the files; `proved` says that whoever acts was proved by a token or a certificate.
     """
 
     config: ConfigRepo
@@ -71,7 +90,7 @@ class Rooms:
     clock: Clock
     ids: IdFactory
     reach: Callable[[Declaration, bytes], Reach]
-    engine: Callable[[Reach], Engine]
+    engine: Callable[[Reach], RunEngine]
     key_scanner: Callable[[bytes], KeyScanner]
     installer: Callable[["Rooms"], Installer]
     saving: Callable[[], AbstractAsyncContextManager[bool]]
@@ -82,3 +101,5 @@ class Rooms:
     state: str
     parallel: int
     listener: Listener
+    in_force: Callable[[], Loaded | None] = lambda: None
+    proved: bool = False

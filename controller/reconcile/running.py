@@ -9,7 +9,7 @@ from typing import Final
 from controller.declaration import pairs
 from controller.declaration.params import complaints
 from controller.errors import UsageError
-from controller.jobs.engine import ALL, Engine
+from controller.jobs.engine import ALL
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
 from controller.model.ids import RunId
@@ -24,6 +24,7 @@ from controller.reconcile.adhoc import TASK, command_work, script_work
 from controller.reconcile.applying import guard_budget, guard_whole, left_of, report_of, with_held
 from controller.reconcile.comparing import compare_secrets
 from controller.reconcile.deciding import make_plan, plan_of, refuse, resolve_pairs
+from controller.reconcile.engines import RunEngine
 from controller.reconcile.loading import load, see_config, select
 from controller.reconcile.observe import observe
 from controller.reconcile.offers import beheld, chosen, offers, undeclared
@@ -178,7 +179,7 @@ def refuse_later(request: RunRequest, orders: Sequence[Order]) -> None:
         )
 
 
-async def drive(rooms: Rooms, engine: Engine, run: RunId, request: RunRequest) -> EngineReport:
+async def drive(rooms: Rooms, engine: RunEngine, run: RunId, request: RunRequest) -> EngineReport:
     """Drive the jobs of a run to their ends; with `--detach` only until each has begun."""
     driving = asyncio.create_task(
         engine.drive(run, parallel=request.parallel, within=request.timeout, stdin=request.stdin)

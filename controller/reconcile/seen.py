@@ -25,9 +25,13 @@ EMPTY_PLAN_DIGEST = Digest("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Fields are filled in the order of the steps; a step reads only what stands above its own."""
+    """Fields are filled in the order of the steps; a step reads only what stands above its own.
+
+    `by_hand` is false where the loop of `serve` plans: nothing is named then, and what is found is acted on.
+    """
 
     request: PlanRequest = field(default_factory=PlanRequest)
+    by_hand: bool = True
     retry: frozenset[PairKey] = frozenset()
     resuming: frozenset[str] = frozenset()
     revision: Revision | None = None

@@ -96,7 +96,12 @@ async def approve(rooms: Rooms, name: str, *, confirm: Confirm, reason: str = ""
     if digest is None:
         return Approved(plan=plan)
     approval = Approval(
-        target=name, digest=digest, by=rooms.actor, at=rooms.clock.now(), reason=reason
+        target=name,
+        digest=digest,
+        by=rooms.actor,
+        at=rooms.clock.now(),
+        reason=reason,
+        proved=rooms.proved,
     )
     guard_counts(seen, approval)
     if not confirm(plan):
@@ -121,7 +126,9 @@ def guard_counts(seen: Seen, approval: Approval) -> None:
     blocker = unapproved(
         target,
         approval.digest,
-        replace(policy_of(seen), standing=Standing(approvals=(approval,))),
+        replace(
+            policy_of(seen), standing=Standing(approvals=(approval,)), proved=approval.proved
+        ),
         approvers=seen.declaration.settings.approvers,
         authors=tuple(authors_of(target.name, inputs_of(seen))),
     )

@@ -8,6 +8,7 @@ from typing import Final
 from controller.errors import Unreachable
 from controller.model.condition import Health, Sync
 from controller.model.declaration import Declaration, Target
+from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
@@ -61,9 +62,15 @@ async def status(rooms: Rooms) -> StatusReport:
         ),
         problems=tuple(problems(seen.declaration, seen.servers.values(), repos.values(), jobs)),
         running=tuple(job for job in jobs if job.state is not State.LOST),
-        diagnostics=plan.diagnostics,
+        diagnostics=(*plan.diagnostics, *refused_findings(rooms)),
         summary=plan.summary,
     )
+
+
+def refused_findings(rooms: Rooms) -> tuple[Diagnostic, ...]:
+    """Give what is wrong with newer declarations that are not in force for that reason."""
+    kept = rooms.in_force()
+    return () if kept is None else kept.refused
 
 
 def target_status(
