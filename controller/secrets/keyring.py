@@ -1,45 +1,36 @@
-"""Reads values of declared secrets, each at the moment of its first use in a command.
+"""Reads values of declared secrets, each at the moment of its first use.
 
-`service` makes one for each command; `reconcile` compares through it and `jobs` reads for dispatch. It calls `masker`, so that
-no value is ever known here without being masked everywhere.
+`service` makes one for each command or run; `reconcile` compares through it and `jobs` reads for dispatch. It calls `masker`, so
+that no value is ever known here without being masked everywhere.
 """
 
-import os
-import re
-import stat
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from controller.errors import SecretError
-from controller.model.declaration import Secret, SecretKind
+from controller.model.declaration import Secret
+from controller.secrets.allowed import EVERYTHING, Allowed
 from controller.secrets.masker import ValueMasker
+from controller.secrets.sources import Sources
+from controller.secrets.trouble import ReadingError, UnreadableError
 from controller.secrets.value import SecretText
 
-OWN: Final = re.compile(
-    r"CTL_.*|.*PATH|LD_.*|PYTHON.*|BASH_.*|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|IFS|ENV|TERM|LANG|LC_.*",
-    re.IGNORECASE,
-)
-"""Variables that are the controller's own or steer programs; none of them is a secret to hand out."""
-LARGEST: Final = 64 << 10
-
-
-class UnreadableError(SecretError):
-    """A secret cannot be read here; `reason` is the short form: "env DB_PASSWORD is not set"."""
-
-    def __init__(self, name: str, reason: str, *, hint: str | None = None) -> None:
-        super().__init__(f"cannot read secret {name}: {reason}", hint=hint)
-        self.reason = reason
+AT_ONCE: Final = 8
+"""Values that `gather` reads at the same time."""
 
 
 class Keyring:
-    """The declared secrets, read at most once each.
+    """The declared secrets, each read at most once until they are forgotten.
 
     Args:
         declared: the secrets by name.
         environment: the environment of this command, as `settings` read it.
         home: what `~` means in `file:`.
         masker: is told every value that is read.
+        sealed: the encrypted files of the declaration, by path.
+        age_key: the file of age keys that a flag names.
+        allowed: what may be read; by hand everything.
     """
 
     def __init__(
@@ -49,21 +40,30 @@ class Keyring:
         environment: Mapping[str, str],
         home: Path,
         masker: ValueMasker,
+        sealed: Mapping[str, bytes] | None = None,
+        age_key: Path | None = None,
+        allowed: Allowed = EVERYTHING,
     ) -> None:
         self._declared = declared
-        self._environment = environment
-        self._home = home
+        self._sources = Sources(
+            environment=environment,
+            home=home,
+            sealed=sealed or {},
+            age_key=age_key,
+            allowed=allowed,
+        )
         self._masker = masker
         self._known: dict[str, SecretText] = {}
-        self._warnings: list[str] = []
+        self._failed: dict[str, UnreadableError] = {}
+        self._warnings: dict[str, str] = {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Say which values that were read cannot be masked by value."""
-        return tuple(self._warnings)
+        return tuple(self._warnings.values())
 
     def read(self, name: str) -> SecretText:
-        """Read a secret.
+        """Read a secret, waiting for it; where others must not wait, `gather` it first.
 
         Raises:
             UnreadableError: it is not declared, or its value cannot be read on this machine.
@@ -71,83 +71,42 @@ class Keyring:
         known = self._known.get(name)
         if known is not None:
             return known
+        if name in self._failed:
+            raise self._failed[name].with_traceback(None)
+        return self._known.setdefault(name, self._read(name))
+
+    async def gather(self, names: Iterable[str]) -> None:
+        """Read secrets in threads; `read` then gives each, or says why not, without waiting."""
+        wanted = [name for name in sorted(set(names)) if name not in self._known]
+        free = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._gather(name, free) for name in wanted))
+
+    async def _gather(self, name: str, free: asyncio.Semaphore) -> None:
+        async with free:
+            try:
+                value = await asyncio.to_thread(self._read, name)
+            except UnreadableError as error:
+                self._failed[name] = error
+            else:
+                self._failed.pop(name, None)
+                self._known.setdefault(name, value)
+
+    def forget(self) -> None:
+        """Let go of every value and failure; the next use reads anew. What was read stays masked."""
+        self._known.clear()
+        self._failed.clear()
+
+    def _read(self, name: str) -> SecretText:
         secret = self._declared.get(name)
         if secret is None:
             raise UnreadableError(name, "it is not declared", hint=f"declare {name} in `secrets:`")
-        value = self._value(secret)
-        if not self._masker.add(value):
-            self._warnings.append(f"secret {name} is under 6 bytes: it cannot be masked in output")
-        return self._known.setdefault(name, SecretText(value))
-
-    def _value(self, secret: Secret) -> bytes:
-        match secret.kind:
-            case SecretKind.ENV:
-                return self._variable(secret)
-            case SecretKind.FILE:
-                return self._file(secret)
-            case SecretKind.VAULT:
-                raise UnreadableError(
-                    secret.name,
-                    "values of ansible-vault are carried, never opened",
-                    hint="declare the value as an `env:` or `file:` secret",
-                )
-
-    def _variable(self, secret: Secret) -> bytes:
-        if OWN.fullmatch(secret.source):
-            raise UnreadableError(
-                secret.name,
-                f"env {secret.source} is not for secrets",
-                hint="put the value into a variable of its own",
-            )
-        value = self._environment.get(secret.source)
-        if value is None:
-            raise UnreadableError(
-                secret.name,
-                f"env {secret.source} is not set",
-                hint=f"export {secret.source}=... before the command",
-            )
-        if not value:
-            raise UnreadableError(secret.name, f"env {secret.source} is empty")
-        return value.encode("utf-8", "surrogateescape")
-
-    def _file(self, secret: Secret) -> bytes:
-        path = self._path(secret)
         try:
-            value = _read_regular(path)
-        except OSError as error:
-            raise UnreadableError(
-                secret.name, f"file {secret.source}: {(error.strerror or str(error)).lower()}"
-            ) from None
-        if len(value) > LARGEST or not value.strip():
-            trouble = "is empty" if len(value) <= LARGEST else f"is over {LARGEST >> 10} KiB"
-            raise UnreadableError(secret.name, f"file {secret.source} {trouble}")
-        return _one_line(value)
-
-    def _path(self, secret: Secret) -> Path:
-        source = secret.source
-        if source == "~" or source.startswith("~/"):
-            return self._home / source[2:]
-        if not source.startswith("/") or "\0" in source:
-            raise UnreadableError(
-                secret.name,
-                f"file {ascii(source)[1:-1]} is not absolute",
-                hint="write a path that begins with / or ~/",
-            )
-        return Path(source)
+            value = self._sources.value(secret)
+        except ReadingError as error:
+            raise UnreadableError(secret, error.reason, hint=error.hint) from None
+        if not self._masker.add(value):
+            self._warnings[name] = f"secret {name} is under 6 bytes: it cannot be masked in output"
+        return SecretText(value)
 
 
-def _one_line(value: bytes) -> bytes:
-    """Drop the newline that ends a file of one line; a value of many lines (a key) stays as it is."""
-    bare = value.rstrip(b"\r\n")
-    return value if b"\n" in bare else bare
-
-
-def _read_regular(path: Path) -> bytes:
-    """Read a file, never waiting for a pipe or a device."""
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise OSError(0, "not a regular file")
-        return os.read(opened, LARGEST + 1)
-    finally:
-        os.close(opened)
+__all__ = ["AT_ONCE", "Keyring", "UnreadableError"]

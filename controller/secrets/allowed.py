@@ -1,0 +1,184 @@
+"""What a declaration may touch of the controller's own machine: everything by hand, under `serve` only what its flag says.
+
+A commit to the config repository must not become a shell on the controller. Called by `reconcile` for the findings and by
+`sources` before each read; pure.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from controller.errors import UsageError
+from controller.model.declaration import Declaration, Repo, Secret, SecretKind
+from controller.model.diagnostic import Diagnostic, Place
+from controller.model.inventory import Carrier
+
+FOLDER: Final = "/etc/ctl/secrets"
+"""Where `file` secrets may lie unless something else is allowed."""
+DEFAULT: Final = f"env,credential,file:{FOLDER}"
+"""What `ctl serve` allows when nothing is said."""
+WORDS: Final = ("env", "credential", "file", "file:/FOLDER", "exec", "vault", "local", "file-repos")
+SEALED: Final = frozenset({SecretKind.AGE, SecretKind.SOPS, SecretKind.VAULT})
+"""Kinds that lie in the repository itself: they read nothing here but the key that is meant for them."""
+
+OWN: Final = re.compile(
+    r"CTL_.*|.*PATH|LD_.*|PYTHON.*|BASH_.*|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|IFS|ENV|TERM|LANG|LC_.*",
+    re.IGNORECASE,
+)
+"""Variables that are the controller's own or steer programs; none of them is a secret to hand out."""
+KEPT: Final = re.compile(
+    r"VAULT_.*|SOPS_.*|PG.*|DATABASE_URL|CREDENTIALS_DIRECTORY|NOTIFY_SOCKET|LISTEN_.*|SSH_.*"
+    r"|XDG_.*|DBUS_.*|.*_PROXY|SSL_.*|OPENSSL_.*|GIT_.*|JOURNAL_STREAM|INVOCATION_ID",
+    re.IGNORECASE,
+)
+"""Variables by which a controller itself logs in somewhere or is set up; a person by hand may use them."""
+OWN_CREDENTIALS: Final = re.compile(r"age-key|vault-token|ctl([._-].*)?")
+"""Credentials that are the controller's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What may be touched.
+
+    Args:
+        kinds: kinds of secrets that may be read wherever they lie.
+        folders: where `file` secrets may lie when their kind is not among `kinds`.
+        local: whether servers may be this machine.
+        file_repos: whether repos may be paths of this machine.
+        by_hand: a person runs it with rights of their own.
+    """
+
+    kinds: frozenset[SecretKind] = SEALED
+    folders: tuple[PurePosixPath, ...] = ()
+    local: bool = False
+    file_repos: bool = False
+    by_hand: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Say it as `--allow` takes it."""
+        kinds = [kind.value for kind in SecretKind if kind in self.kinds - SEALED]
+        folders = [f"file:{folder}" for folder in self.folders]
+        rest = [*["local"] * self.local, *["file-repos"] * self.file_repos]
+        return (*kinds, *folders, *rest)
+
+    def refusal(self, secret: Secret) -> "Refusal | None":
+        """Say why a secret may not be read, if so."""
+        if secret.kind is SecretKind.ENV:
+            if OWN.fullmatch(secret.source):
+                return Refusal(reason=f"env {secret.source} is not for secrets")
+            if not self.by_hand and KEPT.fullmatch(secret.source):
+                return Refusal(reason=f"env {secret.source} belongs to the controller")
+        if secret.kind is SecretKind.CREDENTIAL and OWN_CREDENTIALS.fullmatch(secret.source):
+            return Refusal(reason=f"credential {secret.source} belongs to the controller")
+        if secret.kind in self.kinds | SEALED or self._is_below(secret):
+            return None
+        return Refusal(
+            reason=f"secrets of the kind {secret.kind} are not allowed here", word=secret.kind.value
+        )
+
+    def _is_below(self, secret: Secret) -> bool:
+        path = PurePosixPath(secret.source)
+        return (
+            secret.kind is SecretKind.FILE
+            and ".." not in path.parts
+            and any(folder in path.parents for folder in self.folders)
+        )
+
+    def flag(self, word: str) -> str:
+        """Give the flag that allows one thing more."""
+        kept = [one for one in self.words if word != "file" or not one.startswith("file:")]
+        return f"--allow {','.join([*kept, word])}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why something may not be touched; `word` would allow it, None: nothing does."""
+
+    reason: str
+    word: str | None = None
+
+
+EVERYTHING: Final = Allowed(kinds=frozenset(SecretKind), local=True, file_repos=True, by_hand=True)
+"""By hand: whoever types the command could read it all anyway."""
+
+
+def parse_allow(text: str) -> Allowed:
+    """Read what `--allow` says; it stands instead of the default.
+
+    Raises:
+        UsageError: a word is unknown, or a folder is not absolute.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    kinds, folders = set(SEALED), list[PurePosixPath]()
+    for word in words:
+        if word.startswith("file:"):
+            folders.append(_folder(word))
+        elif word in WORDS and word not in {"local", "file-repos"}:
+            kinds.add(SecretKind(word))
+        elif word not in {"local", "file-repos"}:
+            raise UsageError(f'--allow has no word "{word}"', hint=f"some of {', '.join(WORDS)}")
+    return Allowed(
+        kinds=frozenset(kinds),
+        folders=tuple(dict.fromkeys(folders)),
+        local="local" in words,
+        file_repos="file-repos" in words,
+    )
+
+
+def _folder(word: str) -> PurePosixPath:
+    folder = PurePosixPath(word.removeprefix("file:"))
+    if not folder.is_absolute() or ".." in folder.parts:
+        raise UsageError(
+            f'--allow cannot take "{word}": the folder has to be absolute',
+            hint=f"such as file:{FOLDER}",
+        )
+    return folder
+
+
+def refusals(declaration: Declaration, allowed: Allowed) -> tuple[Diagnostic, ...]:
+    """Find everything that a declaration asks of this machine and may not, in order of place."""
+    found = [
+        *_secrets(declaration, allowed),
+        *_servers(declaration, allowed),
+        *_repos(declaration, allowed),
+    ]
+    return tuple(sorted(found, key=lambda one: one.place))
+
+
+def _secrets(declaration: Declaration, allowed: Allowed) -> Iterator[Diagnostic]:
+    for secret in declaration.secrets.values():
+        refusal = allowed.refusal(secret)
+        if refusal is not None:
+            what = f"cannot read the secret {secret.name}: {refusal.reason}"
+            yield _diagnostic(what, secret.place, allowed, refusal.word)
+
+
+def _servers(declaration: Declaration, allowed: Allowed) -> Iterator[Diagnostic]:
+    for server in declaration.inventory.servers.values():
+        if server.carrier is Carrier.LOCAL and not allowed.local:
+            what = f"cannot reach the server {server.name}: it is the controller's own machine"
+            yield _diagnostic(what, server.place, allowed, "local")
+
+
+def _repos(declaration: Declaration, allowed: Allowed) -> Iterator[Diagnostic]:
+    for repo in declaration.repos.values():
+        if is_file_repo(repo) and not allowed.file_repos:
+            what = f"cannot fetch the repo {repo.name}: it is a path of the controller's machine"
+            yield _diagnostic(what, repo.place, allowed, "file-repos")
+
+
+def is_file_repo(repo: Repo) -> bool:
+    """Say whether a repo lies on this machine."""
+    return repo.url.startswith("/") or repo.url.lower().startswith("file:")
+
+
+def _diagnostic(message: str, place: Place, allowed: Allowed, word: str | None) -> Diagnostic:
+    return Diagnostic(
+        code="not-allowed-here",
+        message=message,
+        place=place,
+        hint=f"ctl serve {allowed.flag(word)}" if word else "give it a name of its own",
+    )
