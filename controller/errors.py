@@ -15,6 +15,7 @@ ControllerError                  something the controller knows how to answer
 │   ├── StalePlanError           the plan no longer describes the world
 │   └── LockedError              somebody else holds what is needed
 ├── StateError                   the state folder cannot be used
+│   └── StateAwayError           the database is out of reach; try again
 └── IllegalTransitionError       a bug in the controller
 
 A non-zero exit of a job is an outcome, never an exception. Messages are lower case and name the values that
@@ -163,6 +164,13 @@ class StateError(ControllerError):
 
     reference = "state-unusable"
     disposition = Disposition.STALL
+
+
+class StateAwayError(StateError):
+    """The database of the state is out of reach for now; of a write it is known that nothing was kept."""
+
+    reference = "state-away"
+    disposition = Disposition.RETRY
 
 
 class IllegalTransitionError(ControllerError):

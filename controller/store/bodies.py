@@ -1,4 +1,4 @@
-"""What jobs were recorded with, read back from SQLite.
+"""What jobs were recorded with, read back from SQL.
 
 Called by `jobs`; calls nobody. Works lie apart, once for all jobs that share them, and are decoded once for all of them, too.
 """
@@ -6,7 +6,8 @@ Called by `jobs`; calls nobody. Works lie apart, once for all jobs that share th
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, Text, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import JSON
 
 from controller.model.ids import JobId
 from controller.model.job import JobBody
@@ -14,25 +15,42 @@ from controller.model.work import Work
 from controller.store.rows import BodyRow, decode, whole_body
 from controller.store.tables import BODIES, UNDOS, WORKS
 
-_WANTED = select(func.json_each(bindparam("jobs")).table_valued("value").c.value)
-_BODIES = (
-    select(BODIES.c.job, BODIES.c.data, BODIES.c.work, UNDOS.c.work)
-    .outerjoin(UNDOS, UNDOS.c.job == BODIES.c.job)
-    .where(BODIES.c.job.in_(_WANTED))
-)
-_WORKS = select(WORKS.c.digest, WORKS.c.data).where(
-    WORKS.c.digest.in_(select(BODIES.c.work).where(BODIES.c.job.in_(_WANTED)))
-    | WORKS.c.digest.in_(select(UNDOS.c.work).where(UNDOS.c.job.in_(_WANTED)))
-)
+_JOBS = bindparam("jobs", type_=Text())
+_WANTED: Mapping[str, Select[str]] = {
+    "sqlite": select(func.json_each(_JOBS).table_valued("value").c.value),
+    "postgresql": select(func.json_array_elements_text(cast(_JOBS, JSON)).column_valued()),
+}
+"""The members of a JSON list, however many; a list of values has a limit in both databases."""
+
+
+def _bodies(wanted: Select[str]) -> Select[str, str, str, str]:
+    return (
+        select(BODIES.c.job, BODIES.c.data, BODIES.c.work, UNDOS.c.work)
+        .outerjoin(UNDOS, UNDOS.c.job == BODIES.c.job)
+        .where(BODIES.c.job.in_(wanted))
+    )
+
+
+def _works(wanted: Select[str]) -> Select[str, str]:
+    return select(WORKS.c.digest, WORKS.c.data).where(
+        WORKS.c.digest.in_(select(BODIES.c.work).where(BODIES.c.job.in_(wanted)))
+        | WORKS.c.digest.in_(select(UNDOS.c.work).where(UNDOS.c.job.in_(wanted)))
+    )
+
+
+_BODIES = {name: _bodies(wanted) for name, wanted in _WANTED.items()}
+_WORKS = {name: _works(wanted) for name, wanted in _WANTED.items()}
 
 
 def read_bodies(connection: Connection, jobs: Sequence[JobId]) -> Mapping[JobId, JobBody]:
     """Read the bodies of jobs; those that were never recorded are left out."""
+    dialect = connection.dialect.name
     wanted = {"jobs": msgspec.json.encode(jobs).decode()}
     works = {
-        digest: decode(Work, data) for digest, data in connection.execute(_WORKS, wanted).all()
+        digest: decode(Work, data)
+        for digest, data in connection.execute(_WORKS[dialect], wanted).all()
     }
     return {
         JobId(job): whole_body(decode(BodyRow, data), works[work], works.get(undo))
-        for job, data, work, undo in connection.execute(_BODIES, wanted).all()
+        for job, data, work, undo in connection.execute(_BODIES[dialect], wanted).all()
     }

@@ -1,4 +1,4 @@
-"""The history on SQLite: what records and observations were at a moment.
+"""The history in SQL: what records and observations were at a moment.
 
 Called by `records` and `observations`, in the transaction of what is recorded; calls nobody. A row is written only when it
 differs from the last in what matters. The limits stand in `retention`.
@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Integer, Text, bindparam, delete, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from controller.store import retention
 from controller.store.past import Entry, Kind, instant
@@ -22,7 +32,7 @@ _THIS: Final = (
 )
 _LAST: Final = HISTORY.c.position.desc()
 _LAST_MARK: Final = select(HISTORY.c.mark).where(*_THIS).order_by(_LAST).limit(1).scalar_subquery()
-_TYPES: Final = {"at": Integer(), "size": Integer()}
+_TYPES: Final = {"at": BigInteger(), "size": Integer()}
 _COLUMNS: Final = ("kind", "name", "server", "at", "mark", "size", "data")
 _REMEMBER: Final = insert(HISTORY).from_select(
     _COLUMNS,

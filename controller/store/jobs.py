@@ -26,6 +26,7 @@ from controller.model.past import TargetRun
 from controller.model.wishes import Wishes
 from controller.store.bodies import read_bodies
 from controller.store.glance import target_runs
+from controller.store.inside import FlagIn, TextIn
 from controller.store.laws import (
     check_events,
     has_ended,
@@ -76,15 +77,13 @@ _TO_ARCHIVE = (
     _JOB.where(
         JOBS.c.archived.is_(None),
         JOBS.c.state.not_in(UNSETTLED),
-        func.substr(func.json_extract(JOBS.c.data, "$.finished_at"), 1, 19) < bindparam("before"),
+        func.substr(TextIn(JOBS.c.data, "finished_at"), 1, 19) < bindparam("before"),
     )
     .order_by(JOBS.c.position)
     .limit(bindparam("limit"))
 )
 _TO_CLEAR = (
-    _JOB.where(
-        JOBS.c.archived.is_not(None), func.json_extract(JOBS.c.archived, "$.cleared").is_(False)
-    )
+    _JOB.where(JOBS.c.archived.is_not(None), FlagIn(JOBS.c.archived, "cleared").is_(False))
     .order_by(JOBS.c.position)
     .limit(bindparam("limit"))
 )
@@ -139,7 +138,7 @@ class SqlJobs:
 
     async def find(self, prefix: str) -> tuple[Job, ...]:
         """Find jobs whose id begins so, at most ten."""
-        if not prefix.isascii():
+        if not prefix.isascii() or "\x00" in prefix:
             return ()
         return await self._select(_FIND, {"first": prefix, "past": f"{prefix}\x7f"})
 
@@ -267,10 +266,7 @@ def _append(connection: Connection, job: JobId, lines: Sequence[dict[str, object
     try:
         connection.execute(_APPEND, lines)
     except IntegrityError as error:
-        taken = {line["seq"] for line in lines}
-        query = select(EVENTS.c.seq).where(EVENTS.c.job == job, EVENTS.c.seq.in_(taken)).limit(1)
-        seq = connection.execute(query).scalar()
-        raise seq_taken(job, seq or 0) from error
+        raise seq_taken(job, *(line["seq"] for line in lines)) from error
 
 
 def _cannot_change(connection: Connection, job: JobId) -> ControllerError:

@@ -46,9 +46,10 @@ def already_recorded(noun: str, name: RunId | JobId) -> IllegalTransitionError:
     return IllegalTransitionError(f"cannot record {noun} {name}: it is recorded already")
 
 
-def seq_taken(job: JobId, seq: int) -> IllegalTransitionError:
-    """Say that a line of the ledger is taken."""
-    return IllegalTransitionError(f"cannot append event {seq} to job {job}: its seq is taken")
+def seq_taken(job: JobId, *seqs: object) -> IllegalTransitionError:
+    """Say that a line of the ledger is taken, one of these."""
+    which = " or ".join(str(seq) for seq in seqs)
+    return IllegalTransitionError(f"cannot append event {which} to job {job}: its seq is taken")
 
 
 def has_ended(job: JobId, state: State) -> IllegalTransitionError:

@@ -1,13 +1,13 @@
 """Reads, away from the event loop: a few threads, each with a read-only connection of its own.
 
-Called by the shelves of SQLite; calls the database. A read is one short transaction: a long one would keep the write-ahead
-log from being cut.
+Called by the shelves; calls the database. A read is one short transaction: a long one would keep SQLite's write-ahead
+log from being cut, and PostgreSQL from cleaning up.
 """
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -17,12 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.errors import StateError
 from controller.store.database import Database
-from controller.store.trouble import state_error
+from controller.store.trouble import DATABASE_ERRORS, is_away, state_error
 
 T = TypeVar("T")
 
 READERS: Final = 4
 """Reads at the same time; further ones wait."""
+PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0)
+"""Seconds between tries while PostgreSQL is away; then the caller is told."""
 
 
 class Reader:
@@ -32,14 +34,14 @@ class Reader:
         self._database = database
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._mine = threading.local()
-        self._opened: list[Connection] = []
+        self._opened: set[Connection] = set()
         self._closed = False
 
     async def read(self, do: Callable[[Connection], T]) -> T:
         """Do a read; it sees every write that has returned.
 
         Raises:
-            StateError: the database cannot be read.
+            StateError: the database cannot be read, or stayed out of reach.
         """
         if self._closed:
             raise StateError("cannot read a state that has been closed")
@@ -56,20 +58,37 @@ class Reader:
             connection.close()
 
     def _read(self, do: Callable[[Connection], T]) -> T:
-        try:
-            connection = self._connection()
+        for pause in (*PAUSES, None):
             try:
-                return do(connection)
-            finally:
-                with contextlib.suppress(SQLAlchemyError):
-                    connection.rollback()
-        except (sqlite3.Error, SQLAlchemyError) as error:
-            raise state_error(self._database.path, error) from error
+                return self._once(do)
+            except DATABASE_ERRORS as error:
+                if pause is None or not is_away(error):
+                    raise state_error(self._database.name, error) from error
+            self._drop()
+            time.sleep(pause)
+        raise AssertionError  # the last try returns or raises
+
+    def _once(self, do: Callable[[Connection], T]) -> T:
+        connection = self._connection()
+        try:
+            return do(connection)
+        finally:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.rollback()
 
     def _connection(self) -> Connection:
         known: Connection | None = getattr(self._mine, "connection", None)
         if known is None:
             known = self._database.reader()
             self._mine.connection = known
-            self._opened.append(known)
+            self._opened.add(known)
         return known
+
+    def _drop(self) -> None:
+        """Let go of a connection that broke."""
+        broken: Connection | None = getattr(self._mine, "connection", None)
+        if broken is not None:
+            self._mine.connection = None
+            self._opened.discard(broken)
+            with contextlib.suppress(SQLAlchemyError):
+                broken.close()

@@ -21,7 +21,13 @@ from controller.store.tables import BODIES, JOBS, RUNS, UNDOS, WORKS
 from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
-_INSERT_RUN = insert(RUNS)
+_EARLIER = RUNS.alias("earlier")
+_INSERT_RUN = insert(RUNS).values(
+    id=bindparam("id"),
+    data=bindparam("data"),
+    position=select(func.coalesce(func.max(_EARLIER.c.position), 0) + 1).scalar_subquery(),
+)
+"""The position counts without gaps, which a sequence of PostgreSQL would leave."""
 _INSERT_JOBS = insert(JOBS)
 _INSERT_BODIES = insert(BODIES)
 _INSERT_UNDOS = insert(UNDOS)

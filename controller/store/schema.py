@@ -1,67 +1,62 @@
 """Which form the tables have, and the way from an older form to ours.
 
-Called by `sqlite` at every open; calls Alembic only when there is something to migrate, because it takes longer to import than a
-plan may take to start. Migrations go forward only, in one transaction, after a copy of the file was taken.
+Called by `sqlite` and `postgres` at every open; calls Alembic only when there is something to migrate, because it takes longer
+to import than a plan may take to start. Migrations go forward only, in one transaction.
 """
 
 import importlib
-import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, inspect
 
-from controller.clock import Clock
 from controller.errors import StateError
-from controller.store.database import Database
-from controller.store.trouble import state_error
 
 HEAD: Final = "0005"
 """The form this program speaks; a test holds it to the newest file in `migrations/versions`."""
 
-_VERSION_TABLE: Final = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
 
+def bring_up_to_date(connection: Connection, name: str, *, before: Callable[[str], None]) -> None:
+    """Migrate the tables to the form this program speaks, in the transaction that is open.
 
-def bring_up_to_date(database: Database, *, clock: Clock) -> None:
-    """Migrate the tables to the form this program speaks.
+    Args:
+        connection: one that may write, with nobody else writing.
+        name: what people call the database.
+        before: called with the form that was found before an older one is migrated.
 
     Raises:
         StateError: the state was written by a newer program, or cannot be migrated.
     """
-    try:
-        with database.writing() as connection:
-            found = _found(connection)
-            if found == HEAD:
-                return
-            if found is not None and found > HEAD:
-                raise StateError(
-                    f"cannot use {database.path}: a newer ctl wrote it "
-                    f"(its form is {found}, this ctl knows {HEAD})",
-                    hint="upgrade ctl, or use another --state",
-                )
-            if found is not None:
-                moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
-                database.copy_to(database.path.with_name(f"state-{found}-{moment}.db"))
-            _migrate(connection)
-    except (sqlite3.Error, SQLAlchemyError, OSError) as error:
-        if isinstance(error, OSError):
-            raise StateError(f"cannot migrate {database.path}: {error}") from error
-        raise state_error(database.path, error) from error
+    found = form_of(connection)
+    if found == HEAD:
+        return
+    if found is not None:
+        refuse_newer(found, name)
+        before(found)
+    runner = importlib.import_module("controller.store.migrations.runner")
+    runner.migrate(connection, HEAD)
 
 
-def _found(connection: Connection) -> str | None:
-    """Read the form of the tables; None for a new file."""
-    if not connection.exec_driver_sql(_VERSION_TABLE).scalar_one():
+def refuse_newer(found: str, name: str) -> None:
+    """Refuse a form that only a newer program knows.
+
+    Raises:
+        StateError: it is one.
+    """
+    if found > HEAD:
+        raise StateError(
+            f"cannot use {name}: a newer ctl wrote it (its form is {found}, this ctl knows {HEAD})",
+            hint="upgrade ctl, or use another --state",
+        )
+
+
+def form_of(connection: Connection) -> str | None:
+    """Read the form of the tables; None for a new database."""
+    if not inspect(connection).has_table("alembic_version"):
         return None
     version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return None if version is None else str(version)
-
-
-def _migrate(connection: Connection) -> None:
-    """Let Alembic do what is missing, inside the transaction that is open."""
-    runner = importlib.import_module("controller.store.migrations.runner")
-    runner.migrate(connection, HEAD)
 
 
 def migrations_folder() -> Path:

@@ -8,10 +8,11 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.errors import StateError
-from controller.store.database import Database
 from controller.store.folder import create_private, prepare
 from controller.store.schema import bring_up_to_date
 from controller.store.shelves import SqlStore
+from controller.store.sqlite_database import SqliteDatabase
+from controller.store.trouble import DATABASE_ERRORS, state_error
 
 FILE: Final = "state.db"
 """Name of the database inside the state folder."""
@@ -32,11 +33,27 @@ def open_store(folder: Path, *, clock: Clock) -> SqlStore:
         create_private(path)
     except OSError as error:
         raise StateError(f"cannot make {path}: {error.strerror or error}") from error
-    database = Database(path)
+    database = SqliteDatabase(path)
     database.open_writer()
     try:
-        bring_up_to_date(database, clock=clock)
+        _bring_up_to_date(database, clock)
     except StateError:
         database.close_writer()
         raise
     return SqlStore(database, clock=clock)
+
+
+def _bring_up_to_date(database: SqliteDatabase, clock: Clock) -> None:
+    """Migrate an older file after a copy of it was taken."""
+
+    def copy(found: str) -> None:
+        moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
+        database.copy_to(database.path.with_name(f"state-{found}-{moment}.db"))
+
+    try:
+        with database.writing() as connection:
+            bring_up_to_date(connection, database.name, before=copy)
+    except DATABASE_ERRORS as error:
+        raise state_error(database.name, error) from error
+    except OSError as error:
+        raise StateError(f"cannot migrate {database.name}: {error}") from error

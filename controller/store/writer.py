@@ -1,9 +1,9 @@
 """The one writer: a thread that commits what many callers ask for in groups.
 
-Called by the shelves of SQLite; calls the database. Each caller's write stands in a SAVEPOINT of its own, so one that is refused
-takes no other with it; all are durable (fsync) before any caller goes on. Over all processes one group at a time is
-written, under a lock file: SQLite before 3.51.3 can lose a write when two connections write and checkpoint at the
-same instant (https://www.sqlite.org/wal.html, "The WAL-reset bug").
+Called by the shelves; calls the database. Each caller's write stands in a SAVEPOINT of its own, so one that is refused
+takes no other with it; all are durable (fsync) before any caller goes on. Over all processes one group at a time is written: the shelves may read,
+decide and write without anybody in between, and SQLite before 3.51.3 can lose a write when two connections write and
+checkpoint at the same instant (https://www.sqlite.org/wal.html, "The WAL-reset bug").
 """
 
 import asyncio
@@ -13,15 +13,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.errors import StateError
-from controller.store.database import Database, still_open
-from controller.store.trouble import is_fatal, state_error
+from controller.store.database import Database
+from controller.store.trouble import DATABASE_ERRORS, is_away, is_fatal, state_error
 
 T = TypeVar("T")
 
@@ -122,31 +121,49 @@ class Writer:
             _refuse(group, self._broken)
             return
         try:
-            with self._database.writing() as connection:
-                for write in group:
-                    _try_write(self._database.path, connection, write)
-        except (sqlite3.Error, SQLAlchemyError) as error:
+            self._database.transact(lambda connection: self._write_all(connection, group))
+        except DATABASE_ERRORS as error:
             _refuse(group, self._translate(error))
         except OSError as error:
-            said = f"cannot write {self._database.path}: {error.strerror or error}"
+            said = f"cannot write {self._database.name}: {error.strerror or error}"
             _refuse(group, StateError(said))
         except StateError as error:
             _refuse(group, error)
         else:
-            self._checkpoint()
+            self._tidy()
 
-    def _checkpoint(self) -> None:
+    def _write_all(self, connection: Connection, group: list[_Write]) -> None:
+        for write in group:
+            self._try_write(connection, write)
+
+    def _try_write(self, connection: Connection, write: _Write) -> None:
+        """Do one write in a savepoint: what it refuses is its own, what ends the transaction is everybody's."""
+        write.error = None
+        connection.exec_driver_sql("SAVEPOINT one")
+        try:
+            write.result = write.do(connection)
+        except DATABASE_ERRORS as error:
+            if is_fatal(error) or is_away(error) or not self._database.still_open(connection):
+                raise
+            write.error = state_error(self._database.name, error)
+        except Exception as error:  # noqa: BLE001  # it goes to the caller it belongs to; the thread lives on
+            write.error = error
+        if write.error is not None:
+            connection.exec_driver_sql("ROLLBACK TO one")
+        connection.exec_driver_sql("RELEASE one")
+
+    def _tidy(self) -> None:
         """Copy the log back; what was committed stays committed when that fails."""
         try:
-            self._database.checkpoint()
-        except (sqlite3.Error, SQLAlchemyError, OSError, StateError) as error:
+            self._database.tidy()
+        except (*DATABASE_ERRORS, OSError, StateError) as error:
             # The log only stays longer; a disk at fault is told to the next caller.
-            if isinstance(error, (sqlite3.Error, SQLAlchemyError)):
+            if isinstance(error, DATABASE_ERRORS):
                 self._translate(error)
 
     def _translate(self, error: sqlite3.Error | SQLAlchemyError) -> StateError:
         """Say it in our words, and stop writing for good when the disk is at fault."""
-        said = state_error(self._database.path, error)
+        said = state_error(self._database.name, error)
         if is_fatal(error):
             self._broken = said
         return said
@@ -156,22 +173,6 @@ def _refuse(group: list[_Write], error: StateError) -> None:
     """Nothing of the group was kept: tell every caller."""
     for write in group:
         write.error = error
-
-
-def _try_write(path: Path, connection: Connection, write: _Write) -> None:
-    """Do one write in a savepoint: what it refuses is its own, what ends the transaction is everybody's."""
-    connection.exec_driver_sql("SAVEPOINT one")
-    try:
-        write.result = write.do(connection)
-    except (sqlite3.Error, SQLAlchemyError) as error:
-        if is_fatal(error) or not still_open(connection):
-            raise
-        write.error = state_error(path, error)
-    except Exception as error:  # noqa: BLE001  # it goes to the caller it belongs to; the thread lives on
-        write.error = error
-    if write.error is not None:
-        connection.exec_driver_sql("ROLLBACK TO one")
-    connection.exec_driver_sql("RELEASE one")
 
 
 def _wake(group: list[_Write]) -> None:

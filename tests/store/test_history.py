@@ -1,4 +1,4 @@
-"""What was known at a moment: held against both adapters; and that the past has a bound on disk."""
+"""What was known at a moment: held against every adapter; and that the past has a bound on disk."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -12,12 +12,13 @@ from controller.model.files import DeliverySeen, FileKind, FileSeen
 from controller.model.ids import Sha
 from controller.model.observation import CheckSeen, RepoSeen
 from controller.store import retention
-from controller.store.memory import MemoryStore
 from controller.store.ports import Store
+from controller.store.postgres import open_store as open_postgres
 from controller.store.shelves import SqlStore
 from controller.store.sqlite import open_store
 from controller.store.tables import HISTORY
 from tests.fakes.clocks import START, FakeClock
+from tests.store.conftest import Opens
 from tests.store.shelf import DIGEST, a_record, seen_at
 
 PAIR = ("shop", "web-01")
@@ -36,14 +37,10 @@ class Past:
         return moment
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def past(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Past]:
+@pytest.fixture
+async def past(backend: Opens) -> AsyncIterator[Past]:
     clock = FakeClock()
-    store: Store = (
-        MemoryStore(clock)
-        if request.param == "memory"
-        else open_store(tmp_path / ".ctl", clock=clock)
-    )
+    store = backend(clock)
     yield Past(store=store, clock=clock)
     await store.close()
 
@@ -116,9 +113,13 @@ def rows(connection: Connection) -> list[tuple[str, str, str]]:
     return [(kind, name, server) for kind, name, server in connection.execute(query)]
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    made = open_store(tmp_path / ".ctl", clock=FakeClock())
+@pytest.fixture(params=["sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    made = (
+        open_store(tmp_path / ".ctl", clock=FakeClock())
+        if request.param == "sqlite"
+        else open_postgres(request.getfixturevalue("postgres"), clock=FakeClock())
+    )
     yield made
     await made.close()
 

@@ -22,6 +22,7 @@ from controller.errors import StateError
 from controller.model.job import State
 from controller.store.schema import HEAD, migrations_folder
 from controller.store.sqlite import FILE, open_store
+from controller.store.sqlite_database import SqliteDatabase
 from controller.store.tables import METADATA, UNSETTLED
 from tests.fakes.clocks import FakeClock
 from tests.store.shelf import a_job, a_run, an_event, with_bodies
@@ -142,7 +143,9 @@ async def test_a_full_disk_loses_nothing_and_writing_goes_on_later(tmp_path: Pat
     pages = await store._writer.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
 
     def limit(number: int) -> None:
-        connection = store._writer._database._writer
+        database = store._writer._database
+        assert isinstance(database, SqliteDatabase)
+        connection = database._writer
         assert connection is not None
         plain = connection.connection.driver_connection
         assert isinstance(plain, sqlite3.Connection)

@@ -1,19 +1,17 @@
-"""What people decided: one fact in one place, held against both adapters."""
+"""What people decided: one fact in one place, held against every adapter."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from controller.model.ids import Digest, Sha
 from controller.model.standing import Approval, Fact, Ignore, Pin, Standing, Suspension
 from controller.store import retention
-from controller.store.memory import MemoryStore
 from controller.store.ports import Store
-from controller.store.sqlite import open_store
 from tests.fakes.clocks import FakeClock
+from tests.store.conftest import Opens
 from tests.store.shelf import DIGEST, NOW
 
 BY = "ops@example.com"
@@ -34,13 +32,9 @@ IGNORE = Ignore(target="shop", server="web-01", reason="known", by=BY, at=NOW, u
 FACTS: tuple[Fact, ...] = (SUSPENSION, APPROVAL, PIN, IGNORE)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    else:
-        made = open_store(tmp_path / ".ctl", clock=FakeClock())
+@pytest.fixture
+async def store(backend: Opens) -> AsyncIterator[Store]:
+    made = backend(FakeClock())
     yield made
     await made.close()
 

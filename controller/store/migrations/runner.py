@@ -32,7 +32,8 @@ def migrate(connection: Connection, to: str) -> None:
 
     try:
         with EnvironmentContext(config, scripts, fn=steps) as environment:
-            environment.configure(connection=connection, render_as_batch=True)
+            batch = connection.dialect.name == "sqlite"  # it knows little of ALTER TABLE
+            environment.configure(connection=connection, render_as_batch=batch)
             environment.run_migrations()
     except (CommandError, RevisionError) as error:
         raise StateError(f"cannot migrate the state to form {to}: {error}") from error

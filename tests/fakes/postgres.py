@@ -1,0 +1,165 @@
+"""A PostgreSQL of the tests' own: a fresh cluster in a folder of its own, reached by a Unix socket only.
+
+Every process of a test run starts one when a test first asks; each test gets a database of its own, copied from one that has the
+newest form already.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from controller.clock import SystemClock
+from controller.store.postgres import open_store
+
+SHIPPED = Path("/usr/lib/postgresql")
+ROLE = "tillerman"
+TEMPLATE = "newest"
+
+
+def binaries() -> Path | None:
+    """Find the folder with initdb: the newest that the distribution ships, or the one in the path."""
+    shipped = sorted(SHIPPED.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    found = str(shipped[-1]) if shipped else shutil.which("initdb")
+    return Path(found).parent if found else None
+
+
+def owner() -> pwd.struct_passwd:
+    """Choose who runs it: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("postgres")
+    return pwd.getpwnam("nobody")
+
+
+class Cluster:
+    """One server with its data; started by `start`."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self.folder = folder
+        self._programs = programs
+        self._owner = owner()
+        self._numbers = itertools.count(1)
+        os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
+        self._run("initdb", "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C.UTF-8")
+        settings = (
+            "listen_addresses = ''",
+            f"unix_socket_directories = '{folder}'",
+            "shared_buffers = '32MB'",
+            "max_connections = 60",
+            "wal_level = minimal",
+            "max_wal_senders = 0",
+            "autovacuum_naptime = '5s'",
+        )
+        with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.write("\n".join(("", *settings, "")))
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._run("pg_ctl", "start", "-w", "-s", "-l", str(self.folder / "log"))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; `immediate` is as good as a crash."""
+        self._run("pg_ctl", "stop", "-w", "-s", "-m", mode)
+
+    def url(self, database: str) -> str:
+        """Name a database."""
+        return f"postgresql://{ROLE}@/{database}?host={quote(str(self.folder))}"
+
+    def empty(self) -> str:
+        """Make an empty database and give its URL."""
+        return self._make("template0")
+
+    def fresh(self) -> str:
+        """Make a database of the newest form and give its URL."""
+        return self._make(TEMPLATE)
+
+    def template(self) -> None:
+        """Make the database that others are copied from."""
+        self.sql("postgres", f"CREATE DATABASE {TEMPLATE}")
+
+        async def go() -> None:
+            await (
+                await asyncio.to_thread(open_store, self.url(TEMPLATE), clock=SystemClock())
+            ).close()
+
+        asyncio.run(go())
+
+    def sql(self, database: str, statement: str) -> list[tuple[object, ...]]:
+        """Run one statement on its own."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def drop(self, url: str) -> None:
+        """Delete a database of a test, whoever still uses it."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _make(self, template: str) -> str:
+        name = f"test_{next(self._numbers)}"
+        self.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._programs / program, "-D", self.folder / "data", *arguments],
+            check=True,
+            user=self._owner.pw_uid if os.geteuid() == 0 else None,
+            group=self._owner.pw_gid if os.geteuid() == 0 else None,
+            extra_groups=[] if os.geteuid() == 0 else None,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+        )
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A server for all tests of this process."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL on this machine (apt install postgresql)")
+    with started(programs) as made:
+        made.template()
+        yield made
+
+
+@contextlib.contextmanager
+def started(programs: Path) -> Iterator[Cluster]:
+    """Start a server and take it away afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tillerman-pg-", ignore_cleanup_errors=True) as folder:
+        made = Cluster(Path(folder), programs)
+        made.start()
+        try:
+            yield made
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                made.stop("immediate")
+
+
+@pytest.fixture
+def postgres(cluster: Cluster) -> Iterator[str]:
+    """The URL of a database of the newest form, for one test."""
+    url = cluster.fresh()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def empty_postgres(cluster: Cluster) -> Iterator[str]:
+    """The URL of an empty database, for one test."""
+    url = cluster.empty()
+    yield url
+    cluster.drop(url)
