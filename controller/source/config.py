@@ -18,6 +18,7 @@ from controller.model.tree import Entry
 from controller.source.blame import blame_lines, last_mentions
 from controller.source.commits import read_revision
 from controller.source.git import Answer, run_git
+from controller.source.lineage import commit_at
 from controller.source.objects import (
     MOST_BYTES,
     MOST_FILES,
@@ -98,9 +99,7 @@ class ConfigRepo:
             found = self._git(arguments).output.decode(errors="replace").strip()
             if SHA.fullmatch(found):
                 return Sha(found)
-        raise NotFoundError(
-            f"cannot find commit {escaped(rev)!r}", hint="git log --oneline shows what there is"
-        )
+        raise no_commit(rev)
 
     def as_of(self, moment: datetime) -> Sha:
         """Find the newest commit that was there at a moment: on the first parents of the head, by the committer's time.
@@ -109,15 +108,10 @@ class ConfigRepo:
             NotFoundError: there was none yet.
         """
         if self._sha() is not None:
-            arguments = ["rev-list", "-1", "--first-parent", f"--min-age={int(moment.timestamp())}"]
-            found = self._git([*arguments, "--end-of-options", "HEAD"])
-            sha = found.output.decode(errors="replace").strip()
-            if SHA.fullmatch(sha):
-                return Sha(sha)
-        raise NotFoundError(
-            f"cannot find a commit of {self.root} from before {moment:%Y-%m-%d %H:%M:%S} UTC",
-            hint="git log --format='%h %ci %s' shows what there is",
-        )
+            found = commit_at(moment, tip="HEAD", folder=self.root)
+            if found is not None:
+                return found
+        raise none_before(moment, self.root)
 
     def dirty(self) -> tuple[str, ...]:
         """Name every file that differs from the head, escaped; `.` alone where there is no commit."""
@@ -254,6 +248,21 @@ class ConfigRepo:
 
     def _git(self, arguments: list[str], *, stdin: bytes = b"") -> Answer:
         return run_git(arguments, folder=self.root, stdin=stdin, limits=Limits(output=MOST_BYTES))
+
+
+def none_before(moment: datetime, place: Path) -> NotFoundError:
+    """Say that a config repository had no commit yet."""
+    return NotFoundError(
+        f"cannot find a commit of {place} from before {moment:%Y-%m-%d %H:%M:%S} UTC",
+        hint="git log --format='%h %ci %s' shows what there is",
+    )
+
+
+def no_commit(rev: str) -> NotFoundError:
+    """Say that a person's word means no commit of a config repository."""
+    return NotFoundError(
+        f"cannot find commit {escaped(rev)!r}", hint="git log --oneline shows what there is"
+    )
 
 
 def os_path(name: bytes) -> str:

@@ -1,10 +1,12 @@
 """How the commits of a mirror hang together: which a word means, which descends from which, and what they change.
 
-Called by `mirrors`, inside a thread; calls `git`. Every function reads the bare repository `bare` and blocks.
+Called by `mirrors` and `tracked`, inside a thread, and by `config`; calls `git`. Every function reads the bare repository `bare` and
+blocks.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,7 @@ AGO: Final = re.compile(r"(?:[~^][0-9]{0,6})*")
 DIFFERING: Final = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options")
 
 
-def find_commit(rev: str, *, ref: str, bare: Path, folder: Path) -> Sha | None:
+def find_commit(rev: str, *, ref: str, bare: Path, folder: Path, tip: str = WATCHED) -> Sha | None:
     """Find the commit a person's word means: its id or the beginning of it, HEAD or the watched ref, with ~1 or ^.
 
     Args:
@@ -30,16 +32,25 @@ def find_commit(rev: str, *, ref: str, bare: Path, folder: Path) -> Sha | None:
         ref: the ref that the repo watches.
         bare: the mirror.
         folder: where to run git.
+        tip: the ref of the mirror that is meant by HEAD and by `ref`.
     """
     name = next((one for one in ("HEAD", ref) if rev.startswith(one)), None)
     if name is not None and AGO.fullmatch(rev.removeprefix(name)):
-        asked = WATCHED + rev.removeprefix(name)
+        asked = tip + rev.removeprefix(name)
     elif PART.fullmatch(rev):
         asked = rev
     else:
         return None
     arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{asked}^{{commit}}"]
     found = run_git(arguments, folder=folder, bare=bare).output.decode(errors="replace").strip()
+    return Sha(found) if SHA.fullmatch(found) else None
+
+
+def commit_at(moment: datetime, *, tip: str, folder: Path, bare: Path | None = None) -> Sha | None:
+    """Find the newest commit that was there at a moment: on the first parents of `tip`, by the committer's time."""
+    arguments = ["rev-list", "-1", "--first-parent", f"--min-age={int(moment.timestamp())}"]
+    answer = run_git([*arguments, "--end-of-options", tip], folder=folder, bare=bare)
+    found = answer.output.decode(errors="replace").strip()
     return Sha(found) if SHA.fullmatch(found) else None
 
 

@@ -7,6 +7,7 @@ second fetch.
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -103,6 +104,7 @@ class Mirror:
         for suffix in PACK_PARTS:
             for part in sorted(fresh.glob(f"pack-*{suffix}")):
                 part.replace(packs / part.name)
+        sync(packs)
         if len(list(packs.glob("*.pack"))) > MOST_PACKS:
             self._git(["repack", "-d", "--geometric=2", "--quiet"], self.path)
 
@@ -171,3 +173,12 @@ class Mirror:
 
     def _git(self, arguments: list[str], bare: Path | None) -> Answer:
         return run_git(arguments, folder=bare or self._folder, bare=bare, halt=self._halt)
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder as durable as what they name."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -35,6 +35,10 @@ REMEDIES: Final = (
     ("unable to update url base from redirection", "write the address the redirect leads to"),
     ("repository not found", "check `url:`, and whether the token may read it"),
     ("not appear to be a git repository", "check `url:`"),
+    (
+        "dubious ownership",
+        "the repository belongs to another user of this machine: use ssh or https",
+    ),
     ("signal 25", "the repository is larger than may be fetched"),
 )
 
