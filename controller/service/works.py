@@ -131,6 +131,7 @@ class Works:
             environment=self._options.variables,
             home=self._settings.person.home,
             masker=self._masker,
+            sealed=declaration.sealed,
         )
         dialer = CarrierDialer(
             {
