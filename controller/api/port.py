@@ -3,36 +3,16 @@
 The loop gives it (`reconcile/loop/serving.py`); every request goes through it. Nothing here opens servers by itself.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from controller.clock import Clock
-from controller.model.declaration import Declaration
-from controller.model.diagnostic import Diagnostic
-from controller.model.ids import Sha
 from controller.model.token import Actor
+from controller.reconcile.loop.counts import Counts
+from controller.reconcile.loop.generation import Generation, Invalid
+from controller.reconcile.loop.keys import Key
 from controller.reconcile.rooms import Rooms
 from controller.store.ports import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Force:
-    """The declarations in force: of which commit, since when."""
-
-    declaration: Declaration
-    commit: Sha | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """The newest declarations, which are invalid: those before them stay in force."""
-
-    commit: Sha | None
-    at: datetime
-    message: str
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class Serving(Protocol):
@@ -64,17 +44,18 @@ class Serving(Protocol):
         ...
 
     @property
-    def instance(self) -> str:
-        """Which process this is, as its parts are recorded."""
-        ...
-
-    @property
-    def force(self) -> Force | None:
+    def generation(self) -> Generation | None:
         """The declarations in force; None until the first were loaded."""
         ...
 
-    async def refused(self) -> Refused | None:
-        """Give the newest declarations when they are invalid."""
+    @property
+    def invalid(self) -> Invalid | None:
+        """The newest declarations, where they were refused."""
+        ...
+
+    @property
+    def counts(self) -> Counts:
+        """What the loop of this process counts of itself."""
         ...
 
     def rooms(self, actor: Actor) -> Rooms:
@@ -85,6 +66,10 @@ class Serving(Protocol):
         """Read the secret that signs the webhooks of a repo; None where there is none, or it cannot be read."""
         ...
 
-    async def poke(self, key: str, *, why: str, after: float = 0.0) -> None:
-        """Have a key such as "repo/shop" looked at now, or in some seconds; several wishes for one key are one."""
+    async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:
+        """Have a key looked at now, or in some seconds; several wishes for one key are one."""
+        ...
+
+    async def wait_news(self, seconds: float) -> None:
+        """Wait until something new was written here, so long at most."""
         ...

@@ -1,0 +1,141 @@
+"""One request that was let in: who asks, what they may reach, and how they are answered.
+
+Made by the gate, taken by every handler.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, cast
+
+import msgspec
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from controller.api.glance import Glance
+from controller.api.port import Serving
+from controller.api.problems import refuse
+from controller.api.route import Route
+from controller.api.sessions import Session, Sessions
+from controller.api.settings import ApiSettings
+from controller.api.shapes import shown
+from controller.model.declaration import Declaration
+from controller.model.token import Actor
+from controller.reconcile.controller import LocalController
+from controller.reconcile.documents import plain
+from controller.reconcile.rights import Grant, reaches, servers_in, target_in
+from controller.reconcile.rooms import Rooms
+from controller.reconcile.tokens import TokenDesk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What all requests share."""
+
+    serving: Serving
+    settings: ApiSettings
+    sessions: Sessions
+    tokens: TokenDesk
+    glance: Glance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that was let in.
+
+    `strange`: nobody is logged in and only the level `status` is shown. `session` is set where a browser asks.
+    """
+
+    desk: Desk
+    route: Route
+    actor: Actor
+    grant: Grant
+    place: str
+    strange: bool = False
+    session: Session | None = None
+
+    @property
+    def serving(self) -> Serving:
+        """The controller."""
+        return self.desk.serving
+
+    @property
+    def rooms(self) -> Rooms:
+        """Everything the walk works with, on behalf of whoever asks."""
+        return self.serving.rooms(self.actor)
+
+    @property
+    def controller(self) -> LocalController:
+        """The facade, on behalf of whoever asks."""
+        return LocalController(self.rooms)
+
+    @property
+    def caller(self) -> str:
+        """Tell callers apart: by token, or by address."""
+        return self.actor.id or self.place
+
+    @property
+    def declaration(self) -> Declaration:
+        """The declarations in force; empty until some were loaded."""
+        generation = self.serving.generation
+        return Declaration() if generation is None else generation.declaration
+
+    def must_reach(self, *, targets: Iterable[str] = (), servers: Iterable[str] = ()) -> None:
+        """Refuse what lies outside the scope.
+
+        Raises:
+            ProblemError: 403, with what it is.
+        """
+        why = reaches(self.grant, self.declaration.inventory, targets=targets, servers=servers)
+        if why is not None:
+            raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", why)
+
+    def must_reach_all(self) -> None:
+        """Refuse what only those may do whose scope is the whole fleet.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if not self.grant.whole:
+            raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", "this is about the whole fleet")
+
+    def sees_target(self, name: str | None) -> bool:
+        """Say whether a target is within the scope; work of no target is judged by its server."""
+        return name is None or target_in(self.grant, name)
+
+    def servers_seen(self) -> frozenset[str] | None:
+        """Give the servers within the scope; None: all."""
+        return servers_in(self.grant, self.declaration.inventory)
+
+    def shown(self, document: object) -> object:
+        """Make a document plain, and leave out of it what strangers do not see."""
+        made = plain(document)
+        if not self.strange:
+            return made
+        if self.route.shape is None:
+            raise refuse(HTTPStatus.UNAUTHORIZED, "no-token", "this needs a token")
+        return shown(made, self.route.shape)
+
+    def answer(
+        self,
+        document: object,
+        *,
+        status: HTTPStatus = HTTPStatus.OK,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer with a document."""
+        return Response(
+            msgspec.json.encode(self.shown(document)),
+            status_code=status,
+            media_type="application/json",
+            headers=dict(headers or {}),
+        )
+
+
+def current(request: Request) -> Call:
+    """Give the call that the gate let in."""
+    return cast("Call", request.scope["ctl.call"])
+
+
+Asked = Annotated[Call, Depends(current)]
+"""What handlers take."""
