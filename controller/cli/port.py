@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.journal.backup import Paper
+from controller.journal.line import Line
 from controller.model.declaration import Declaration
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, State
 from controller.model.plan import Plan
 from controller.model.standing import Ignore, Pin
+from controller.model.token import Role, Scope, Token
 from controller.planning.gates import GateResult
 from controller.reconcile.answers import Moved, ServerPool
 from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
@@ -158,6 +160,52 @@ class JobsPort(Protocol):
         ...
 
 
+class MintedToken(Protocol):
+    """A token just made, and its text, which nobody can show again."""
+
+    @property
+    def token(self) -> Token:
+        """What is kept of it."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What a person keeps."""
+        ...
+
+
+class TokensPort(Protocol):
+    """Tokens of the API."""
+
+    async def create(
+        self,
+        *,
+        name: str,
+        role: Role,
+        scope: Scope | None = None,
+        expires: timedelta | None = None,
+        by: str,
+    ) -> MintedToken:
+        """Make a token."""
+        ...
+
+    async def all(self) -> tuple[Token, ...]:
+        """List all tokens, those that are over included."""
+        ...
+
+    async def rotate(self, id_: str, *, grace: timedelta, by: str) -> MintedToken:
+        """Make a token in the place of another, which stays good for a while."""
+        ...
+
+    async def revoke(self, id_: str, *, by: str) -> Token:
+        """End a token now."""
+        ...
+
+    async def audit(self, id_: str | None = None, *, limit: int = 50) -> tuple[Line, ...]:
+        """List what the activity log has of tokens, or of one, oldest first."""
+        ...
+
+
 class Controller(Protocol):
     """A controller at work on one config repository and one state."""
 
@@ -169,6 +217,11 @@ class Controller(Protocol):
     @property
     def jobs(self) -> JobsPort:
         """Jobs of the state."""
+        ...
+
+    @property
+    def tokens(self) -> TokensPort:
+        """Tokens of the API."""
         ...
 
     async def validate(self, paths: Sequence[str] = ()) -> Validated:

@@ -69,12 +69,22 @@ VERBS: Final[dict[str, Verb]] = {
         help="The activity and connectivity logs.",
         group=("activity", "connectivity", "verify"),
     ),
+    "token": Verb(
+        module="token",
+        help="Who may talk to a serving controller.",
+        group=("create", "list", "rotate", "revoke", "audit"),
+    ),
     "backup": Verb(module="backup", help="Write the whole state into one file."),
     "restore": Verb(module="restore", help="Make a state from a backup, held until you say so."),
     "pki": Verb(
         module="pki",
         help="Certificates for agents, people and controllers.",
         group=("init", "issue", "list", "show", "renew", "revoke", "invite"),
+    ),
+    "secret": Verb(
+        module="secret",
+        help="Age keys, and files that only their holders can read.",
+        group=("encrypt", "decrypt", "keygen"),
     ),
     "agent": Verb(
         module="agent",
@@ -97,8 +107,6 @@ VERBS: Final[dict[str, Verb]] = {
 
 LATER: Final = (
     "mcp",
-    "secret",
     "serve",
-    "token",
 )
 """Verbs that are known and refused: not supported yet."""

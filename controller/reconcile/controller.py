@@ -64,6 +64,7 @@ from controller.reconcile.requests import (
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import PLAN, walk
+from controller.reconcile.tokens import TokenDesk
 from controller.transport.port import ScriptSource
 
 
@@ -83,6 +84,11 @@ class LocalController:
     def jobs(self) -> JobsDesk:
         """Jobs of the state."""
         return self._jobs
+
+    @property
+    def tokens(self) -> TokenDesk:
+        """Tokens of the API."""
+        return TokenDesk(self._rooms.store.tokens, self._rooms.activity, self._rooms.clock)
 
     async def validate(self, paths: Sequence[str] = ()) -> Validated:
         """Read the work tree, render every pair with placeholders, and say everything that is wrong.

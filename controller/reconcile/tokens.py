@@ -4,6 +4,7 @@ Called by `api` for every request, by the faces for `ctl token`, and by `service
 letters: eight that are its public id, and 24 that are secret (142 bits, so that a plain hash is enough).
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -14,6 +15,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.errors import NotFoundError, RefusedError, UsageError
+from controller.journal.line import Line
 from controller.journal.log import Log
 from controller.model.token import Actor, Role, Scope, Token
 from controller.store.ports_serving import Tokens
@@ -25,6 +27,8 @@ LENGTH: Final = ID_LENGTH + SECRET_LENGTH
 MOST: Final = 1000
 """Tokens that are good at the same time."""
 LONGEST_GRACE: Final = timedelta(days=30)
+READ: Final = 20_000
+"""Lines of the activity log that an audit looks at."""
 USED_EVERY: Final = timedelta(minutes=1)
 LONGEST_NAME: Final = 63
 NOBODY: Final = hashlib.sha256(b"nobody").hexdigest()
@@ -210,6 +214,12 @@ class TokenDesk:
         await self._activity.append("token-revoked", by, token=id_, name=found.name)
         return ended
 
+    async def audit(self, id_: str | None = None, *, limit: int = 50) -> tuple[Line, ...]:
+        """List what the activity log has of tokens, or of one of them, oldest first."""
+        lines = await asyncio.to_thread(self._activity.tail, READ)
+        found = [line for line in lines if _speaks_of(line, id_)]
+        return tuple(found[-limit:])
+
     async def first(self, *, by: str) -> Minted | None:
         """Make the admin's token of the first start; None when there is any token already."""
         if await self._tokens.all():
@@ -237,6 +247,14 @@ class TokenDesk:
         if found is None:
             raise NotFoundError(f"there is no token {id_[:LENGTH]!r}", hint="ctl token list")
         return found
+
+
+def _speaks_of(line: Line, id_: str | None) -> bool:
+    """Say whether a line of the log was written about a token, or about what was done with it."""
+    token = line.fields.get("token")
+    if id_ is None:
+        return token is not None or line.event.startswith("token-")
+    return id_ in {token, line.fields.get("successor")}
 
 
 def guard_name(name: str) -> None:

@@ -61,6 +61,12 @@ class Seen:
         assert isinstance(made, dict), made
         return made
 
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        made = json.loads(self.out)
+        assert isinstance(made, list), made
+        return made
+
     def ended(self, code: int) -> "Seen":
         """Demand an exit code, and that nobody was shown the inside of the program."""
         assert self.code == code, f"exit {self.code} instead of {code}\n{self.all}"
