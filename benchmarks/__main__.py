@@ -25,6 +25,7 @@ PARTS = (
     "attempts",
     "agents",
     "dispatch",
+    "polls",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")
