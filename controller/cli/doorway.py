@@ -17,7 +17,7 @@ YOUNG: Final = 20_000
 def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
     """Open a controller on this machine."""
     from controller.service.local import open as open_service
-    from controller.service.works import Options
+    from controller.service.options import Options
 
     tune_collector()
     return open_service(

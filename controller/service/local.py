@@ -13,7 +13,8 @@ from controller.errors import NotFoundError
 from controller.reconcile import backups
 from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
-from controller.service.works import Options, Works
+from controller.service.options import Options
+from controller.service.works import Works
 from controller.settings import Settings, resolve
 from controller.source.config import ConfigRepo, find
 from controller.store.folder import STATE_FOLDER, folder_of, prepare

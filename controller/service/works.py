@@ -5,12 +5,10 @@ Called by `local` and `serving`. Adapters that are heavy are loaded when a decla
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.clock import Clock, SystemClock
 from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
 from controller.errors import ControllerError
@@ -30,8 +28,9 @@ from controller.reconcile.rooms import Caller, Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
-from controller.settings import Papers, Settings, environment
-from controller.source.config import ConfigRepo
+from controller.service.options import Options
+from controller.settings import Settings
+from controller.source.configuration import Configuration
 from controller.source.mirrors import Mirrors
 from controller.store.folder import CACHE_FILE
 from controller.store.forms import FormsCache
@@ -39,30 +38,6 @@ from controller.store.ports import Store
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
-
-
-def ignore(_: Progress) -> None:
-    """Hear nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a face asks for.
-
-    `write` takes the lock of the state for as long as the controller is open. `bare`: where there is no config repository, go
-    on without one, on a state of the person's own.
-    """
-
-    directory: Path | None = None
-    state: str | None = None
-    actor: str
-    write: bool = False
-    bare: bool = False
-    papers: Papers = field(default_factory=Papers)
-    parallel: int = 50
-    progress: Listener = ignore
-    variables: Mapping[str, str] = field(default_factory=environment)
-    clock: Clock = field(default_factory=SystemClock)
 
 
 class Works:
@@ -92,7 +67,7 @@ class Works:
         self._connectivity = Log(logs, "connectivity", clock=options.clock, masker=self._masker)
 
     def rooms(
-        self, config: ConfigRepo, saving: Callable[[], AbstractAsyncContextManager[bool]]
+        self, config: Configuration, saving: Callable[[], AbstractAsyncContextManager[bool]]
     ) -> Rooms:
         """Give everything the steps work with; `saving` says whether what was seen may be kept."""
         options = self._options

@@ -26,7 +26,7 @@ from controller.cli.context import OpenRequest, Surroundings
 from controller.cli.port import Controller
 from controller.clock import SystemClock
 from controller.service.local import open as open_service
-from controller.service.works import Options
+from controller.service.options import Options
 from tests.fakes import processes
 from tests.fakes.repositories import Repository
 from tests.fakes.sshd import Sshd

@@ -19,7 +19,8 @@ from controller.model.plan import Plan
 from controller.reconcile.controller import LocalController
 from controller.reconcile.requests import ApplyOutcome, ApplyRequest, PlanRequest, RunReport
 from controller.reconcile.rooms import Reach, Rooms
-from controller.service.works import Options, Works
+from controller.service.options import Options
+from controller.service.works import Works
 from controller.settings import resolve
 from controller.source.config import ConfigRepo
 from controller.store.folder import prepare

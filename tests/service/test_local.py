@@ -8,7 +8,8 @@ import pytest
 from controller.errors import LockedError, NotFoundError, StateError
 from controller.reconcile.requests import PlanRequest
 from controller.service.local import open as open_service
-from controller.service.works import Options, new_id, new_nonce
+from controller.service.options import Options
+from controller.service.works import new_id, new_nonce
 from tests.fakes.repositories import Repository
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
