@@ -21,7 +21,7 @@ from controller.reconcile.engines import RunEngine
 from controller.reconcile.installs import Installer
 from controller.reconcile.requests import Listener
 from controller.secrets.keyring import Keyring
-from controller.source.config import ConfigRepo
+from controller.source.configuration import Configuration
 from controller.source.mirrors import Mirrors
 from controller.store.ports import Store
 from controller.transport.keys import KeyScanner
@@ -76,7 +76,7 @@ class Rooms:
     declared and in force, in place of the files; `proved` says that whoever acts was proved by a token or a certificate.
     """
 
-    config: ConfigRepo
+    config: Configuration
     mirrors: Mirrors
     store: Store
     forms: Forms
