@@ -35,6 +35,7 @@ from controller.source.mirrors import Mirrors
 from controller.store.folder import CACHE_FILE
 from controller.store.forms import FormsCache
 from controller.store.ports import Store
+from controller.transport.ambient import Ambient
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
@@ -101,42 +102,65 @@ class Works:
 
     def reach(self, declaration: Declaration, known_hosts: bytes) -> Reach:
         """Build keyring and dialer for a declaration."""
-        keyring = Keyring(
+        keyring = self.keyring(declaration)
+        ambient = self.ambient()
+        dialer = CarrierDialer(
+            {
+                Carrier.SSH: lambda: self._ssh(declaration, keyring, known_hosts, ambient),
+                Carrier.LOCAL: self._local,
+                Carrier.AGENT: self._agents,
+                Carrier.PULL: self.pulls,
+            }
+        )
+        self.keep(dialer)
+        return Reach(
+            keyring=keyring,
+            dialer=dialer,
+            known_hosts=known_hosts,
+            agent=None if ambient is None else ambient.agent,
+            caller=self._caller,
+        )
+
+    def keyring(self, declaration: Declaration) -> Keyring:
+        """Make what reads the secrets of a declaration."""
+        return Keyring(
             declaration.secrets,
             environment=self._options.variables,
             home=self._settings.person.home,
             masker=self._masker,
             sealed=declaration.sealed,
         )
-        dialer = CarrierDialer(
-            {
-                Carrier.SSH: lambda: self._ssh(declaration, keyring, known_hosts),
-                Carrier.LOCAL: self._local,
-                Carrier.AGENT: self._agents,
-                Carrier.PULL: self._pulls,
-            }
-        )
-        self._stack.push_async_callback(dialer.close)
-        agent = self._settings.person.ssh_agent
-        return Reach(
-            keyring=keyring,
-            dialer=dialer,
-            known_hosts=known_hosts,
-            agent=None if agent is None else str(agent),
-            caller=self._caller,
-        )
 
-    def _ssh(self, declaration: Declaration, keyring: Keyring, known_hosts: bytes) -> Dialer:
-        from controller.transport.login import Ambient
-        from controller.transport.ssh import SshDialer
-
+    def ambient(self) -> Ambient | None:
+        """Give what a person at the keyboard brings along; None in a daemon."""
         person = self._settings.person
         agent = None if person.ssh_agent is None else str(person.ssh_agent)
+        return Ambient(agent=agent, home=person.home, user=person.name)
+
+    def keep(self, dialer: Dialer) -> None:
+        """Close a dialer when the controller is closed."""
+        self._stack.push_async_callback(dialer.close)
+
+    def pulls(self) -> Dialer:
+        """Give the carrier of agents that dial; by hand nobody listens for them."""
+        from controller.transport.pull_dialer import PullDialer
+
+        return PullDialer(None)
+
+    def _ssh(
+        self,
+        declaration: Declaration,
+        keyring: Keyring,
+        known_hosts: bytes,
+        ambient: Ambient | None,
+    ) -> Dialer:
+        from controller.transport.ssh import SshDialer
+
         return SshDialer(
             keys=lambda name: keyring.read(name).reveal_bytes(),
             known_hosts=known_hosts,
             servers=declaration.inventory.servers,
-            ambient=Ambient(agent=agent, home=person.home, user=person.name),
+            ambient=ambient,
             nonce=new_nonce,
         )
 
@@ -168,11 +192,6 @@ class Works:
             instance=new_id,
             cluster=f"{self._settings.person.host}:{self._folder}",
         )
-
-    def _pulls(self) -> Dialer:
-        from controller.transport.pull_dialer import PullDialer
-
-        return PullDialer(None)
 
     def engine(self, reach: Reach) -> Engine:
         """Build what carries out runs."""

@@ -12,17 +12,9 @@ import asyncssh
 
 from controller.errors import SecretError, TransportError, Unreachable
 from controller.model.inventory import Server
+from controller.transport.ambient import Ambient
 
 IDENTITIES: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ambient:
-    """What the person at the keyboard brings along: an ssh agent's socket, a home folder and a login name."""
-
-    agent: str | None
-    home: Path
-    user: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

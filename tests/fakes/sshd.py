@@ -13,7 +13,7 @@ from pathlib import Path
 
 from controller.model.inventory import Server, Ssh
 from controller.transport import loopback
-from controller.transport.login import Ambient
+from controller.transport.ambient import Ambient
 from controller.transport.loopback import Loopback
 from controller.transport.ssh import SshDialer
 from tests.fakes import processes

@@ -5,7 +5,8 @@ import pytest
 
 from controller.errors import SecretError, TransportError, Unreachable
 from controller.model.inventory import Server, Ssh
-from controller.transport.login import Ambient, Logins
+from controller.transport.ambient import Ambient
+from controller.transport.login import Logins
 from controller.transport.loopback import make_key
 
 

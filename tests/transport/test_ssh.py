@@ -16,7 +16,7 @@ import pytest
 from controller.errors import SecretError, SessionLostError, TransportError, Unreachable
 from controller.model.inventory import Server
 from controller.transport import loopback
-from controller.transport.login import Ambient
+from controller.transport.ambient import Ambient
 from controller.transport.port import AttemptSpec, ProbeSpec, Session
 from controller.transport.ssh import SshDialer
 from tests.fakes import processes
