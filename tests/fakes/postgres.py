@@ -4,7 +4,6 @@ Every process of a test run starts one when a test first asks; each test gets a 
 newest form already.
 """
 
-import asyncio
 import contextlib
 import itertools
 import os
@@ -19,8 +18,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from controller.clock import SystemClock
-from controller.store.postgres import open_store
+from controller.store.postgres import make_tables
 
 SHIPPED = Path("/usr/lib/postgresql")
 ROLE = "tillerman"
@@ -88,13 +86,7 @@ class Cluster:
     def template(self) -> None:
         """Make the database that others are copied from."""
         self.sql("postgres", f"CREATE DATABASE {TEMPLATE}")
-
-        async def go() -> None:
-            await (
-                await asyncio.to_thread(open_store, self.url(TEMPLATE), clock=SystemClock())
-            ).close()
-
-        asyncio.run(go())
+        make_tables(self.url(TEMPLATE))
 
     def sql(self, database: str, statement: str) -> list[tuple[object, ...]]:
         """Run one statement on its own."""
