@@ -19,6 +19,9 @@ from controller.errors import UsageError
 DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when PATH is not set."""
 LOCALTIME: Final = Path("/etc/localtime")
+CONTEXTS: Final = (
+    "such as contexts: {prod: {url: https://ctl.example.com, token_file: ~/.ctl-token}}"
+)
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -32,6 +35,18 @@ class Color(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A controller that the person's settings name: `contexts: {NAME: {url: URL, token_file: FILE, ca: FILE}}`.
+
+    `ca` is trusted for it instead of this machine's own authorities.
+    """
+
+    url: str
+    token_file: Path | None = None
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """What to work on, and through whom."""
 
@@ -42,7 +57,9 @@ class Where:
     controller: str | None = None
     """URL of a running controller to talk to. `--controller`, CTL_CONTROLLER."""
     context: str | None = None
-    """Name of a controller and its token in the person's settings. CTL_CONTEXT."""
+    """Name of a controller and its token in the person's settings. CTL_CONTEXT, `context`."""
+    contexts: Mapping[str, Context] = field(default_factory=dict)
+    """All that the person's settings name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +203,7 @@ def resolve(
             state=told.text("state"),
             controller=told.text("controller"),
             context=told.text("context"),
+            contexts=_contexts(told.first("contexts"), person(variables).home),
         ),
         token=Token(
             value=variables.get("CTL_TOKEN") or None,
@@ -224,11 +242,38 @@ def _papers(said: object, home: Path) -> Papers:
     return Papers(folder=Papers().folder if folder is None else Path(folder), name=said.get("name"))
 
 
+def _contexts(said: object, home: Path) -> Mapping[str, Context]:
+    """Read the controllers that a person knows by name.
+
+    Raises:
+        UsageError: one of them is no mapping of url, token_file and ca.
+    """
+    if said is None:
+        return {}
+    if not isinstance(said, Mapping):
+        raise UsageError(f"cannot use contexts {said!r}", hint=CONTEXTS)
+    return {str(name): _context(str(name), one, home) for name, one in said.items()}
+
+
+def _context(name: str, said: object, home: Path) -> Context:
+    if (
+        not isinstance(said, Mapping)
+        or not {"url"} <= said.keys() <= {"url", "token_file", "ca"}
+        or not all(isinstance(one, str) and one for one in said.values())
+    ):
+        raise UsageError(f"cannot use the context {name}: {said!r}", hint=CONTEXTS)
+    paths = {
+        key: home / said[key].removeprefix("~/") for key in ("token_file", "ca") if key in said
+    }
+    return Context(url=said["url"], **paths)
+
+
 class _Told:
     """What the sources say, the nearest first; None means that a source says nothing."""
 
     NAMES = frozenset({
-        "directory", "state", "controller", "context", "color", "no_input", "hints", "debug", "pki",
+        "directory", "state", "controller", "context", "contexts", "color", "no_input", "hints", "debug",
+        "pki",
     })  # fmt: skip
 
     def __init__(self, *sources: Mapping[str, object]) -> None:

@@ -99,3 +99,39 @@ def test_the_actor_is_who_the_system_says(monkeypatch: pytest.MonkeyPatch) -> No
     name, _, host = settings.actor({"USER": "forged"}).partition("@")
     assert name != "forged"
     assert host
+
+
+def test_a_person_knows_controllers_by_name() -> None:
+    told = resolve(
+        {"HOME": "/home/ops"},
+        user={
+            "context": "prod",
+            "contexts": {
+                "prod": {"url": "https://ctl.example.com", "token_file": "~/.token"},
+                "lab": {"url": "http://127.0.0.1:8420", "ca": "/etc/ca.pem"},
+            },
+        },
+    )
+    assert told.where.context == "prod"
+    prod, lab = told.where.contexts["prod"], told.where.contexts["lab"]
+    assert (prod.url, prod.token_file, prod.ca) == (
+        "https://ctl.example.com",
+        Path("/home/ops/.token"),
+        None,
+    )
+    assert (lab.token_file, lab.ca) == (None, Path("/etc/ca.pem"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        {"prod": "https://x"},
+        {"prod": {}},
+        {"prod": {"url": 1}},
+        {"a": {"url": "u", "token": "t"}},
+    ],
+)
+def test_contexts_that_are_none_are_refused(said: object) -> None:
+    with pytest.raises(UsageError, match="context"):
+        resolve({}, user={"contexts": said})
