@@ -1,0 +1,1 @@
+"""Senders: each takes one message to one receiver, and says whether it arrived; when and to whom is decided elsewhere."""
