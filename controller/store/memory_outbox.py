@@ -3,7 +3,7 @@
 Called by `memory`; records pass through the same text as in the database.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from controller.model.notice import Delivery, Letter, Trouble
@@ -31,9 +31,11 @@ class MemoryOutbox:
         self._drop_letters()
         self._drop_troubles()
 
-    async def troubles(self) -> Mapping[str, Trouble]:
-        """Read the troubles that people were told of, by "SUBJECT PROBLEM"; those that are over for a while, too."""
-        return {name: decode(Trouble, data) for name, data in sorted(self._troubles.items())}
+    async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
+        """Read the troubles that people were told of, or some of them; those that are over for a while, too."""
+        found = sorted(self._troubles.items())
+        wanted = [(name, data) for name, data in found if names is None or name in names]
+        return {name: decode(Trouble, data) for name, data in wanted}
 
     async def waiting(self, now: datetime, *, limit: int = 100) -> tuple[Letter, ...]:
         """List letters that are due, the longest due first."""

@@ -3,7 +3,7 @@
 Built by `shelves`; calls the writer and the reader.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -77,9 +77,10 @@ class SqlOutbox:
         if rows or stand or over:
             await self._writer.write(write)
 
-    async def troubles(self) -> Mapping[str, Trouble]:
-        """Read the troubles that people were told of, by "SUBJECT PROBLEM"; those that are over for a while, too."""
-        rows = await self._reader.read(lambda c: c.execute(_TROUBLES).all())
+    async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
+        """Read the troubles that people were told of, or some of them; those that are over for a while, too."""
+        query = _TROUBLES if names is None else _TROUBLES.where(TROUBLES.c.name.in_(names))
+        rows = await self._reader.read(lambda c: c.execute(query).all())
         found = sorted((name, data) for name, data in rows)
         return {name: decode(Trouble, data) for name, data in found}
 

@@ -3,7 +3,7 @@
 As in `ports`: every method is durable when it returns, reads see every write that has returned, and every table has a bound.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -146,8 +146,12 @@ class Outbox(Protocol):
         """
         ...
 
-    async def troubles(self) -> Mapping[str, Trouble]:
-        """Read the troubles that people were told of, by "SUBJECT PROBLEM"; those that are over for a while, too."""
+    async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
+        """Read the troubles that people were told of, by "SUBJECT PROBLEM"; those that are over for a while, too.
+
+        Args:
+            names: only these; None: all.
+        """
         ...
 
     async def waiting(self, now: datetime, *, limit: int = 100) -> tuple[Letter, ...]:

@@ -161,6 +161,10 @@ async def test_letters_and_troubles_read_back_equal(store: Store) -> None:
     assert await store.outbox.list() == (status, letter_at(0))
     assert await store.outbox.list(limit=1) == (status,)
     assert await store.outbox.troubles() == {"server/web-01 unreachable": TROUBLE}
+    assert await store.outbox.troubles(["server/web-01 unreachable", "x"]) == {
+        "server/web-01 unreachable": TROUBLE
+    }
+    assert await store.outbox.troubles(["x"]) == await store.outbox.troubles([]) == {}
     await store.outbox.post([], troubles={"server/web-01 unreachable": None, "never": None})
     assert await store.outbox.troubles() == {}
 
