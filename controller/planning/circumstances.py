@@ -5,12 +5,13 @@ target. Calls `suspensions`, `windows`, `approvals` and `outages`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.model.declaration import Declaration, Target
+from controller.model.declaration import Declaration, OnCommit, Target
 from controller.model.ids import Digest
 from controller.model.plan import Blocker, Gate
+from controller.model.rollout import ApprovalRule
 from controller.planning.approvals import unapproved
 from controller.planning.inputs import Inputs, Observed, Policy
 from controller.planning.outages import Halt, Outage, failures, halt, outages
@@ -89,8 +90,24 @@ def _blockers(  # noqa: PLR0917 - one line of the plan for each
             found.append(
                 unapproved(target, wanted.approvable, policy, approvers=approvers, authors=authors)
             )
+            found.append(_waits_for_yes(target, wanted.approvable, policy, approvers))
     found.append(_quarantined(name, inputs, policy, now))
     return [blocker for blocker in found if blocker is not None]
+
+
+def _waits_for_yes(
+    target: Target, digest: Digest, policy: Policy, approvers: Collection[str]
+) -> Blocker | None:
+    """Hold under `serve` what `on_commit: plan` only shows, until somebody approves it; by hand an apply is the yes."""
+    if policy.by_hand or target.on_commit is not OnCommit.PLAN or target.approval is not None:
+        return None
+    asked = replace(target, approval=ApprovalRule())
+    blocker = unapproved(asked, digest, policy, approvers=approvers)
+    if blocker is None:
+        return None
+    return replace(
+        blocker, gate=Gate.ON_COMMIT, message=f"on_commit: plan waits for a yes: {blocker.message}"
+    )
 
 
 def _closed(target: Target, timezone: str, now: datetime) -> Blocker | None:

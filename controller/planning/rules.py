@@ -29,11 +29,7 @@ def on_commit(question: Question) -> Blocker | None:
         case OnCommit.APPLY:
             return None
         case OnCommit.PLAN:
-            if question.policy.by_hand:
-                return None
-            return Blocker(
-                gate=Gate.ON_COMMIT, message="on_commit: plan waits for a yes", clear="ctl apply"
-            )
+            return _of_target(question, Gate.ON_COMMIT)
         case OnCommit.IGNORE:
             if question.policy.by_hand and subject.named:
                 return None

@@ -81,7 +81,7 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     policy = replace(policy_of(seen), proved=rooms.proved)
     plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy, now)
     plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
-    if seen.revision is not None:
+    if seen.revision is not None and seen.by_hand:  # the loop shows its plans to nobody
         found = attribution.candidates(plan, seen.declaration, seen.pairs)
         # A work tree that is not committed has lines of its own, and others further down.
         sha = None if seen.dirty else seen.revision.sha

@@ -1,4 +1,4 @@
-"""The walk, as a list: `ctl plan` goes to its first end, `ctl apply` to the second. There is no second copy.
+"""The walk, as a list: `ctl plan` goes to its first end, `ctl apply` to the second, the loop by its own way. There is no second copy.
 
 Each step takes what was seen and gives more of it. The order matters: declarations are loaded before repos are asked, because
 they name them; servers are observed before secrets are compared, because the key of a pair that this state never
@@ -14,6 +14,7 @@ from controller.reconcile.decided import see_standing
 from controller.reconcile.deciding import make_plan, resolve_pairs, take_before
 from controller.reconcile.loading import load, see_config
 from controller.reconcile.observe import observe
+from controller.reconcile.recalling import recall_repos, recall_servers
 from controller.reconcile.repos import see_repos
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.seen import Seen
@@ -31,6 +32,15 @@ DECIDE: Final[tuple[Step, ...]] = (
     make_plan,
 )
 PLAN: Final[tuple[Step, ...]] = (*LOOK, *DECIDE)
+LOOP: Final[tuple[Step, ...]] = (
+    see_standing,
+    recall_repos,
+    resolve_pairs,
+    recall_servers,
+    compare_secrets,
+    make_plan,
+)
+"""What the loop does instead of `DECIDE`: it decides from what its other reconcilers saw, and contacts nobody."""
 
 
 async def walk(rooms: Rooms, seen: Seen, steps: tuple[Step, ...] = PLAN) -> Seen:

@@ -8,7 +8,7 @@ question, so what works by hand works under `serve` as it is.
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from controller.clock import Clock
 from controller.errors import LockedError, NotFoundError
@@ -22,6 +22,7 @@ from controller.model.job import Job, JobBody, Run, State
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.rooms import Reach
 from controller.store.ports import Store
+from controller.workqueue.port import Queue
 
 LOOK_SECONDS: Final = 0.5
 """Between two looks whether a run has ended that another process may drive."""
@@ -29,14 +30,6 @@ STDIN_SECONDS: Final = 30.0
 """So long a run that reads standard input waits for whoever recorded it to hand that over."""
 STOP_SECONDS: Final = 30.0
 """So long it is waited at most until the end of a stopped job is written down."""
-
-
-class Adding(Protocol):
-    """Where keys are added."""
-
-    async def add(self, key: str, *, after: float = 0.0) -> None:
-        """Add a key that is due in so many seconds."""
-        ...
 
 
 def resting(job: Job) -> bool:
@@ -47,7 +40,7 @@ def resting(job: Job) -> bool:
 class Live:
     """The engine of this process, and what is handed over to it beside the records."""
 
-    def __init__(self, engine: Engine, *, store: Store, queue: Adding, clock: Clock) -> None:
+    def __init__(self, engine: Engine, *, store: Store, queue: Queue, clock: Clock) -> None:
         self.engine = engine
         self.clock = clock
         self.store = store

@@ -4,32 +4,48 @@ Made by `service`, one for a process. `poke` is how anybody says "look now".
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
-from controller.model.notice import Notice
+from controller.model.ids import Sha
+from controller.model.notice import Letter, Notice
 from controller.reconcile.loop.counts import Counts
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import Key
 from controller.reconcile.loop.live import Live
 from controller.reconcile.loop.news import News
+from controller.reconcile.loop.said import Said, say
 from controller.reconcile.rooms import Rooms
+from controller.source.configuration import Configuration
+from controller.source.tracked import Found
+from controller.workqueue.port import Queue
 
-POKE = "poke/"
+POKE: Final = "poke/"
 """Begin of the names of marks that say when somebody wished for a look, followed by the key."""
-HELD = "dispatch-held"
+LOOKED: Final = "looked/"
+"""Begin of the names of marks that say when a look began that answers all wishes before it."""
+HELD: Final = "dispatch-held"
 """The mark that a restore sets: nothing is carried out until a person lifts it; its value says why."""
 
 
-class Queue(Protocol):
-    """Where keys wait, as far as those who add them need it."""
+URGENT: Final = 10
+"""The priority in the queue of what somebody waits for."""
 
-    async def add(self, key: str, *, after: float = 0.0) -> None:
-        """Add a key that is due in so many seconds; one that waits is due at the earlier of both."""
+
+class Followed(Configuration, Protocol):
+    """A config repository of which one accepted commit is in force."""
+
+    async def look(self, *, accept_rewind: bool = False) -> Found:
+        """Ask the remote, fetch what is new, and judge it; what is in force stays so."""
+        ...
+
+    async def accept(self, sha: Sha) -> None:
+        """Put a commit in force that a look let in."""
         ...
 
 
@@ -44,6 +60,14 @@ class Noticeboard(Protocol):
         """Tell that a trouble is over, where anybody was told of it."""
         ...
 
+    async def settle(self) -> datetime | None:
+        """Do what time alone brings: tell again, tell what is owed, forget; say when there is more of that."""
+        ...
+
+    async def write(self, letters: Sequence[Letter]) -> None:
+        """Put letters of another kind into the outbox."""
+        ...
+
 
 class World:
     """One of each."""
@@ -53,20 +77,25 @@ class World:
         *,
         rooms: Rooms,
         queue: Queue,
+        config: Followed,
         force: InForce,
         live: Live,
         news: News,
         notices: Noticeboard,
         refusals: Callable[[Declaration], tuple[Diagnostic, ...]] = lambda _: (),
+        papers: Path | None = None,
     ) -> None:
         self.rooms = rooms
         self.queue = queue
+        self.config = config
         self.force = force
         self.live = live
         self.news = news
         self.notices = notices
         self.refusals = refusals
         """Says what of a declaration this controller does not allow on its own machine."""
+        self.papers = papers
+        """The folder of our certificates, whose ends people are warned of; None where there is none."""
         self.counts = Counts()
         self.changed = asyncio.Event()
         """Set when another generation came into force; the scheduler clears it."""
@@ -81,9 +110,9 @@ class World:
         """The newest declarations, where they were refused."""
         return self.force.invalid
 
-    async def add(self, key: Key, *, after: float = 0.0) -> None:
+    async def add(self, key: Key, *, after: float = 0.0, priority: int = 0) -> None:
         """Have a key reconciled in so many seconds; harmless however often it is said."""
-        await self.queue.add(str(key), after=after)
+        await self.queue.add(str(key), after=after, priority=priority)
 
     async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:
         """Wish that somebody looks now; the wish outlives the process.
@@ -91,17 +120,46 @@ class World:
         Args:
             key: what to look at.
             why: who wants it, for those who watch.
-            after: seconds in which further wishes are awaited, so that all become one look.
+            after: two looks for the sake of wishes are so many seconds apart at least; the first wish is heard at once.
         """
         now = self.rooms.clock.now()
         await self.rooms.store.marks.put(f"{POKE}{key}", now.isoformat())
         self.news.tell("poke", str(key), why=why)
-        await self.add(key, after=after)
+        looked = await self._moment(f"{LOOKED}{key}") if after else None
+        pause = 0.0 if looked is None else after - (now - looked).total_seconds()
+        await self.add(key, after=min(max(pause, 0.0), after), priority=URGENT)
 
     async def poked(self, key: Key) -> datetime | None:
         """Say when somebody last wished for a look."""
-        mark = await self.rooms.store.marks.get(f"{POKE}{key}")
-        return None if mark is None else datetime.fromisoformat(mark)
+        return await self._moment(f"{POKE}{key}")
+
+    async def looking(self, key: Key) -> None:
+        """Note that a look begins now, which answers every wish until now."""
+        await self.rooms.store.marks.put(f"{LOOKED}{key}", self.rooms.clock.now().isoformat())
+
+    async def wanted(self, key: Key) -> bool:
+        """Say whether somebody wished for a look that no look answered yet."""
+        poked = await self.poked(key)
+        if poked is None:
+            return False
+        looked = await self._moment(f"{LOOKED}{key}")
+        return looked is None or poked >= looked
+
+    async def _moment(self, mark: str) -> datetime | None:
+        text = await self.rooms.store.marks.get(mark)
+        return None if text is None else datetime.fromisoformat(text)
+
+    async def say(self, key: Key, said: Said | None) -> bool:
+        """Say of a key why it does not go on, None: it does; tell whether that is news."""
+        news = await say(self.rooms.store.marks, str(key), said, self.rooms.clock.now())
+        if news:
+            self.news.tell(
+                "condition",
+                str(key),
+                reason=None if said is None else said.reason,
+                message=None if said is None else said.message,
+            )
+        return news
 
     async def held(self) -> str | None:
         """Say why nothing may be carried out now; None where all may."""

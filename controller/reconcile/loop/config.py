@@ -1,0 +1,270 @@
+"""The config repository: look at it, load what is new, and put it in force, or keep what is in force and tell loudly.
+
+A reconciler of the loop. The commit in force is kept by the repository itself and as a mark, so that a restart, and other processes
+of the same state, come to the same one. Declarations that hold errors change nothing. Those that merely ask for what this
+controller does not allow on its own machine are taken, and the servers and repos that ask for it are inactive.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from controller.declaration import loader
+from controller.errors import NotFoundError, RewoundError, VerificationError
+from controller.model.declaration import Declaration, Repo
+from controller.model.diagnostic import Diagnostic, Place
+from controller.model.ids import Sha
+from controller.model.inventory import Server
+from controller.model.notice import Notice, Occasion
+from controller.model.revision import Revision
+from controller.reconcile.loading import known_hosts
+from controller.reconcile.loop.generation import Generation, Invalid
+from controller.reconcile.loop.keys import CONFIG, Key, Kind
+from controller.reconcile.loop.result import After, Result
+from controller.reconcile.loop.said import Said
+from controller.reconcile.loop.spread import spread
+from controller.reconcile.loop.world import LOOKED, POKE, World
+from controller.reconcile.requests import InvalidDeclarationError
+from controller.reconcile.seen import Seen
+
+ACCEPTED: Final = "config/accepted"
+"""The mark that names the commit in force."""
+INTERVAL: Final = 60.0
+"""Seconds between two looks while no declaration says otherwise."""
+SUBJECT: Final = "config"
+PROBLEM: Final = "invalid"
+SHOWN: Final = 5
+"""Findings that a line of the log and a notice name."""
+Block = TypeVar("Block", Server, Repo)
+
+
+async def reconcile(world: World, name: str) -> Result:
+    """Look at the config repository if its time has come, and put in force what is new and valid.
+
+    Raises:
+        SourceError: the remote is out of reach.
+    """
+    del name  # there is one
+    if world.generation is None:
+        await recall(world)
+    left = await seconds_left(world)
+    if left > 0:
+        return After(left, "its interval is not over")
+    await world.looking(CONFIG)
+    try:
+        found = await world.config.look()
+    except (RewoundError, VerificationError) as error:
+        await refuse(world, Invalid(sha=None, at=world.rooms.clock.now(), message=error.message))
+        return After(interval(world), "its interval")
+    await take(world, found.revision)
+    return After(interval(world), "its interval")
+
+
+def interval(world: World) -> float:
+    """Give the seconds between two looks."""
+    if world.generation is None:
+        return INTERVAL
+    return spread(world.generation.declaration.settings.config_interval, SUBJECT)
+
+
+async def seconds_left(world: World) -> float:
+    """Say how long it is until the next look; 0: now."""
+    if world.generation is None or await world.wanted(CONFIG):
+        return 0.0
+    looked = await world.rooms.store.marks.get(f"{LOOKED}{CONFIG}")
+    if looked is None:
+        return 0.0
+    due = datetime.fromisoformat(looked) + timedelta(seconds=interval(world))
+    return max(0.0, (due - world.rooms.clock.now()).total_seconds())
+
+
+async def recall(world: World) -> None:
+    """Put in force again what was in force before this process began; declarations that were valid once are taken as they are."""
+    head = await asyncio.to_thread(world.config.head)
+    if head is None:
+        return
+    try:
+        await put_in_force(world, await load(world, head))
+    except InvalidDeclarationError as error:
+        await refuse(world, invalid_of(world, head.sha, error))
+
+
+async def follow(world: World) -> None:
+    """Put in force what another process of this state has accepted; called with every heartbeat.
+
+    Raises:
+        SourceError: the remote is out of reach.
+    """
+    accepted = await world.rooms.store.marks.get(ACCEPTED)
+    if accepted is None or world.generation is None or world.generation.revision.sha == accepted:
+        return
+    try:
+        revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
+    except NotFoundError:
+        await world.config.look()
+        revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
+    generation = await load(world, revision)
+    await world.config.accept(revision.sha)
+    await put_in_force(world, generation)
+
+
+async def take(world: World, revision: Revision) -> None:
+    """Put a commit in force, unless it is already, or was refused before and nothing has changed since."""
+    if world.generation is not None and world.generation.revision.sha == revision.sha:
+        await accept_again(world)
+        return
+    if world.invalid is not None and world.invalid.sha == revision.sha:
+        return
+    try:
+        generation = await load(world, revision)
+    except InvalidDeclarationError as error:
+        await refuse(world, invalid_of(world, revision.sha, error))
+        return
+    await world.config.accept(revision.sha)
+    await world.rooms.store.marks.put(ACCEPTED, revision.sha)
+    await put_in_force(world, generation)
+    await tell_of_change(world, generation)
+    await accept_again(world)
+
+
+async def load(world: World, revision: Revision) -> Generation:
+    """Read what a commit declares, beside the loop: it may take seconds.
+
+    Raises:
+        InvalidDeclarationError: its files hold errors.
+        SourceError: they cannot be read.
+    """
+    rooms = world.rooms
+    tree = await asyncio.to_thread(world.config.tree, revision.sha)
+    now = rooms.clock.now()
+    loaded = await asyncio.to_thread(loader.load, tree, forms=rooms.forms, now=now)
+    if loaded.declaration is None:
+        raise InvalidDeclarationError(loaded.diagnostics, {})
+    refused = world.refusals(loaded.declaration)
+    declaration = without(loaded.declaration, refused)
+    seen = Seen(
+        revision=revision,
+        tree=tree,
+        declaration=declaration,
+        diagnostics=loaded.diagnostics,
+        reach=rooms.reach(declaration, known_hosts(tree, declaration)),
+    )
+    return Generation(seen=seen, revision=revision, at=now, refused=refused)
+
+
+def without(declaration: Declaration, refused: Iterable[Diagnostic]) -> Declaration:
+    """Switch off the servers and repos that findings speak of; what secrets they speak of cannot be read anyway."""
+    places = {finding.place for finding in refused}
+    if not places:
+        return declaration
+    inventory = declaration.inventory
+    return replace(
+        declaration,
+        inventory=replace(inventory, servers=_off(inventory.servers, places)),
+        repos=_off(declaration.repos, places),
+    )
+
+
+def _off(blocks: Mapping[str, Block], places: set[Place]) -> dict[str, Block]:
+    return {
+        name: replace(block, active=False) if block.place in places else block
+        for name, block in blocks.items()
+    }
+
+
+async def put_in_force(world: World, generation: Generation) -> None:
+    """Change the generation of this process, and wake everything."""
+    before = world.generation
+    now = await world.force.change(generation)
+    world.counts.generations += 1
+    if before is not None:
+        await drop_gone(world, before.declaration, now.declaration)
+    world.changed.set()
+
+
+async def drop_gone(world: World, before: Declaration, after: Declaration) -> None:
+    """Forget the keys of what is no longer declared; what is still known of a target is decided about until it is gone."""
+    gone = [
+        *(Key(Kind.REPO, name) for name in before.repos.keys() - after.repos.keys()),
+        *(
+            Key(Kind.SERVER, name)
+            for name in before.inventory.servers.keys() - after.inventory.servers.keys()
+        ),
+        *(Key(Kind.SCHEDULE, name) for name in before.targets.keys() - after.targets.keys()),
+    ]
+    for key in gone:
+        await world.queue.drop(str(key))
+        await world.say(key, None)
+        for prefix in (POKE, LOOKED):
+            mark = await world.rooms.store.marks.get(f"{prefix}{key}")
+            if mark is not None:
+                await world.rooms.store.marks.swap(f"{prefix}{key}", mark, None)
+    for name in before.targets.keys() - after.targets.keys():
+        await world.add(Key(Kind.TARGET, name))
+
+
+async def tell_of_change(world: World, generation: Generation) -> None:
+    """Tell that other declarations are in force."""
+    revision = generation.revision
+    await world.rooms.activity.append(
+        "config-accepted",
+        world.rooms.actor,
+        commit=revision.sha,
+        author=revision.author,
+        refused=[_line(one) for one in generation.refused[:SHOWN]],
+    )
+    world.news.tell("config", SUBJECT, commit=revision.sha, valid=True)
+
+
+def invalid_of(world: World, sha: Sha, error: InvalidDeclarationError) -> Invalid:
+    """Say which commit holds which errors."""
+    now = world.rooms.clock.now()
+    return Invalid(sha=sha, at=now, message=error.message, diagnostics=error.diagnostics)
+
+
+async def refuse(world: World, invalid: Invalid) -> None:
+    """Keep what is in force, and tell that the newest declarations are not: mark, news, log and notice, once for each."""
+    before = world.force.invalid
+    if before is not None and (before.sha, before.message) == (invalid.sha, invalid.message):
+        return
+    world.force.invalid = invalid
+    findings = [_line(one) for one in invalid.diagnostics[:SHOWN]]
+    said = Said(reason="Invalid", message="; ".join([invalid.message, *findings]))
+    await world.say(CONFIG, said)
+    await world.rooms.activity.append(
+        "config-refused",
+        world.rooms.actor,
+        commit=invalid.sha,
+        message=invalid.message,
+        findings=findings,
+    )
+    world.news.tell("config", SUBJECT, commit=invalid.sha, valid=False, message=invalid.message)
+    await world.notices.post(_notice(world, Occasion.INVALID, invalid.message, findings))
+
+
+async def accept_again(world: World) -> None:
+    """Tell that what is newest is in force, where it was not."""
+    world.force.invalid = None
+    if await world.say(CONFIG, None):
+        words = "the newest declarations are in force again"
+        await world.notices.over(SUBJECT, PROBLEM, _notice(world, Occasion.RECOVERED, words, []))
+
+
+def _notice(world: World, occasion: Occasion, title: str, lines: list[str]) -> Notice:
+    revision = None if world.generation is None else world.generation.revision
+    return Notice(
+        id=world.rooms.ids(),
+        at=world.rooms.clock.now(),
+        occasion=occasion,
+        subject=SUBJECT,
+        title=f"config: {title}",
+        lines=tuple(lines),
+        facts={"in_force": None if revision is None else revision.sha},
+        problem=PROBLEM if occasion is Occasion.INVALID else None,
+    )
+
+
+def _line(finding: Diagnostic) -> str:
+    return f"{finding.place}: {finding.message}"

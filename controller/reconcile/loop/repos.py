@@ -1,0 +1,112 @@
+"""Polling one watched repo: whether its time has come, what the remote has, and whose business a new commit is.
+
+A reconciler of the loop. A webhook or a person only says that it is time now. What is found is kept in the observations, with the
+words for what is refused; targets read it there.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.errors import SourceError
+from controller.model.declaration import Declaration, Repo
+from controller.model.notice import Notice, Occasion
+from controller.model.observation import RepoSeen
+from controller.reconcile.loop.generation import Generation
+from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.spread import spread
+from controller.reconcile.loop.world import URGENT, World
+from controller.reconcile.recalling import REFUSED
+from controller.reconcile.repos import accepted_of, see_repo
+from controller.reconcile.requests import PlanRequest
+
+LEAST_SECONDS: Final = 60.0
+"""No repo is polled more often, whatever is declared."""
+PROBLEM: Final = "source"
+
+
+async def reconcile(world: World, name: str) -> Result:
+    """Look at one repo if its time has come, and wake the targets of a new commit.
+
+    Raises:
+        SourceError: the remote is out of reach.
+        SecretError: a token or key cannot be read here.
+    """
+    generation = world.generation
+    repo = None if generation is None else generation.declaration.repos.get(name)
+    if generation is None or repo is None or not repo.active:
+        return Done()
+    key, now = Key(Kind.REPO, name), world.rooms.clock.now()
+    known = (await world.rooms.store.observations.repos()).get(name)
+    left = await seconds_left(world, repo, known, now)
+    if left > 0:
+        return After(left, "its interval is not over")
+    await world.looking(key)
+    after = await look(world, generation, repo, known)
+    if after is not None and after.error is not None and after.error_code not in REFUSED:
+        raise SourceError(after.error)
+    return After(interval_of(repo), "its interval")
+
+
+def interval_of(repo: Repo) -> float:
+    """Give the seconds between two looks, spread by name."""
+    return spread(max(LEAST_SECONDS, repo.interval), repo.name)
+
+
+async def seconds_left(world: World, repo: Repo, known: RepoSeen | None, now: datetime) -> float:
+    """Say how long it is until the repo is to be looked at; 0: now."""
+    if known is None or known.url != repo.url or known.checked_at is None:
+        return 0.0
+    if known.error is not None and known.error_code not in REFUSED:
+        return 0.0  # the switch says how long it waits between tries
+    if await world.wanted(Key(Kind.REPO, repo.name)):
+        return 0.0
+    due = known.checked_at + timedelta(seconds=interval_of(repo))
+    return max(0.0, (due - now).total_seconds())
+
+
+async def look(
+    world: World, generation: Generation, repo: Repo, known: RepoSeen | None
+) -> RepoSeen | None:
+    """Ask the remote; give what is known of it then."""
+    observations = world.rooms.store.observations
+    before = {} if known is None else {repo.name: known}
+    if repo.was is not None and known is None:
+        before = dict(await observations.repos())
+    seen = replace(generation.seen, request=PlanRequest())
+    await see_repo(world.rooms, seen, repo, accepted_of(repo, before))
+    after = (await observations.repos()).get(repo.name)
+    if after is None:
+        return None
+    fresh = known is None or known.accepted != after.accepted
+    if fresh or known is None or known.error_code != after.error_code:
+        world.news.tell("repo", repo.name, commit=after.accepted, error=after.error)
+        await tell(world, repo, after)
+        for target in targets_of(generation.declaration, repo.name):
+            await world.add(Key(Kind.TARGET, target), priority=URGENT)
+    return after
+
+
+def targets_of(declaration: Declaration, repo: str) -> list[str]:
+    """List the targets of a repo."""
+    return [name for name, target in declaration.targets.items() if target.repo == repo]
+
+
+async def tell(world: World, repo: Repo, seen: RepoSeen) -> None:
+    """Tell people of commits that are refused, and of the end of that."""
+    subject = f"repo/{repo.name}"
+    refused = seen.error_code in REFUSED
+    notice = Notice(
+        id=world.rooms.ids(),
+        at=world.rooms.clock.now(),
+        occasion=Occasion.INVALID if refused else Occasion.RECOVERED,
+        subject=subject,
+        title=f"{subject}: {seen.error if refused else 'its commits are taken again'}",
+        problem=PROBLEM if refused else None,
+        facts={"repo": repo.name, "commit": seen.accepted, "error": seen.error_code},
+    )
+    if refused:
+        await world.notices.post(notice)
+    elif seen.error is None:
+        await world.notices.over(subject, PROBLEM, notice)

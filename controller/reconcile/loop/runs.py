@@ -1,0 +1,86 @@
+"""Driving one recorded run as far as that goes now; the same after a restart, a crash, or when a server has come back.
+
+A reconciler of the loop. The engine does the work; here stands what is done around it: people are told, targets decide anew, and
+what waits for a server does not occupy a worker.
+"""
+
+from typing import Final
+
+from controller.jobs.report import RunReport
+from controller.model.ids import RunId
+from controller.model.job import Job, Run, State
+from controller.reconcile.loop import telling
+from controller.reconcile.loop.keys import OUTBOX, Key, Kind
+from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.world import World
+
+AWAY_SECONDS: Final = 900.0
+"""After so long a run whose servers are away is tried again, if no look at a server does that before."""
+TROUBLE_SECONDS: Final = 60.0
+"""After so long a job is tried again with which the controller itself could not go on."""
+INPUT_SECONDS: Final = 1.0
+STALE: Final = ("stale", "locked by ")
+"""Begin of the reasons of jobs that met something else on their server than was known."""
+
+
+async def reconcile(world: World, name: str) -> Result:
+    """Drive one run."""
+    run = await world.rooms.store.runs.get(RunId(name))
+    if run is None or await world.held() is not None:
+        return Done()
+    if world.generation is None:
+        return Done()  # the first generation adds every run
+    if await world.live.awaits_input(run):
+        return After(INPUT_SECONDS, "its standard input is still to come")
+    before = await world.rooms.store.jobs.list(run=run.id, limit=1_000_000)
+    if run.finished_at is None and all(job.started_at is None for job in before):
+        await telling.tell_of_start(world, run, before)
+        world.news.tell("run", run.id, title=run.title, state="started")
+    report = await world.live.drive(run.id, parallel=world.rooms.parallel)
+    return await settle(world, run, report)
+
+
+async def settle(world: World, before: Run, report: RunReport) -> Result:
+    """Tell of a run that has ended, or say when to go on with one that has not."""
+    run = await world.rooms.store.runs.get(before.id) or before
+    await look_again(world, report.jobs)
+    if run.finished_at is not None:
+        if before.finished_at is None:
+            await telling.tell_of_end(world, run, report.jobs)
+            world.news.tell("run", run.id, title=run.title, state="finished")
+            await world.add(OUTBOX)
+        await wake(world, report.jobs)
+        lost = any(job.state is State.LOST for job in report.jobs)
+        return After(AWAY_SECONDS, "nobody knows how a job of it ended") if lost else Done()
+    if report.halted:
+        await wake(world, report.jobs)
+    if report.troubles:
+        return After(TROUBLE_SECONDS, next(iter(report.troubles.values())))
+    return After(AWAY_SECONDS, "servers of it are away")
+
+
+async def wake(world: World, jobs: tuple[Job, ...]) -> None:
+    """Have the targets of a run decide anew, and those that come after them."""
+    generation = world.generation
+    names = {job.target for job in jobs if job.target is not None}
+    later = () if generation is None else generation.declaration.targets.values()
+    names |= {one.name for one in later if names & set(one.after)}
+    for name in sorted(names):
+        await world.add(Key(Kind.TARGET, name))
+
+
+async def look_again(world: World, jobs: tuple[Job, ...]) -> None:
+    """Have the servers looked at on which something else was met than was known, or a target was undone."""
+    for job in jobs:
+        met = job.state is State.SKIPPED and (job.reason or "").startswith(STALE)
+        undone = job.state is State.SUCCEEDED and job.trigger == "removal"
+        if met or undone:
+            await world.poke(
+                Key(Kind.SERVER, job.server), why=f"job {job.id}: {job.reason or job.cause}"
+            )
+
+
+async def waiting_there(world: World, server: str) -> tuple[RunId, ...]:
+    """List the runs that have something to do on a server: for whoever sees that it is back."""
+    jobs = await world.rooms.store.jobs.open()
+    return tuple(dict.fromkeys(job.run for job in jobs if job.server == server))

@@ -1,0 +1,89 @@
+"""The part that says what is due: adds every key when it begins, when other declarations come into force, and every few minutes.
+
+Run by the supervisor. It never judges whether anything is to be done: a reconciler finds that out from the records. So nothing is lost
+for good, whatever became of a key.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from controller.model.declaration import Declaration
+from controller.reconcile.loop.keys import CONFIG, EXPIRY, OUTBOX, RETENTION, Key, Kind
+from controller.reconcile.loop.world import World
+
+EVERY_SECONDS: Final = 300.0
+LATELY: Final = 200
+"""So many of the newest runs are looked at for one whose end was not written down."""
+BREATH: Final = 500
+"""After so many keys others get their turn."""
+
+
+class Scheduler:
+    """Adds keys until it is cancelled."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def run(self) -> None:
+        """Add every key, again and again.
+
+        Raises:
+            StateError: the state cannot be used.
+        """
+        while True:
+            self._world.changed.clear()
+            await self.sweep()
+            await self._wait()
+
+    async def sweep(self) -> None:
+        """Add every key once."""
+        number = 0
+        async for key in self._keys():
+            await self._world.add(key)
+            number += 1
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+
+    async def _keys(self) -> AsyncIterator[Key]:
+        """List what there is: runs first, because something of them may be under way."""
+        yield CONFIG
+        store = self._world.rooms.store
+        open_ = [job.run for job in await store.jobs.open()]
+        unfinished = [run.id for run in await store.runs.list(limit=LATELY) if not run.finished_at]
+        for run in dict.fromkeys([*open_, *unfinished]):
+            yield Key(Kind.RUN, run)
+        generation = self._world.generation
+        if generation is not None:
+            known = {target for target, _ in await store.records.all()}
+            for key in declared(generation.declaration, known):
+                yield key
+        for key in (OUTBOX, EXPIRY, RETENTION):
+            yield key
+
+    async def _wait(self) -> None:
+        """Wait until it is time again, or other declarations are in force."""
+        waits = [
+            asyncio.ensure_future(self._world.changed.wait()),
+            asyncio.ensure_future(self._world.rooms.clock.sleep(EVERY_SECONDS)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+def declared(declaration: Declaration, known: set[str]) -> list[Key]:
+    """List the keys of what is declared, and of targets that something is known of."""
+    return [
+        *(Key(Kind.REPO, name) for name in declaration.repos),
+        *(Key(Kind.SERVER, name) for name in declaration.inventory.servers),
+        *(Key(Kind.TARGET, name) for name in sorted({*declaration.targets, *known})),
+        *(
+            Key(Kind.SCHEDULE, name)
+            for name, target in declaration.targets.items()
+            if target.schedule is not None
+        ),
+    ]

@@ -1,0 +1,37 @@
+"""The visible list of what is reconciled by what.
+
+Read by the worker. A reconciler decides from records whether its time has come, so that adding a key is always harmless, and says how it
+ended: `Done`, or `After` a known time for a reason.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from controller.reconcile.loop import (
+    config,
+    expiring,
+    outbox,
+    repos,
+    retention,
+    runs,
+    schedules,
+    servers,
+    targets,
+)
+from controller.reconcile.loop.keys import Kind
+from controller.reconcile.loop.result import Result
+from controller.reconcile.loop.world import World
+
+Reconciler = Callable[[World, str], Awaitable[Result]]
+
+TABLE: Final[Mapping[Kind, Reconciler]] = {
+    Kind.CONFIG: config.reconcile,
+    Kind.REPO: repos.reconcile,
+    Kind.SERVER: servers.reconcile,
+    Kind.TARGET: targets.reconcile,
+    Kind.RUN: runs.reconcile,
+    Kind.SCHEDULE: schedules.reconcile,
+    Kind.OUTBOX: outbox.reconcile,
+    Kind.EXPIRY: expiring.reconcile,
+    Kind.RETENTION: retention.reconcile,
+}
