@@ -82,6 +82,7 @@ class TrackedConfig:
         self._trust = trust
         self._kept = kept
         self._trusted: tuple[Sha, bytes | None] | None = None
+        self._head: Revision | None = None
         self.root = self._mirror(threading.Event()).path
 
     async def look(self, *, accept_rewind: bool = False) -> Found:
@@ -106,6 +107,26 @@ class TrackedConfig:
         """
         await in_thread(lambda halt: self._accept(sha, halt))
 
+    async def begin_at(self, sha: Sha) -> None:
+        """Put in force what a state remembers, where the mirror was lost or is another machine's; else do nothing.
+
+        So the next look is judged by the commit that was accepted, and not as if it were the first.
+
+        Raises:
+            RewoundError: the branch does not hold that commit.
+            SourceError: the remote is out of reach.
+        """
+        if self._in_force() is not None:
+            return
+        await self.look()
+        try:
+            await self.accept(sha)
+        except NotFoundError:
+            raise RewoundError(
+                f"cannot go on from commit {sha} of {self._url.text}: branch {self._repo.ref} does not hold it",
+                hint="push a branch that holds it, or accept the rewind",
+            ) from None
+
     def head(self) -> Revision | None:
         """Read the commit in force; None before the first one.
 
@@ -113,7 +134,11 @@ class TrackedConfig:
             SourceError: the mirror is damaged.
         """
         sha = self._in_force()
-        return None if sha is None else self.revision(sha)
+        if sha is None:
+            return None
+        if self._head is None or self._head.sha != sha:
+            self._head = self.revision(sha)
+        return self._head
 
     def revision(self, sha: Sha) -> Revision:
         """Read one commit that was part of the branch.
