@@ -29,12 +29,13 @@ TURN: Final = text("SELECT pg_advisory_xact_lock(741101, hashtext(current_schema
 """Wait until no other process writes; PostgreSQL ends this with the transaction."""
 _USE: Final = text("SELECT pg_advisory_lock_shared(741102, hashtext(current_schema()))")
 _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(741102, hashtext(current_schema()))")
-_ENROL: Final = text(
-    "INSERT INTO writers (name, number) VALUES (gen_random_uuid()::text, 0) RETURNING name"
-)
+_CALLED: Final = text("SELECT gen_random_uuid()::text")
 _FORGET: Final = text(f"DELETE FROM writers WHERE at < now() - interval '{KEPT}'")  # noqa: S608  # our own words
 _NUMBER: Final = text("SELECT number FROM writers WHERE name = :name")
-_COUNT: Final = text("UPDATE writers SET number = :number, at = now() WHERE name = :name")
+_COUNT: Final = text(
+    "INSERT INTO writers (name, number) VALUES (:name, :number) "
+    "ON CONFLICT (name) DO UPDATE SET number = excluded.number, at = now()"
+)
 
 
 class PostgresDatabase:
@@ -132,7 +133,7 @@ class PostgresDatabase:
                 self._refuse_other(found)
                 if self._me is None:
                     connection.execute(_FORGET)
-                    self._me = str(connection.execute(_ENROL).scalar_one())
+                    self._me = str(connection.execute(_CALLED).scalar_one())
                 connection.commit()
             self._writer = connection
         return self._writer

@@ -9,6 +9,7 @@ from controller.store.contacts import SqlContacts
 from controller.store.database import Database
 from controller.store.dues import SqlDues
 from controller.store.jobs import SqlJobs
+from controller.store.leases import Fence, Lease, SqlLeases
 from controller.store.marks import SqlMarks
 from controller.store.newsroom import SqlNewsroom
 from controller.store.observations import SqlObservations
@@ -33,6 +34,7 @@ class SqlStore:
         self.records = SqlRecords(self._writer, self._reader, clock)
         self.observations = SqlObservations(self._writer, self._reader, clock)
         self.standings = SqlStandings(self._writer, self._reader)
+        self.leases = SqlLeases(self._writer, clock)
         self.tokens = SqlTokens(self._writer, self._reader)
         self.parts = SqlParts(self._writer, self._reader)
         self.contacts = SqlContacts(self._writer, self._reader)
@@ -41,6 +43,10 @@ class SqlStore:
         self.newsroom = SqlNewsroom(self._writer, self._reader)
         self.answers = SqlAnswers(self._writer, self._reader)
         self.outbox = SqlOutbox(self._writer, self._reader)
+
+    def fence(self, lease: Lease) -> None:
+        """Write from now on only while this lease is the newest of its name; else writes raise LockedError."""
+        self._writer.fence(Fence(lease).refuses)
 
     async def close(self) -> None:
         """Finish what is being written and let go of the database."""

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import SQLAlchemyError
 
-from controller.errors import StateError
+from controller.errors import ControllerError, StateError
 from controller.store.database import Database
 from controller.store.trouble import DATABASE_ERRORS, is_away, is_fatal, state_error
 
@@ -37,6 +37,7 @@ class _Write:
     do: Callable[[Connection], object]
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[object]"
+    fenced: bool
     result: object = None
     error: BaseException | None = None
 
@@ -58,12 +59,21 @@ class Writer:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._places = asyncio.Semaphore(WAITING)
         self._broken: StateError | None = None
+        self._refuses: Callable[[Connection], ControllerError | None] = _nothing
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, do: Callable[[Connection], T]) -> T:
+    def fence(self, refuses: Callable[[Connection], ControllerError | None]) -> None:
+        """Ask from now on in each transaction whether anything may be written; an answer is the refusal."""
+        self._refuses = refuses
+
+    async def write(self, do: Callable[[Connection], T], *, fenced: bool = True) -> T:
         """Do a write and come back when it is durable.
+
+        Args:
+            do: the write; where the connection to PostgreSQL broke and nothing was kept it is called again.
+            fenced: false for what may be written whoever acts.
 
         Raises:
             StateError: the database cannot be written; after an error of the disk, for good.
@@ -74,7 +84,7 @@ class Writer:
                 raise StateError("cannot write to a state that has been closed")
             loop = asyncio.get_running_loop()
             future: asyncio.Future[object] = loop.create_future()
-            self._queue.put(_Write(do=do, loop=loop, future=future))
+            self._queue.put(_Write(do=do, loop=loop, future=future, fenced=fenced))
             result: T = await future  # type: ignore[assignment]  # what `do` gave, through a queue of many
             return result
 
@@ -133,8 +143,12 @@ class Writer:
             self._tidy()
 
     def _write_all(self, connection: Connection, group: list[_Write]) -> None:
+        refusal = self._refuses(connection)
         for write in group:
-            self._try_write(connection, write)
+            if refusal is not None and write.fenced:
+                write.error = refusal
+            else:
+                self._try_write(connection, write)
 
     def _try_write(self, connection: Connection, write: _Write) -> None:
         """Do one write in a savepoint: what it refuses is its own, what ends the transaction is everybody's."""
@@ -167,6 +181,10 @@ class Writer:
         if is_fatal(error):
             self._broken = said
         return said
+
+
+def _nothing(_: Connection) -> None:
+    """Refuse nothing: nobody has fenced this store."""
 
 
 def _refuse(group: list[_Write], error: StateError) -> None:

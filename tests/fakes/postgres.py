@@ -94,9 +94,17 @@ class Cluster:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def cut(self, url: str) -> None:
+        """Break every connection to a database."""
+        self.sql(
+            name_of(url),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+
     def drop(self, url: str) -> None:
         """Delete a database of a test, whoever still uses it."""
-        name = url.partition("?")[0].rpartition("/")[2]
+        name = name_of(url)
         self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _make(self, template: str) -> str:
@@ -115,6 +123,11 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             timeout=60,
         )
+
+
+def name_of(url: str) -> str:
+    """Read the name of the database from a URL of `Cluster.url`."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")
