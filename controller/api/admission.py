@@ -4,13 +4,14 @@ Called by the gate with a request line and headers, before any of the body is re
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from controller.api.body import Headers, header
 from controller.api.call import Call, Desk
-from controller.api.problems import ProblemError, refuse
+from controller.api.problems import refuse
+from controller.api.proving import must_wait, unauthorized
 from controller.api.rates import Rates
 from controller.api.route import Route
 from controller.api.sessions import Session, cookie_of, same
@@ -22,7 +23,6 @@ from controller.reconcile.tokens import actor_of
 
 BEARER: Final = b"bearer "
 NOBODY: Final = Actor(name="anonymous", role=None, kind="anonymous")
-CHALLENGE: Final = 'Bearer realm="ctl"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,6 @@ class Admission:
         self._desk = desk
         self._by_token = Rates(settings.per_token)
         self._by_address = Rates(settings.per_address)
-        self._failures = Rates(settings.failures)
 
     def strain(self, place: str) -> None:
         """Count a request that no token answers for.
@@ -49,7 +48,7 @@ class Admission:
         Raises:
             ProblemError: there were too many of this address.
         """
-        self._must_wait(self._by_address.take(place, self._desk.serving.clock.now()))
+        must_wait(self._by_address.take(place, self._desk.serving.clock.now()))
 
     async def let_in(self, route: Route, headers: Headers, place: str) -> Call:
         """Let a request in.
@@ -62,7 +61,7 @@ class Admission:
             self.strain(place)
             return self._stranger(route, place)
         now = self._desk.serving.clock.now()
-        self._must_wait(self._by_token.take(asker.token.id, now))
+        must_wait(self._by_token.take(asker.token.id, now))
         actor = actor_of(asker.token)
         grant = grant_of(actor, self._access())
         call = Call(
@@ -80,26 +79,14 @@ class Admission:
         await self._desk.tokens.note_use(asker.token.id, place)
         return call
 
-    async def prove(self, text: bytes, place: str) -> Token:
-        """Say whose token a text is.
-
-        Raises:
-            ProblemError: 401, in the same words whatever is wrong with it; 429 after too many of them.
-        """
-        now = self._desk.serving.clock.now()
-        self._must_wait(self._failures.wait(place, now))
-        proof = await self._desk.tokens.verify(text)
-        if proof.token is None or proof.refusal is not None:
-            self._failures.take(place, now)
-            raise unauthorized("the token is not good: unknown, expired, rotated or revoked")
-        return proof.token
-
     async def _asker(self, headers: Headers, place: str) -> Asker:
         given = header(headers, b"authorization")
         if given is not None:
             if not given.lower().startswith(BEARER):
                 raise unauthorized("this takes Authorization: Bearer TOKEN")
-            return Asker(token=await self.prove(given[len(BEARER) :].strip(b" "), place))
+            return Asker(
+                token=await self._desk.proving.prove(given[len(BEARER) :].strip(b" "), place)
+            )
         session = self._session(headers)
         if session is None:
             return Asker()
@@ -136,31 +123,10 @@ class Admission:
         generation = self._desk.serving.generation
         return None if generation is None else generation.declaration.access
 
-    def _must_wait(self, seconds: float) -> None:
-        if seconds:
-            raise refuse(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too-many-requests",
-                "there were too many requests",
-                retry_after=str(int(seconds) + 1),
-            )
-
 
 def needs_of(route: Route, least: Role) -> Needs:
     """Say what a route takes."""
     return Needs(role=least, right=route.right, extra=route.right is not None and not route.instead)
-
-
-def unauthorized(detail: str) -> ProblemError:
-    """Ask for a token."""
-    error = refuse(
-        HTTPStatus.UNAUTHORIZED,
-        "no-token",
-        detail,
-        hint="Authorization: Bearer TOKEN, or /login in a browser",
-    )
-    challenge = {"www-authenticate": CHALLENGE}
-    return ProblemError(replace(error.problem, headers=challenge))
 
 
 def guard_origin(call: Call, headers: Headers, own: Iterable[str]) -> None:

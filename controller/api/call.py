@@ -4,7 +4,7 @@ Made by the gate, taken by every handler.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, cast
 
@@ -12,14 +12,18 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from controller.api.brief import Brief
 from controller.api.glance import Glance
+from controller.api.metrics import Meter
 from controller.api.port import Serving
 from controller.api.problems import refuse
+from controller.api.proving import Proving
 from controller.api.route import Route
 from controller.api.sessions import Session, Sessions
 from controller.api.settings import ApiSettings
 from controller.api.shapes import shown
 from controller.model.declaration import Declaration
+from controller.model.job import Job
 from controller.model.token import Actor
 from controller.reconcile.controller import LocalController
 from controller.reconcile.documents import plain
@@ -37,6 +41,8 @@ class Desk:
     sessions: Sessions
     tokens: TokenDesk
     glance: Glance
+    meter: Meter
+    proving: Proving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,32 @@ class Call:
     def controller(self) -> LocalController:
         """The facade, on behalf of whoever asks."""
         return LocalController(self.rooms)
+
+    @property
+    def recording(self) -> LocalController:
+        """The facade whose runs are answered when they are recorded."""
+        rooms = self.rooms
+        return LocalController(replace(rooms, engine=lambda reach: Brief(rooms.engine(reach))))
+
+    async def job(self, prefix: str) -> Job:
+        """Find a job by a beginning of its id; one outside the scope is not found.
+
+        Raises:
+            ProblemError: 404.
+        """
+        found = await self.serving.store.jobs.find(prefix)
+        if len(found) != 1 or not self.sees(found[0]):
+            what = "several jobs" if len(found) > 1 and self.grant.whole else "no job"
+            raise refuse(HTTPStatus.NOT_FOUND, "not-found", f"{what} of this id")
+        return found[0]
+
+    def sees(self, job: Job) -> bool:
+        """Say whether a job is within the scope: its target and its server."""
+        if self.grant.whole:
+            return True
+        inside = self.servers_seen()
+        known = job.target is not None or not self.grant.targets
+        return known and self.sees_target(job.target) and (inside is None or job.server in inside)
 
     @property
     def caller(self) -> str:

@@ -4,9 +4,10 @@ An ASGI wrapper. In order: framing and path, the table, who asks and whether the
 within its bounds, whether it was answered before, and a line in the activity log before and after whatever changes something.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -22,7 +23,6 @@ from controller.api.body import Headers, guard_framing, header, read, replay
 from controller.api.call import Call, Desk
 from controller.api.headers import with_security
 from controller.api.matching import Match, Table
-from controller.api.metrics import Meter
 from controller.api.problems import INTERNAL, ProblemError, problem_of, refuse, response_of
 from controller.api.rates import Streams
 from controller.api.route import Body, Route
@@ -30,6 +30,8 @@ from controller.errors import ControllerError
 from controller.model.serving import Answered
 
 LOG: Final = logging.getLogger("ctl.api")
+LARGE_AT_ONCE: Final = 4
+"""Large bodies that are read at the same time; the others wait."""
 LONGEST_QUERY: Final = 4096
 """Bytes of a query."""
 
@@ -42,7 +44,6 @@ class Gate:
         routes: the table.
         queries: the names that each route takes in its query.
         desk: what all requests share.
-        meter: counts.
     """
 
     def __init__(
@@ -51,14 +52,14 @@ class Gate:
         routes: Iterable[Route],
         queries: Mapping[str, frozenset[str]],
         desk: Desk,
-        meter: Meter,
     ) -> None:
         self._app = app
         self._table = Table(routes)
         self._queries = queries
         self._desk = desk
-        self._meter = meter
+        self._meter = desk.meter
         self._admission = Admission(desk)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._streams = Streams(desk.settings.streams, desk.settings.streams_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +132,8 @@ class Gate:
         call = await self._admission.let_in(route, headers, place_of(scope))
         if route.unsafe and not route.large:
             guard_origin(call, headers, own_origins(scope))
-        body = await read(route, headers, receive, self._desk.settings)
+        async with self._large if route.large else nullcontext():
+            body = await read(route, headers, receive, self._desk.settings)
         if route.unsafe:
             guard_csrf(call, csrf_of(route, headers, body))
         scope["ctl.call"] = call

@@ -5,7 +5,6 @@ jobs and callers never are. The registry is our own, so that nothing of any libr
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -120,24 +119,19 @@ def _gauge(name: str, help_: str, value: float) -> Metric:
     return GaugeMetricFamily(name, help_, value=value)
 
 
-def render(
-    meter: Meter, status: StatusReport, contacts: Mapping[str, Contact], now: datetime
-) -> bytes:
+def render(meter: Meter, status: StatusReport, contacts: Mapping[str, Contact]) -> bytes:
     """Write all numbers as Prometheus reads them."""
     registry = CollectorRegistry()
-    registry.register(_Fleet(status, contacts, now))
+    registry.register(_Fleet(status, contacts))
     return generate_latest(meter.registry) + generate_latest(registry)
 
 
 class _Fleet(Collector):
     """How the fleet stands."""
 
-    def __init__(
-        self, status: StatusReport, contacts: Mapping[str, Contact], now: datetime
-    ) -> None:
+    def __init__(self, status: StatusReport, contacts: Mapping[str, Contact]) -> None:
         self._status = status
         self._contacts = contacts
-        self._now = now
 
     def collect(self) -> Iterator[Metric]:
         """Give the families."""

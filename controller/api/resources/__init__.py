@@ -1,0 +1,1 @@
+"""What the routes answer, one module for each kind of thing; the table names the functions."""

@@ -1,0 +1,74 @@
+"""The activity and connectivity logs, newest first."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from starlette.responses import Response
+
+from controller.api.bodies import Moment
+from controller.api.call import Asked, Call
+from controller.api.paging import Page, Paged, page_of, read_cursor
+from controller.journal.line import Line
+from controller.journal.log import Log
+from controller.reconcile.documents import iso, plain
+
+DEEP = 100_000
+"""Lines that are looked through for a page."""
+
+
+async def activity(
+    call: Asked, page: Paged, since: Annotated[Moment | None, Query()] = None
+) -> Response:
+    """List who changed what, newest first."""
+    return await lines(call, "activity", call.rooms.activity, page, since)
+
+
+async def connectivity(
+    call: Asked, page: Paged, since: Annotated[Moment | None, Query()] = None
+) -> Response:
+    """List which server was reachable when, and why not, newest first."""
+    return await lines(call, "connectivity", call.rooms.connectivity, page, since)
+
+
+async def lines(call: Call, name: str, log: Log, page: Page, since: datetime | None) -> Response:
+    """Answer with a page of a log."""
+    last = read_cursor(name, page.cursor)
+    enough = page.limit + 1 if last is None and call.grant.whole else DEEP
+    found = await asyncio.to_thread(log.tail, enough)
+    shown = [
+        line
+        for line in reversed(found)
+        if (last is None or line.seq < int(last))
+        and (since is None or line.ts >= since)
+        and sees_line(call, line)
+    ]
+    return call.answer(
+        page_of(
+            name, shown[: page.limit + 1], lambda line: str(line.seq), page.limit, line_document
+        )
+    )
+
+
+def sees_line(call: Call, line: Line) -> bool:
+    """Say whether a line is within the scope: it names a target or a server, and those are."""
+    if call.grant.whole:
+        return True
+    target, server = line.fields.get("target"), line.fields.get("server")
+    inside = call.servers_seen()
+    if call.grant.targets and not (isinstance(target, str) and call.sees_target(target)):
+        return False
+    return inside is None or (isinstance(server, str) and server in inside)
+
+
+def line_document(line: Line) -> dict[str, object]:
+    """Give one line."""
+    return {
+        "ts": iso(line.ts),
+        "seq": line.seq,
+        "prev": line.prev,
+        "event": line.event,
+        "actor": line.actor,
+        **{name: plain(value) for name, value in line.fields.items()},
+    }

@@ -1,0 +1,89 @@
+"""Tokens: made, listed, rotated, revoked, and what was done about them. For admins whose scope is the whole fleet."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Path
+from starlette.responses import Response
+
+from controller.api.bodies import RotateBody, TokenBody
+from controller.api.call import Asked
+from controller.api.paging import Limit
+from controller.api.resources.logs import line_document
+from controller.model.token import Scope, Token
+from controller.reconcile.documents import iso
+from controller.reconcile.tokens import Minted
+
+Id = Annotated[str, Path(pattern="^[0-9A-Za-z]{8}$")]
+
+
+async def listing(call: Asked) -> Response:
+    """List all tokens, those that are over included; never what proves them."""
+    call.must_reach_all()
+    now = call.serving.clock.now()
+    return call.answer(
+        [
+            {**token_document(one), "refusal": one.refusal(now)}
+            for one in await call.desk.tokens.all()
+        ]
+    )
+
+
+async def create(call: Asked, body: TokenBody) -> Response:
+    """Make a token. Its text is in this answer and nowhere else."""
+    call.must_reach_all()
+    made = await call.desk.tokens.create(
+        name=body.name,
+        role=body.role,
+        scope=Scope(targets=body.scope.targets, servers=body.scope.servers),
+        expires=None if body.expires is None else timedelta(seconds=body.expires),
+        by=call.actor.name,
+    )
+    return call.answer(minted_document(made), status=HTTPStatus.CREATED)
+
+
+async def rotate(call: Asked, id: Id, body: RotateBody) -> Response:  # noqa: A002
+    """Make a token in the place of another, which stays good for `grace` seconds."""
+    call.must_reach_all()
+    made = await call.desk.tokens.rotate(
+        id, grace=timedelta(seconds=body.grace), by=call.actor.name
+    )
+    return call.answer(minted_document(made), status=HTTPStatus.CREATED)
+
+
+async def revoke(call: Asked, id: Id) -> Response:  # noqa: A002
+    """End a token now; its open streams end within seconds."""
+    call.must_reach_all()
+    return call.answer(token_document(await call.desk.tokens.revoke(id, by=call.actor.name)))
+
+
+async def audit(call: Asked, limit: Limit = 100) -> Response:
+    """List what was done with tokens and by them, newest last, from the end of the activity log."""
+    call.must_reach_all()
+    lines = call.rooms.activity.tail(10_000)
+    found = [line for line in lines if line.event.startswith(("token-", "api-"))]
+    return call.answer([line_document(line) for line in found[-limit:]])
+
+
+def token_document(token: Token) -> dict[str, object]:
+    """Give what is kept of a token, but for its hash."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "scope": {"targets": token.scope.targets, "servers": token.scope.servers},
+        "by": token.by,
+        "created_at": iso(token.created_at),
+        "expires_at": iso(token.expires_at),
+        "grace_until": iso(token.grace_until),
+        "successor": token.successor,
+        "revoked_at": iso(token.revoked_at),
+        "used_at": iso(token.used_at),
+        "used_from": token.used_from,
+    }
+
+
+def minted_document(made: Minted) -> dict[str, object]:
+    """Give a token just made, and its text."""
+    return {**token_document(made.token), "text": made.text}

@@ -1,0 +1,207 @@
+"""Asking for work: plans, runs, undeclared commands. A run is answered when it is recorded, not when it has ended.
+
+What lies outside the scope of whoever asks is found in the very plan that is about to be carried out, so that nothing slips through
+between a question and its answer.
+"""
+
+import base64
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from controller.api.bodies import AdhocBody, ApplyBody, PlanBody, RunBody, RunsBody
+from controller.api.call import Asked, Call
+from controller.api.problems import refuse
+from controller.model.plan import Plan
+from controller.model.task import Limits
+from controller.model.token import Role
+from controller.planning.document import document
+from controller.reconcile.documents import report_document
+from controller.reconcile.loading import select
+from controller.reconcile.requests import ApplyRequest, PlanRequest, RunReport, RunRequest
+
+
+async def plans(call: Asked, body: PlanBody) -> Response:
+    """Work out what would happen, and why; `refresh` opens the servers first. Changes nothing."""
+    if body.refresh:
+        must_operate(call)
+    limit, targets = narrowed(call, body.limit, body.targets)
+    plan = await call.controller.plan(
+        PlanRequest(
+            at=body.at,
+            as_of=body.as_of,
+            between=body.between,
+            refresh=body.refresh,
+            limit=limit,
+            targets=targets,
+            heal=body.heal,
+            full=body.full,
+            overrides=body.overrides,
+        )
+    )
+    return call.answer({**document(plan), "state": call.serving.state})
+
+
+def must_operate(call: Call) -> None:
+    """Refuse to open servers for those who only look on."""
+    if call.grant.role is None or call.grant.role.rank < Role.OPERATOR.rank:
+        raise refuse(
+            HTTPStatus.FORBIDDEN, "not-allowed", "opening servers needs the role operator",
+            hint="refresh: false uses what was last seen",
+        )  # fmt: skip
+
+
+def narrowed(
+    call: Call, limit: str | None, targets: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Narrow filters to the scope; what was named outside of it is refused, not left out in silence."""
+    if call.grant.whole:
+        return limit, targets
+    call.must_reach(targets=targets)
+    names = targets or tuple(filter(call.sees_target, sorted(call.declaration.targets)))
+    inside = call.servers_seen()
+    if inside is not None:
+        wanted = (
+            inside if limit is None else inside & set(select(limit, call.declaration.inventory))
+        )
+        limit = ":".join(sorted(wanted))
+    if not names or limit == "":
+        raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", "nothing of this is within the scope")
+    return limit, names
+
+
+async def runs(call: Asked, body: RunsBody) -> Response:
+    """Carry out a plan, or run a task or a target now. 202: the run is recorded, and goes on whatever happens to the connection."""
+    if isinstance(body, ApplyBody):
+        return await apply(call, body)
+    return recorded(call, await run(call, body))
+
+
+async def apply(call: Call, body: ApplyBody) -> Response:
+    """Carry out a plan made now."""
+    limit, targets = narrowed(call, body.limit, body.targets)
+    outcome = await call.recording.apply(
+        ApplyRequest(
+            resume=body.resume,
+            failed_only=body.failed_only,
+            overrides=body.overrides,
+            limit=limit,
+            targets=targets,
+            heal=body.heal,
+            parallel=body.parallel,
+            confirm=lambda plan: agreed(call, plan, body.digest),
+        )
+    )
+    if outcome.declined:
+        raise refuse(
+            HTTPStatus.CONFLICT,
+            "plan-stale",
+            "what would happen now is not what was agreed to",
+            hint="plan again, and send the digest of that plan",
+        )
+    return recorded(call, outcome.report)
+
+
+def agreed(call: Call, plan: Plan, digest: str | None) -> bool:
+    """Say whether a plan is what was agreed to, and lies within the scope."""
+    running = [change for change in plan.changes if change.runs]
+    call.must_reach(
+        targets={change.target for change in running}, servers={change.server for change in running}
+    )
+    return digest is None or digest == plan.digest
+
+
+async def run(call: Call, body: RunBody) -> RunReport:
+    """Run a task or a target now."""
+    if (body.task is None) is (body.target is None):
+        raise refuse(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "usage", "this names either a task or a target"
+        )
+    on = body.on
+    if body.target is not None:
+        call.must_reach(targets=[body.target])
+        on, _ = narrowed(call, on, (body.target,))
+    else:
+        must_run_anything(call, on)
+        if body.task not in call.declaration.tasks:
+            raise refuse(
+                HTTPStatus.NOT_FOUND,
+                "not-found",
+                "there is no task of this name",
+                hint="POST /api/v1/jobs runs scripts that are not declared",
+            )
+    request = RunRequest(
+        task=body.task,
+        target=body.target,
+        on=on,
+        params=body.params,
+        stdin=base64.b64decode(body.stdin),
+        interactive=body.interactive,
+        parallel=body.parallel,
+    )
+    return await call.recording.run(request)
+
+
+def must_run_anything(call: Call, on: str | None) -> None:
+    """Refuse work of no target to those whose scope is some targets, and servers outside the scope to all."""
+    if call.grant.targets:
+        raise refuse(
+            HTTPStatus.FORBIDDEN, "outside-scope", "the scope is some targets, and this is of none"
+        )
+    if on is not None:
+        call.must_reach(servers=select(on, call.declaration.inventory))
+
+
+async def adhoc(call: Asked, body: AdhocBody) -> Response:
+    """Run a command or a script that nobody declared, on the servers `on` picks. Needs the right `adhoc` in `access`."""
+    must_run_anything(call, body.on)
+    if body.user not in {None, call.actor.name} and call.grant.role is not Role.ADMIN:
+        raise refuse(
+            HTTPStatus.FORBIDDEN, "not-allowed", "to run as somebody else needs the role admin"
+        )
+    words = words_of(body)
+    request = RunRequest(
+        task=body.script,
+        on=body.on,
+        words=words,
+        params=body.params,
+        user=body.user,
+        limits=Limits(**body.limits.model_dump()),
+        stdin=base64.b64decode(body.stdin),
+        interactive=body.interactive,
+    )
+    return recorded(call, await call.recording.run(request))
+
+
+def words_of(body: AdhocBody) -> tuple[str, ...]:
+    """Read what is to be run: exactly one of a text, a command, or a script."""
+    given = [
+        body.run is not None,
+        bool(body.command) and body.script is None,
+        body.script is not None,
+    ]
+    if sum(given) != 1:
+        raise refuse(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "usage",
+            "this names exactly one of run, command and script",
+        )
+    return body.command if body.run is None else (body.run,)
+
+
+def recorded(call: Call, report: RunReport) -> Response:
+    """Answer with a run that is recorded: 202, and where to look; 200 when there was nothing to do."""
+    document_ = report_document(report)
+    if not call.grant.whole:
+        document_["held"] = [*seen_of(call, document_["held"])]
+    if report.run is None:
+        return call.answer(document_)
+    where = {"location": f"/api/v1/runs/{report.run.id}"}
+    return call.answer(document_, status=HTTPStatus.ACCEPTED, headers=where)
+
+
+def seen_of(call: Call, held: object) -> Iterable[object]:
+    """Leave out what lies outside the scope."""
+    rows = held if isinstance(held, list) else []
+    return (one for one in rows if call.sees_target(one["target"]))
