@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from controller.agent import packing
+from controller.agent import installing, packing, unit
 from controller.execution import linux
 from controller.execution.cgroup import Group
 from controller.pki import founding, issuing
@@ -102,6 +102,14 @@ def install(folder: Path, python: str) -> Path:
     return compiled
 
 
+def command(python: str, program: Path) -> list[str]:
+    """Start an agent as its unit does, after the same preparation, with a cache in its own folder."""
+    cache = program.parent / "cache"
+    words = [python, *(one.replace(unit.CACHE, str(cache)) for one in unit.FLAGS)]
+    installing.warm_up(words, str(program))
+    return [*words, str(program)]
+
+
 def papers(folder: Path, pki: Path) -> Path:
     """Give an agent the certificates that it has, and no others."""
     own = folder / "pki"
@@ -117,7 +125,7 @@ def agent(folder: Path, pki: Path, python: str, *words: str) -> Iterator[Running
     """Run an agent, with a state of its own."""
     folder.mkdir()
     argv = [
-        *(python, "-I", str(install(folder, python)), "run", "--listen", "127.0.0.1:0"),
+        *(*command(python, install(folder, python)), "run", "--listen", "127.0.0.1:0"),
         *("--name", NAME, "--pki", str(papers(folder, pki))),
         *("--state", str(folder / "state"), "--base", str(folder / "base"), *words),
     ]

@@ -2,11 +2,13 @@
 
 Python keeps no bytecode of what it imports from a zip, so the plain file compiles itself at each start. `ctl-agent.pyz
 compile FILE`, run on the server by whoever installs it, adds what that very interpreter compiles. After an upgrade of
-Python the bytecode no longer fits, and the sources are used again: slower, never wrong. `main` calls it. Pure.
+Python the bytecode no longer fits, and the sources are used again: slower, never wrong. A daemon lies in memory for
+months, so the bytecode is without what only people read in sources. `main` calls it. Pure.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import io
 import marshal
@@ -17,6 +19,24 @@ from controller.agent.packing import FIRST_LINE, entry
 
 UNCHECKED = (1).to_bytes(4, "little")
 """By hash of the source, which nobody compares: both lie in one file (PEP 552)."""
+WITHOUT_TEXTS = 2
+"""As -OO: neither docstrings nor assertions; nothing in the agent relies on either."""
+
+
+class _Lean(ast.NodeTransformer):
+    """Takes the annotations of functions, and the columns that tracebacks underline; fields of records keep theirs."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, (ast.expr, ast.stmt, ast.excepthandler, ast.arg)):
+            node.col_offset = node.end_col_offset = NO_COLUMN
+        return self.generic_visit(node)
+
+
+NO_COLUMN = -1
 
 
 def compile_agent(packed: bytes) -> bytes:
@@ -40,6 +60,8 @@ def compile_agent(packed: bytes) -> bytes:
 
 
 def _bytecode(source: bytes, name: str) -> bytes:
-    code = compile(source, name, "exec", dont_inherit=True)
+    tree = ast.parse(source)
+    _Lean().visit(tree)
+    code = compile(tree, name, "exec", dont_inherit=True, optimize=WITHOUT_TEXTS)
     head = importlib.util.MAGIC_NUMBER + UNCHECKED + importlib.util.source_hash(source)
     return head + marshal.dumps(code)

@@ -68,8 +68,9 @@ class Doors:
         """
         loop = asyncio.get_running_loop()
         try:
+            host = address.host.encode("ascii")  # as text it would load the tables of Unicode
             found = await loop.getaddrinfo(
-                address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             for family, kind, _, _, place in dict.fromkeys(found):
                 self._listeners.append(_listen(family, kind, place))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 
 from controller.agent.errors import AgentError
 from controller.execution.errors import RefusedError
@@ -21,6 +20,8 @@ def encode_holder(holder: Holder) -> bytes:
     Raises:
         RefusedError: its names are longer than anybody's are, or its time is none.
     """
+    from datetime import datetime, timezone  # noqa: PLC0415 — a daemon without targets needs none
+
     try:
         since = datetime.fromtimestamp(holder.since, timezone.utc)
     except (ValueError, OverflowError, OSError) as error:
@@ -44,6 +45,8 @@ def decode_holder(line: bytes) -> Holder:
     Raises:
         AgentError: it is none.
     """
+    from datetime import datetime  # noqa: PLC0415 — as above
+
     try:
         told = json.loads(line)
         return Holder(

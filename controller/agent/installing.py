@@ -6,6 +6,7 @@ installs again upgrades: what is so already is left alone, jobs that run go on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -21,15 +22,17 @@ from controller.agent.options import OPTIONS
 from controller.agent.packing import pack_agent
 from controller.agent.settings import FILE, USUAL, Settings, check_run, load_settings
 from controller.agent.systemd import Systemd, find_systemd
-from controller.agent.unit import HOLDER, PROGRAM, PYTHON, UNIT, make_units
+from controller.agent.unit import FLAGS, HOLDER, PROGRAM, PYTHON, UNIT, make_units
 from controller.agent.writing import File, write_file
 from controller.wire.record import record
 
 UNITS = "/etc/systemd/system"
 NEW_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 9))"
+WARM_UP = "import sys; sys.path.insert(0, sys.argv[1]); import controller.agent.answering, controller.agent.daemon"
+"""Has Python write down the bytecode of what the daemon loads, so that its first start is like all others."""
 PATIENCE = 30.0
 DRY_RUN = "--dry-run"
-FLAGS = (DRY_RUN, "--no-start")
+SWITCHES = (DRY_RUN, "--no-start")
 NO_FILE = "/nonexistent/agent.conf"
 ASSUMED = 254
 """The systemd that units are shown for where there is none."""
@@ -55,9 +58,10 @@ class Wish:
 
 @record
 class Outlook:
-    """What an installation comes to: the settings, every file, and the units in the order of their start."""
+    """What an installation comes to: the settings, the interpreter, every file, and the units in the order of their start."""
 
     settings: Settings
+    python: str
     files: tuple[File, ...]
     units: tuple[str, ...]
 
@@ -69,8 +73,8 @@ def install_here(words: Sequence[str]) -> Iterator[str]:
         InstallError: it cannot run here; nothing was written.
         SettingsError: with these settings no agent can run.
     """
-    flags = {word for word in words if word in FLAGS}
-    rest = tuple(word for word in words if word not in FLAGS)
+    flags = {word for word in words if word in SWITCHES}
+    rest = tuple(word for word in words if word not in SWITCHES)
     if any(word.partition("=")[0] == "--config" for word in rest):
         raise SettingsError("cannot install with --config", hint=f"the unit reads {FILE}")
     wish = Wish(words=rest, start="--no-start" not in flags, python=find_python())
@@ -114,7 +118,9 @@ def look_ahead(wish: Wish, found: Systemd, program: bytes, *, file: str = FILE) 
         File(path=f"{UNITS}/{name}", mode=0o644, content=text.encode())
         for name, text in units.items()
     ]
-    return Outlook(settings=settings, files=tuple(files), units=tuple(sorted(units)))
+    return Outlook(
+        settings=settings, python=wish.python, files=tuple(files), units=tuple(sorted(units))
+    )
 
 
 def install(outlook: Outlook, *, start: bool) -> Iterator[str]:
@@ -137,6 +143,7 @@ def install(outlook: Outlook, *, start: bool) -> Iterator[str]:
         yield f"{'wrote' if written else 'found'} {file.path}"
     if not start:
         return
+    warm_up([outlook.python, *FLAGS], PROGRAM)
     systemd.enable(outlook.units)
     yield f"enabled {' '.join(outlook.units)}"
     if HOLDER in outlook.units:
@@ -161,7 +168,7 @@ def check_here(found: Systemd, *, start: bool) -> None:
         raise InstallError(
             "cannot install: systemd does not run this machine",
             hint="--no-start writes the files; have what runs the machine start: "
-            f"{PYTHON} -I -S {PROGRAM} run",
+            f"{PYTHON} {' '.join(FLAGS)} {PROGRAM} run",
         )
 
 
@@ -185,6 +192,23 @@ def find_python() -> str:
         if done.returncode == 0:
             return one
     raise InstallError(f"cannot install: {PYTHON} is not Python 3.9 or newer")
+
+
+def warm_up(command: Sequence[str], program: str) -> None:
+    """Load once what the daemon loads; without it the first start takes a little longer, and nothing else.
+
+    Args:
+        command: the interpreter, and how it is started.
+        program: the packed agent.
+    """
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            [*command, "-c", WARM_UP, program],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+        )
 
 
 def packed_program(*, compile_too: bool) -> bytes:

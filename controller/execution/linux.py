@@ -8,7 +8,6 @@ The rest of the room calls it and keeps a shape that another system could fill i
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -22,8 +21,6 @@ SETPIPE_SIZE = 1031
 ADD_SEALS = 1033
 REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "autofs", "gfs2", "ocfs2", "lustre"}
 ALL_SEALS = 0xF  # no more seals, no shrinking, no growing, no writing
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def boot_id() -> str:
@@ -111,7 +108,10 @@ def adopt_orphans() -> None:
 
 
 def _control(what: int, value: int) -> None:
-    if _libc.prctl(what, value, 0, 0, 0) != 0:
+    import ctypes  # noqa: PLC0415 — only supervisors ask this, and an idle daemon would keep it
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(what, value, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 

@@ -262,7 +262,7 @@ async def test_what_was_planned_of_a_script_is_what_runs(offering: Room) -> None
         {"salt": b"t" * 16, "env": {"A": "1"}},
         {"stdin": b"x"},
     ):
-        other = replace(asked, attempt_digest=planned, **change)  # type: ignore[arg-type]
+        other = replace(asked, attempt_digest=planned, **change)
         with pytest.raises(DigestError, match="planned"):
             await offering.ask(other, Attempt)
     assert (await offering.ask(replace(asked, attempt_digest=planned), Attempt)).fresh

@@ -15,7 +15,7 @@ from controller.agent.installing import Wish, check_here, install_here, look_ahe
 from controller.agent.packing import pack_agent
 from controller.agent.settings import load_settings
 from controller.agent.systemd import Systemd
-from controller.agent.unit import PROGRAM, UNIT
+from controller.agent.unit import FLAGS, PROGRAM, UNIT
 from controller.agent.writing import File, write_file
 
 NEW, NONE = Systemd(version=254, runs=True), Systemd(version=0, runs=False)
@@ -47,7 +47,7 @@ def test_the_file_reads_as_the_settings_that_were_wished(conf: Path) -> None:
 def test_the_unit_reads_the_file_and_carries_no_setting(conf: Path) -> None:
     files = look_ahead(Wish(words=LISTEN), NEW, b"", file=str(conf)).files
     unit = next(one.content.decode() for one in files if one.path.endswith(UNIT))
-    assert f"ExecStart=/usr/bin/python3 -I -S {PROGRAM} run --config={conf}\n" in unit
+    assert f"ExecStart=/usr/bin/python3 {' '.join(FLAGS)} {PROGRAM} run --config={conf}\n" in unit
 
 
 def test_how_to_be_reached_is_said_anew_or_kept_or_usual(conf: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from controller.agent.errors import SettingsError
 from controller.agent.settings import Settings, load_settings
-from controller.agent.unit import HOLDER, PROGRAM, UNIT, make_units
+from controller.agent.unit import FLAGS, HOLDER, PROGRAM, UNIT, make_units
 from controller.agent.values import Address
 
 LISTENS = Settings(listen=Address(host="192.0.2.1", port=9443), scripts="/opt/scripts")
@@ -146,8 +146,8 @@ paths = texts.filter(str.isprintable).map(lambda text: "/x" + text.replace("/", 
 def test_the_command_line_reads_back_as_the_settings(scripts: str, state: str) -> None:
     settings = Settings(listen=LISTENS.listen, scripts=scripts, state=state, workers=4)
     words = words_of(make_units(settings, systemd=NEW)[UNIT])
-    assert words[:5] == ["/usr/bin/python3", "-I", "-S", PROGRAM, "run"]
-    assert load_settings(words[5:], usual=NONE) == settings
+    assert words[:8] == ["/usr/bin/python3", *FLAGS, PROGRAM, "run"]
+    assert load_settings(words[8:], usual=NONE) == settings
 
 
 def test_a_word_with_a_line_break_never_becomes_a_directive() -> None:

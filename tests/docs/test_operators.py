@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from controller.agent.installing import UNITS
 from controller.agent.settings import FILE, Settings
-from controller.agent.unit import HOLDER, PROGRAM, PYTHON, UNIT, make_units
+from controller.agent.unit import FLAGS, HOLDER, PROGRAM, PYTHON, UNIT, make_units
 from controller.agent.values import Address
 from controller.cli.app import build
 from controller.cli.verbs import VERBS
@@ -59,7 +59,8 @@ def test_every_command_that_is_named_is_one(words: list[str]) -> None:
 
 
 def test_places_and_lives_are_those_of_the_code() -> None:
-    for place in (PROGRAM, FILE, f"{UNITS}/{UNIT}", HOLDER, f"{PYTHON} -I -S {PROGRAM} run"):
+    command = " ".join((PYTHON, *FLAGS, PROGRAM, "run"))
+    for place in (PROGRAM, FILE, f"{UNITS}/{UNIT}", HOLDER, command):
         assert place in AGENT
     for role in Role:
         row = re.search(rf"(?m)^\| `{role}` \|.*\| (\d+) days \|$", PKI)
