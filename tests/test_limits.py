@@ -131,11 +131,16 @@ from controller.secrets import (
 from controller.source import (
     archive,
     commits,
+    connections,
+    credentials,
     objects,
     remote,
     seals,
+    threads,
     url,
+    webhook,
 )
+from controller.source.webhooks import headers as webhook_headers, signing
 from controller.store import (
     bounds,
     database,
@@ -209,6 +214,14 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "question to a remote": remote.ASK_SECONDS,
         "URL": url.LONGEST,
         "message of a commit": commits.LONGEST_MESSAGE,
+        "calls of git at once": threads.AT_ONCE,
+        "idle ssh connection to a git server": connections.SECONDS,
+        "file that opens the config repository": credentials.LARGEST,
+        "body of a webhook": webhook.LARGEST,
+        "headers of a webhook": webhook_headers.MOST,
+        "one header of a webhook": webhook_headers.LONGEST,
+        "signatures of a webhook": signing.MOST_SIGNATURES,
+        "signed time of a webhook": signing.TOLERANCE,
     },
     "planning": {
         "plan file": saved.SIZE_LIMIT,
