@@ -157,9 +157,12 @@ class MemoryQueue:
             if self._is_current(key, version):
                 heapq.heappush(self._ready, (-self._entries[key].priority, due, version, key))
         while self._ready:
-            _, _, version, key = heapq.heappop(self._ready)
-            if self._is_current(key, version):
+            _, due, version, key = heapq.heappop(self._ready)
+            if not self._is_current(key, version):
+                continue
+            if due <= now:
                 return self._claim(key)
+            heapq.heappush(self._later, (due, version, key))  # somebody set the clock back
         return None
 
     def _claim(self, key: str) -> Claim:
