@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,17 +46,17 @@ class Connections:
             folder, self._folder = self._folder, None
         if folder is None:
             return
-        for socket in folder.glob("*"):
-            command = ["ssh", "-F", "none", "-O", "exit", f"-oControlPath={socket}", "kept"]
-            with suppress(OSError, subprocess.TimeoutExpired):  # it ends by itself soon
-                subprocess.run(
-                    command,
-                    env={"PATH": PATH},
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=CLOSING,
-                    check=False,
-                )
+        asked = [_exit(socket) for socket in folder.glob("*")]
+        patience = CLOSING
+        for process in asked:
+            try:
+                process.wait(patience)
+            except (
+                subprocess.TimeoutExpired
+            ):  # the others had as long; what stays ends by itself soon
+                patience = 0.0
+                process.kill()
+                process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
     def _home(self) -> Path:
@@ -66,3 +65,14 @@ class Connections:
             if self._folder is None or not self._folder.is_dir():
                 self._folder = Path(tempfile.mkdtemp(prefix="ctl-ssh-", dir=self._parent))
             return self._folder
+
+
+def _exit(socket: Path) -> "subprocess.Popen[bytes]":
+    """Ask the connection behind a socket to end."""
+    return subprocess.Popen(
+        ["ssh", "-F", "none", "-O", "exit", f"-oControlPath={socket}", "kept"],
+        env={"PATH": PATH},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )

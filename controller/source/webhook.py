@@ -10,7 +10,7 @@ from typing import Final
 
 from controller.source.webhooks.headers import DELIVERIES, EVENTS, collect, first
 from controller.source.webhooks.kinds import Hint, Kind
-from controller.source.webhooks.payloads import read
+from controller.source.webhooks.payloads import is_push, read
 from controller.source.webhooks.refusals import HookRefusedError
 from controller.source.webhooks.signing import verify
 
@@ -43,6 +43,7 @@ def recognize(
     return Hint(
         kind=kind,
         event=event,
+        push=is_push(kind, event),
         ref=moved.ref,
         commit=moved.commit,
         delivery=first(known, DELIVERIES),

@@ -110,6 +110,14 @@ def test_a_push_hints_at_ref_commit_and_delivery() -> None:
     assert (hint.ref, hint.commit) == ("refs/heads/main", SHA)
 
 
+@pytest.mark.parametrize(
+    ("event", "push"), [("push", True), ("ping", False), ("issues", False), ("", False)]
+)
+def test_only_a_push_says_that_refs_moved(event: str, push: bool) -> None:
+    sent = {"X-Hub-Signature-256": f"sha256={signed(PUSH)}", "X-GitHub-Event": event}
+    assert recognize(pairs(sent), PUSH, SECRET, now=NOW).push is push
+
+
 def test_a_form_of_github_is_verified_as_it_came_and_then_unwrapped() -> None:
     body = urlencode({"payload": PUSH.decode()}).encode()
     form = {"Content_Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -171,7 +179,8 @@ def test_several_refs_at_once_hint_at_none_of_them() -> None:
 def test_a_script_of_ones_own_may_send_any_body() -> None:
     for body in (b"", b"now", b"[" * 100_000, b'{"ref": 1}'):
         sent = pairs({"X-Signature": f"sha256={signed(body)}"})
-        assert recognize(sent, body, SECRET, now=NOW).ref is None
+        hint = recognize(sent, body, SECRET, now=NOW)
+        assert (hint.ref, hint.push) == (None, True)
     sent = pairs({"X-Signature": f"sha256={signed(PUSH)}"})
     assert recognize(sent, PUSH, SECRET, now=NOW).commit == SHA
 

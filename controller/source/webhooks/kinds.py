@@ -27,12 +27,13 @@ class Kind(StrEnum):
 class Hint:
     """What a webhook says has happened: a reason to look, never a fact.
 
-    Only the body is signed: `event` and `delivery` may be anybody's words. `ref` (in full) and `commit` are None where there is
-    none, or more than one.
+    `push` says that refs moved; other events (a ping, an issue) are well signed and no reason. Only the body is signed: `event` and
+    `delivery` may be anybody's words. `ref` (in full) and `commit` are None where there is none, or more than one.
     """
 
     kind: Kind
     event: str
+    push: bool
     ref: str | None = None
     commit: Sha | None = None
     delivery: str | None = None

@@ -102,6 +102,11 @@ class Moved:
 NOTHING: Final = Moved()
 
 
+def is_push(kind: Kind, event: str) -> bool:
+    """Say whether refs moved; who sends for one purpose only need not name it."""
+    return event in PUSHES or kind in {Kind.GENERIC, Kind.STANDARD}
+
+
 def read(kind: Kind, event: str, body: bytes, *, content_type: bytes) -> Moved:
     """Read what moved from a signed body.
 
