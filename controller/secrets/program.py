@@ -78,7 +78,8 @@ def _ended(process: subprocess.Popen[bytes], shown: str, seconds: float) -> byte
     with closing(process.stdout):
         try:
             value = _read(process.stdout, seconds)
-            process.wait(timeout=seconds)
+            if len(value) <= LARGEST:
+                process.wait(timeout=seconds)
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ReadingError(f"{shown} took over {seconds:g} seconds") from None
         finally:

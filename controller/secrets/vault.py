@@ -90,8 +90,9 @@ class Vault:
             connection.connect()
             with _Deadline(connection.sock):
                 connection.request("GET", path, headers=dict(headers))
-                answer = connection.getresponse()
-                body = answer.read(LARGEST_ANSWER + 1)
+                with connection.getresponse() as answer:
+                    body = answer.read(LARGEST_ANSWER + 1)
+                    missing = answer.length
         except ssl.SSLCertVerificationError as error:
             raise ReadingError(
                 f"{shown}: its certificate is not trusted: {error.verify_message}",
@@ -102,6 +103,8 @@ class Vault:
             raise ReadingError(f"{shown} does not answer: {str(why).lower()}") from None
         finally:
             connection.close()
+        if missing and len(body) <= LARGEST_ANSWER:
+            raise ReadingError(f"{shown} does not answer: it broke off")
         if len(body) > LARGEST_ANSWER:
             raise ReadingError(f"{shown} answered over {LARGEST_ANSWER >> 10} KiB")
         return answer.status, body

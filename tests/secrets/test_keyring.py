@@ -1,5 +1,6 @@
 """Reading secrets: where from, what is refused, and that no value shows by accident."""
 
+import asyncio
 import os
 import pickle
 from pathlib import Path
@@ -8,9 +9,12 @@ import pytest
 
 from controller.errors import SecretError
 from controller.model.declaration import Secret, SecretKind
+from controller.model.diagnostic import Place
+from controller.secrets.age import new_key
 from controller.secrets.keyring import Keyring, UnreadableError
 from controller.secrets.masker import ValueMasker
 from controller.secrets.value import SecretText
+from tests.secrets.closed import key_in, known
 
 CANARY = "canary-4711-canary"
 
@@ -112,3 +116,67 @@ def test_a_value_does_not_show_by_accident() -> None:
     with pytest.raises(TypeError):
         assert value == SecretText(CANARY.encode())
     assert not hasattr(value, "__dict__")
+
+
+async def test_many_secrets_are_read_at_once_and_each_failure_is_told_when_it_is_read(
+    tmp_path: Path,
+) -> None:
+    masker = ValueMasker()
+    declared = {
+        f"s{number}": Secret(
+            name=f"s{number}",
+            kind=SecretKind.EXEC,
+            source="sh",
+            argv=("sh", "-c", f"sleep 0.3; echo {CANARY}{number}; exit {number // 5}"),
+        )
+        for number in range(6)
+    }
+    ring = Keyring(declared, environment={}, home=tmp_path, masker=masker)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    await ring.gather([*declared, "none"])
+    ticking.cancel()
+    assert ticks >= 5  # nobody else had to wait
+    for number in range(5):
+        assert ring.read(f"s{number}").reveal() == f"{CANARY}{number}"
+    with pytest.raises(UnreadableError, match="exit code 1"):
+        ring.read("s5")
+    with pytest.raises(UnreadableError, match="not declared"):
+        ring.read("none")
+    assert masker.text(f"{CANARY}3") == "*" * (len(CANARY) + 1)
+
+
+def test_what_was_forgotten_is_read_anew_and_stays_masked(tmp_path: Path) -> None:
+    environment = {"VALUE": CANARY}
+    ring, masker = keyring(SecretKind.ENV, "VALUE", tmp_path, environment)
+    assert ring.read("it").reveal() == CANARY
+    environment["VALUE"] = "another-value"
+    ring.forget()
+    assert ring.read("it").reveal() == "another-value"
+    assert masker.text(f"{CANARY} another-value") == "*" * len(CANARY) + " " + "*" * 13
+
+
+def test_an_error_names_the_secret_its_kind_its_place_and_the_remedy(tmp_path: Path) -> None:
+    place = Place(file="inventory/all.yaml", line=7, column=3)
+    declared = {"hook": Secret(name="hook", kind=SecretKind.AGE, source="hook.age", place=place)}
+    ring = Keyring(
+        declared,
+        environment={},
+        home=tmp_path,
+        masker=ValueMasker(),
+        sealed={"hook.age": known("armored.age")},
+        age_key=key_in(tmp_path, (new_key(),)),
+    )
+    with pytest.raises(UnreadableError) as refusal:
+        ring.read("hook")
+    assert refusal.value.message.startswith("cannot read secret hook: age hook.age: it is not")
+    assert refusal.value.message.endswith("(declared at inventory/all.yaml:7:3)")
+    assert refusal.value.secret == "hook"  # noqa: S105  # a name
+    assert "use the right key file" in (refusal.value.hint or "")

@@ -76,6 +76,8 @@ def put(name: str, data: bytes, keys: Sequence[AgeKey], change: Change, now: dat
     """
     opened = open_file(name, data, keys)
     path = _place(opened.document, change.key)
+    if path[0] == METADATA:
+        raise ReadingError(f"{METADATA} in it is its metadata")
     if not _is_hidden(opened.file, path):
         raise ReadingError(
             f"{change.key} would lie in it in clear by the rules of the file",

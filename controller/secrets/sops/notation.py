@@ -55,6 +55,13 @@ class _Count:
             raise ReadingError(f"it has over {MOST_DEPTH} levels or {MOST_NODES} values")
 
 
+def _whole(value: str) -> str:
+    """Refuse halves of characters, which JSON can name and nobody can write."""
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ReadingError("it holds half a character")
+    return value
+
+
 def _add(mapping: Document, key: str, node: Node) -> None:
     if key in mapping:
         raise ReadingError(f"the key {key[:60]!a} is there twice")
@@ -147,7 +154,7 @@ class _Json:
             case _Pairs():
                 mapping: Document = {}
                 for key, value in found:
-                    _add(mapping, key, self._node(value, depth + 1))
+                    _add(mapping, _whole(key), self._node(value, depth + 1))
                 return mapping
             case list():
                 return [self._node(item, depth + 1) for item in found]
@@ -156,7 +163,7 @@ class _Json:
             case Scalar() | None:
                 return found
             case _:
-                return text(str(found))
+                return text(_whole(str(found)))
 
 
 class _Pairs(tuple[tuple[str, object], ...]):

@@ -30,7 +30,7 @@ _TIME: Final = re.compile(
 _SAFE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan"})
 _LARGEST: Final = 1 << 63
-_LONGEST: Final = 100
+_LONGEST: Final = 400
 """Characters of a number or time; longer ones are text."""
 
 

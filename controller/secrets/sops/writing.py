@@ -79,10 +79,16 @@ def _style(value: str) -> str | None:
     return "|" if many and all(line.isprintable() for line in value.split("\n")) else '"'
 
 
+def _short(digits: str) -> str:
+    """Write a very large or small number with an exponent."""
+    return digits if len(digits) <= LONGEST_DIGITS else repr(float(digits))
+
+
+LONGEST_DIGITS: Final = 24
 _FLOATS: Final = {"NaN": ".nan", "+Inf": ".inf", "-Inf": "-.inf"}
 _WORDING: Final[dict[Type, Callable[[str], str]]] = {
     Type.BOOL: str.lower,
-    Type.FLOAT: lambda shown: _FLOATS.get(shown, shown),
+    Type.FLOAT: lambda shown: _FLOATS.get(shown) or _short(shown),
 }
 
 
