@@ -108,7 +108,7 @@ async def install(
 
 
 async def _show(ctl: Invocation, request: InstallRequest) -> int:
-    async with ctl.open() as controller:
+    async with ctl.open(here=True) as controller:
         sight = await controller.look_install(request, ctl.note)
     if ctl.document:
         _document(ctl, install_document(request.server, sight))
@@ -118,7 +118,7 @@ async def _show(ctl: Invocation, request: InstallRequest) -> int:
 
 
 async def _install(ctl: Invocation, request: InstallRequest) -> int:
-    async with ctl.open() as controller:
+    async with ctl.open(here=True) as controller:
         done = await controller.install_agent(request, ctl.note)
     if ctl.document:
         _document(ctl, install_document(request.server, done.sight, done))

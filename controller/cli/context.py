@@ -14,10 +14,10 @@ from typing import Protocol, TextIO
 
 from controller.cli.errors import QuestionError
 from controller.cli.port import Controller
+from controller.cli.remote.way import Way, is_remote, way_of
 from controller.cli.terminal import Terminal
 from controller.cli.views.progress import listen
 from controller.clock import Clock
-from controller.errors import UsageError
 from controller.reconcile.requests import Listener
 from controller.settings import Color, Papers, Settings
 
@@ -80,7 +80,8 @@ class Wishes:
 class OpenRequest:
     """What a command asks of whoever opens a controller.
 
-    `write` takes the lock of the state; `bare` needs no config repository; `papers` say who speaks to agents.
+    `write` takes the lock of the state; `bare` needs no config repository; `papers` say who speaks to agents. With a `way` all of it is
+    asked of a controller that serves elsewhere.
     """
 
     directory: Path | None
@@ -91,6 +92,7 @@ class OpenRequest:
     papers: Papers = field(default_factory=Papers)
     parallel: int = 50
     listener: Listener
+    way: Way | None = None
 
 
 class Opener(Protocol):
@@ -189,11 +191,20 @@ class Invocation:
         with _interruptible():
             return self.surroundings.stdin.readline().strip() == "yes"
 
+    def way(self) -> Way | None:
+        """Give the way to the controller that serves elsewhere and is meant; None: the work is done here.
+
+        Raises:
+            UsageError: the context is unknown, or the address cannot be used.
+        """
+        return way_of(self.settings) if is_remote(self.settings) else None
+
     def open(
         self,
         *,
         write: bool = False,
         bare: bool = False,
+        here: bool = False,
         pki: Path | None = None,
         parallel: int = 50,
         listener: Listener | None = None,
@@ -204,14 +215,10 @@ class Invocation:
             write: take the lock of the state.
             pki: the folder of certificates that a flag names.
             bare: where there is no config repository, go on without one, on a state of the person's own.
+            here: it works on files of this machine, whatever controller serves elsewhere.
             parallel: servers at once.
             listener: hears of progress.
         """
-        if self.settings.where.controller or self.settings.where.context:
-            raise UsageError(
-                "--controller is not supported yet",
-                hint="leave out --controller, CTL_CONTROLLER and CTL_CONTEXT: the work is then done here",
-            )
         return self.surroundings.open(
             OpenRequest(
                 directory=self.settings.where.directory,
@@ -222,6 +229,7 @@ class Invocation:
                 papers=self.settings.papers if pki is None else Papers(folder=pki),
                 parallel=parallel,
                 listener=listener or _unheard,
+                way=None if here else self.way(),
             )
         )
 

@@ -30,7 +30,7 @@ async def doctor(
     """
     if limits:
         return _limits(ctl)
-    async with ctl.open() as controller:
+    async with ctl.open(here=True) as controller:
         findings = await controller.doctor()
     if ctl.format is Format.JSON:
         ctl.print(to_json(list(findings)))

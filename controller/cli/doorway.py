@@ -1,6 +1,7 @@
 """The way to a controller: the only place of `cli` that loads the composition root, and only when a verb needs it."""
 
 import gc
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,18 @@ from controller.cli.context import OpenRequest
 from controller.cli.port import Controller
 from controller.clock import Clock
 from controller.reconcile.answers import Restored
+from controller.service.options import ServeOptions
 
 YOUNG: Final = 20_000
 """New objects between two looks of the collector; Python's own 700 costs a large plan a third of its time."""
 
 
 def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
-    """Open a controller on this machine."""
+    """Open a controller: on this machine, or the way to one that serves elsewhere."""
+    if request.way is not None:
+        from controller.cli.remote.opening import open_remote
+
+        return open_remote(request.way, request.listener)
     from controller.service.local import open as open_service
     from controller.service.options import Options
 
@@ -50,3 +56,11 @@ async def restore_state(source: Path, folder: Path, *, actor: str, clock: Clock)
     from controller.service.local import restore
 
     return await restore(source, folder, actor=actor, clock=clock)
+
+
+async def serve_forever(options: ServeOptions, *, say: Callable[[str], None]) -> int:
+    """Serve until somebody asks this process to stop; give its exit code."""
+    from controller.service.serving import serve
+
+    tune_collector()
+    return await serve(options, say=say)

@@ -7,6 +7,7 @@ import typer
 from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import READING, command
+from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.kinds import KINDS, Kind
 from controller.cli.views.tables import table
@@ -29,6 +30,9 @@ async def get(
     ctl get servers NAME -o yaml tells where each variable came from.
     """
     shown = find_kind(kind)
+    way = ctl.way()
+    if way is not None:
+        return await get_remote(ctl, way, shown, name)
     async with ctl.open() as controller:
         world = World(
             declared=await controller.declared(),
@@ -43,6 +47,32 @@ async def get(
             )
         names = [name]
     ctl.print(_render(ctl, shown, world, names, one=bool(name)))
+    return ExitCode.DONE
+
+
+async def get_remote(ctl: Invocation, way: Way, kind: Kind, name: str) -> int:
+    """Show what a controller that serves elsewhere has in force, and what it observed."""
+    from controller.cli.remote.client import Client
+    from controller.cli.remote.getting import COLUMNS, documents, rows
+
+    client = Client(way)
+    try:
+        found = await documents(client, kind.plural, name)
+    finally:
+        await client.close()
+    match ctl.format:
+        case Format.NAME:
+            ctl.print("\n".join(f"{kind.singular}/{line(str(one['name']))}" for one in found))
+        case Format.JSONL:
+            ctl.print(to_jsonl(found))
+        case Format.JSON | Format.YAML:
+            printer = to_json if ctl.format is Format.JSON else to_yaml
+            ctl.print(printer(found[0] if name else found))
+        case _:
+            width = None if ctl.format is Format.WIDE else ctl.terminal.width
+            cells = rows(kind.plural, found, ctl.surroundings.clock.now())
+            heads = tuple(COLUMNS[kind.plural])
+            ctl.print(table(heads, cells, ctl.terminal.style, width=width))
     return ExitCode.DONE
 
 

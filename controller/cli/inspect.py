@@ -25,7 +25,7 @@ async def inspect(
 ) -> int:
     """Show the headers, the SHA-256 and the text of a script that a server offers."""
     address = one_way(on, addr)
-    async with ctl.open(bare=address is not None, pki=pki) as controller:
+    async with ctl.open(here=True, bare=address is not None, pki=pki) as controller:
         found = await controller.inspect(task, on=on, address=address)
     match ctl.format:
         case Format.JSON:

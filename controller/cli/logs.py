@@ -4,6 +4,7 @@ Reads the files itself, without a controller: they can be read while everything 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,6 +14,7 @@ from controller.cli.context import Format, Invocation
 from controller.cli.dates import read_since
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
+from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_jsonl
 from controller.cli.views.logs import entry_document, entry_text, findings_document, findings_text
 from controller.errors import UsageError
@@ -66,18 +68,38 @@ async def connectivity(
 async def _show(
     ctl: Invocation, name: Name, number: int, since: str | None, *, follow: bool
 ) -> int:
-    clock = ctl.surroundings.clock
-    log = Log(folder(ctl), name, clock=clock)
-    if since is None:
-        lines = log.tail(number)
-    else:
-        lines = log.since(read_since(since, clock.now(), flag="--since"))
     if ctl.format is Format.JSON and follow:
         raise UsageError("-f gives one document a line", hint="use -o jsonl")
+    way, clock = ctl.way(), ctl.surroundings.clock
+    moment = None if since is None else read_since(since, clock.now(), flag="--since")
+    if way is not None:
+        return await _show_remote(ctl, way, name, number, moment, follow=follow)
+    log = Log(folder(ctl), name, clock=clock)
+    lines = log.tail(number) if moment is None else log.since(moment)
     _print(ctl, lines)
     if follow:
         async for line in log.follow(after=lines[-1].seq if lines else None):
             _print(ctl, (line,))
+    return ExitCode.DONE
+
+
+async def _show_remote(
+    ctl: Invocation, way: Way, name: Name, number: int, moment: datetime | None, *, follow: bool
+) -> int:
+    """Show a log of a controller that serves elsewhere."""
+    from controller.cli.remote.client import Client
+    from controller.cli.remote.logs import RemoteLog
+
+    client = Client(way)
+    try:
+        log = RemoteLog(client, name)
+        lines = await (log.tail(number) if moment is None else log.since(moment))
+        _print(ctl, lines)
+        if follow:
+            async for line in log.follow(after=lines[-1].seq if lines else -1):
+                _print(ctl, (line,))
+    finally:
+        await client.close()
     return ExitCode.DONE
 
 

@@ -33,7 +33,7 @@ async def trust(
     Nothing is ever trusted silently. Compare the fingerprints with those on the machine itself:
     ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
     """
-    async with ctl.open() as controller:
+    async with ctl.open(here=True) as controller:
         offers = await controller.trust(tuple(names))
         _show(ctl, offers)
         fresh = [offer for offer in offers if not offer.known]

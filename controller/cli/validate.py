@@ -47,7 +47,7 @@ async def validate(
 
     Exit 1 when there is an error; warnings alone are exit 0.
     """
-    async with ctl.open() as controller:
+    async with ctl.open(here=True) as controller:
         here = ctl.surroundings.cwd
         answer = await controller.validate([str(here / path) for path in paths or ()])
     if ctl.format in DOCUMENTS:

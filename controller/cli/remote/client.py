@@ -1,0 +1,236 @@
+"""Requests to a serving controller, and its answers; what it refuses comes out as the same errors as here.
+
+Called by the other files of this package; calls httpx. One connection is kept for as long as a command lasts.
+"""
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+
+from controller.cli.remote.way import Way
+from controller.errors import (
+    ControllerError,
+    DeclarationError,
+    LockedError,
+    NotFoundError,
+    RefusedError,
+    SecretError,
+    SourceError,
+    StalePlanError,
+    StateError,
+    TransportError,
+    Unreachable,
+    UsageError,
+)
+
+CONNECT_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 600.0
+"""A plan that opens many servers takes its time."""
+MOST: Final = 256 << 20
+"""Bytes of one answer."""
+KINDS: Final[tuple[type[ControllerError], ...]] = (
+    UsageError,
+    NotFoundError,
+    LockedError,
+    StalePlanError,
+    RefusedError,
+    DeclarationError,
+    SecretError,
+    SourceError,
+    StateError,
+)
+"""Errors that keep their kind on the way; what is not among them is chosen by the status."""
+
+Query = Mapping[str, str | int | bool | None]
+
+
+class UnreachedError(ControllerError):
+    """The controller is not reached, or does not answer as one."""
+
+    reference = "controller-unreachable"
+
+
+class Client:
+    """Speaks to one controller.
+
+    Args:
+        way: where it is.
+        transport: takes the requests instead of the network, for tests.
+    """
+
+    def __init__(self, way: Way, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = way.url
+        headers = {"accept": "application/json"}
+        if way.token is not None:
+            headers["authorization"] = f"Bearer {way.token}"
+        self._http = httpx.AsyncClient(
+            base_url=way.url,
+            headers=headers,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            verify=_trust(way),
+            transport=transport,
+            trust_env=False,  # a token goes nowhere but to the controller
+        )
+
+    async def get(self, path: str, **query: str | int | bool | None) -> object:
+        """Ask for a document."""
+        return await self._ask("GET", path, query=query)
+
+    async def pages(self, path: str, **query: str | int | bool | None) -> list[object]:
+        """Ask for everything of a list, page by page."""
+        items: list[object] = []
+        cursor: str | None = None
+        while True:
+            page = mapping(await self.get(path, **query, cursor=cursor))
+            items += listing(page["items"])
+            cursor = page.get("next")  # type: ignore[assignment]  # text or null, by its shape
+            if not cursor:
+                return items
+
+    async def send(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> object:
+        """Ask for a change; with `key` one that is asked again is done once."""
+        return await self._ask(method, path, body=body, key=key)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, accept: str, **query: str | int | bool | None
+    ) -> AsyncIterator[httpx.Response]:
+        """Open an answer that goes on.
+
+        Raises:
+            ControllerError: it is refused, or the controller is not reached.
+        """
+        try:
+            async with self._http.stream(
+                "GET", path, params=_params(query), headers={"accept": accept}
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise error_of(response)
+                yield response
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._http.aclose()
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        key: str | None = None,
+    ) -> object:
+        headers = {} if key is None else {"idempotency-key": key}
+        try:
+            response = await self._http.request(
+                method,
+                path,
+                params=_params(query or {}),
+                json=body,
+                headers=headers,
+            )
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+        if response.is_error or response.is_redirect:
+            raise error_of(response)
+        if not response.content:
+            return None
+        try:
+            return json.loads(response.content)
+        except ValueError as error:
+            raise UnreachedError(f"cannot read what {self.url} answers: it is no JSON") from error
+
+    def _unreached(self, error: httpx.HTTPError) -> UnreachedError:
+        said = str(error) or type(error).__name__
+        return UnreachedError(
+            f"cannot reach the controller {self.url}: {said}", hint=f"curl {self.url}/healthz"
+        )
+
+
+def error_of(response: httpx.Response) -> ControllerError:
+    """Say a refusal as the error it was over there; see `api/problems.py`."""
+    try:
+        told = json.loads(response.content)
+        detail, hint = str(told["detail"]), told.get("hint")
+    except (ValueError, KeyError, TypeError):
+        return UnreachedError(
+            f"the controller answers {response.status_code} {response.reason_phrase}",
+            hint="is it a controller of Tillerman that listens there?",
+        )
+    reference = told.get("reference")
+    for kind in KINDS:
+        if kind.reference == reference:
+            return kind(detail, hint=hint)
+    return _by_status(response.status_code, detail, hint)
+
+
+def _by_status(status: int, detail: str, hint: str | None) -> ControllerError:
+    match status:
+        case 401:
+            return RefusedError(detail, hint=hint or "CTL_TOKEN, or token_file of the context")
+        case 403 | 409 | 412 | 423 | 428 | 429:
+            return RefusedError(detail, hint=hint)
+        case 404:
+            return NotFoundError(detail, hint=hint)
+        case 400 | 413 | 415 | 422:
+            return UsageError(detail, hint=hint)
+        case 502:
+            return TransportError(detail, cause=Unreachable.STATE, hint=hint)
+        case _:
+            return StateError(detail, hint=hint)
+
+
+def word(text: str) -> str:
+    """Write a name as a part of a path."""
+    return quote(text, safe="")
+
+
+def mapping(value: object) -> dict[str, object]:
+    """Demand a document that is a mapping.
+
+    Raises:
+        UnreachedError: it is none.
+    """
+    if not isinstance(value, dict):
+        raise UnreachedError("cannot read what the controller answers: it is no mapping")
+    return value
+
+
+def listing(value: object) -> list[object]:
+    """Demand a document that is a list.
+
+    Raises:
+        UnreachedError: it is none.
+    """
+    if not isinstance(value, list):
+        raise UnreachedError("cannot read what the controller answers: it is no list")
+    return value
+
+
+def _params(query: Query) -> dict[str, str | int | bool]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _trust(way: Way) -> ssl.SSLContext | bool:
+    """Say whom to trust.
+
+    Raises:
+        UsageError: the file of authorities cannot be read.
+    """
+    if not way.url.startswith("https:"):
+        return True
+    try:
+        return ssl.create_default_context(cafile=None if way.ca is None else str(way.ca))
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"cannot use the authorities in {way.ca}: {error}") from error

@@ -1,0 +1,278 @@
+"""Jobs of a serving controller, behind the port that `ctl jobs` uses here.
+
+Made by `controller`; calls the client. Files of a job's workspace are not offered over the API.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from controller.cli.remote.attachment import RemoteAttachment
+from controller.cli.remote.client import Client, listing, mapping, word
+from controller.cli.remote.output import chunks, fetch
+from controller.cli.remote.reading import job_of, report_of, run_of
+from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
+from controller.model.ids import JobId, RunId
+from controller.model.job import Job, JobBody, Run, State
+from controller.reconcile.answers import Moved
+from controller.reconcile.requests import (
+    Listener,
+    LogChunk,
+    Progress,
+    RunReport,
+    RunRequest,
+    Stage,
+)
+
+LAST: Final = "@last"
+LOOK_SECONDS: Final = 0.3
+"""Between two looks at a run that goes on."""
+PAGE: Final = 500
+INPUT: Final = 256 << 10
+"""Bytes of standard input that go with one request."""
+
+
+class RemoteJobs:
+    """Jobs over there."""
+
+    def __init__(self, client: Client, listener: Listener) -> None:
+        self._client = client
+        self._listener = listener
+
+    async def find(self, prefix: str) -> Job:
+        """Find one job by a unique prefix of its id, or "@last"."""
+        if prefix == LAST:
+            found = await self.list(limit=1)
+            if not found:
+                raise NotFoundError("there is no job", hint="ctl jobs list")
+            return found[0]
+        return job_of(await self._client.get(f"/api/v1/jobs/{word(prefix)}"))
+
+    async def body(self, job: JobId) -> JobBody:
+        """Refuse: what a job was recorded with stays over there."""
+        raise _not_there(f"what job {job} was recorded with")
+
+    async def list(
+        self,
+        *,
+        run: RunId | None = None,
+        target: str | None = None,
+        server: str | None = None,
+        archived: bool = False,
+        limit: int = 50,
+    ) -> tuple[Job, ...]:
+        """List jobs, newest first."""
+        found: list[Job] = []
+        cursor: object = None
+        while len(found) < limit:
+            page = mapping(
+                await self._client.get(
+                    "/api/v1/jobs",
+                    run=run,
+                    target=target,
+                    server=server,
+                    archived=archived or None,
+                    limit=min(PAGE, limit - len(found)),
+                    cursor=None if cursor is None else str(cursor),
+                )
+            )
+            found += map(job_of, listing(page["items"]))
+            cursor = page.get("next")
+            if not cursor:
+                break
+        return tuple(found)
+
+    async def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
+        """Give stored output in order; with `follow` until the job has ended."""
+        async for chunk in chunks(self._client, job, None, follow=follow):
+            yield chunk
+
+    async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
+        """Run a job's work again, and wait until it has ended."""
+        told = await self._client.send(
+            "POST", f"/api/v1/jobs/{job}/retry", {"failed_only": failed_only}
+        )
+        return await self.follow(told)
+
+    async def stop(self, job: JobId, *, step: str | None = None, grace: float = 10.0) -> Job:
+        """Stop a job, or one step of it, and wait until nothing of it is left."""
+        body = {"step": step, "grace": grace}
+        return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/stop", body))
+
+    @asynccontextmanager
+    async def attach(
+        self, job: Job, *, step: str | None = None
+    ) -> AsyncIterator["RemoteAttachment"]:
+        """Follow a job, or one of its steps."""
+        if step is not None and all(each.name != step for each in job.steps):
+            names = ", ".join(each.name for each in job.steps)
+            raise NotFoundError(f"job {job.id} has no step {step!r}", hint=f"it has {names}")
+        yield RemoteAttachment(self._client, self, job, step)
+
+    async def feed(
+        self, job: JobId, data: bytes, *, step: str | None = None, close: bool = False
+    ) -> None:
+        """Give standard input to what takes it now of a job; `close` ends it."""
+        pieces = [data[at : at + INPUT] for at in range(0, len(data), INPUT)] or [b""]
+        for number, piece in enumerate(pieces, 1):
+            body = {
+                "data": base64.b64encode(piece).decode(),
+                "step": step,
+                "close": close and number == len(pieces),
+            }
+            await self._client.send("POST", f"/api/v1/jobs/{job}/input", body)
+
+    async def pause(self, job: JobId, *, step: str | None = None, seconds: float = 0.0) -> Job:
+        """Hold a job, or one step of it, for some seconds or (0) until it is resumed."""
+        body = {"step": step, "seconds": seconds}
+        return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/pause", body))
+
+    async def resume(self, job: JobId) -> Job:
+        """Let a held job go on."""
+        return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/resume"))
+
+    async def resolve(self, job: JobId, *, state: State, reason: str) -> Job:
+        """Decide how a lost job ended."""
+        body = {"state": state.value, "reason": reason}
+        return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/resolve", body))
+
+    async def archive(self, jobs: Sequence[JobId], *, out: Path | None = None) -> tuple[Job, ...]:
+        """Put ended jobs away, over there."""
+        if out is not None:
+            raise UsageError("--out names a folder of this machine", hint="leave it out")
+        return tuple(
+            [job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/archive")) for job in jobs]
+        )
+
+    async def archive_older(self, before: datetime, *, out: Path | None = None) -> tuple[Job, ...]:
+        """Refuse: a serving controller does that by itself."""
+        del before, out
+        raise _not_there(
+            "putting old jobs away", hint="settings.retention of the config repository"
+        )
+
+    async def workspace(self, job: JobId) -> Mapping[str, int]:
+        """Refuse: files of a workspace are not offered over the API."""
+        raise _not_there(f"the workspace of job {job}")
+
+    async def get(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        """Refuse, as `workspace` does."""
+        del names, outdir
+        raise _not_there(f"the workspace of job {job}")
+
+    async def put(self, job: JobId, source: Path, name: str, *, executable: bool = False) -> Moved:
+        """Refuse, as `workspace` does."""
+        del source, name, executable
+        raise _not_there(f"the workspace of job {job}")
+
+    async def remove(self, job: JobId, names: Sequence[str]) -> None:
+        """Refuse, as `workspace` does."""
+        del names
+        raise _not_there(f"the workspace of job {job}")
+
+    async def artifacts(self, job: JobId) -> Mapping[str, int]:
+        """List the artifacts of a job with their sizes."""
+        found = listing(await self._client.get(f"/api/v1/jobs/{job}/artifacts"))
+        rows = [mapping(one) for one in found]
+        return {str(row["name"]): int(str(row["size"])) for row in rows}
+
+    async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
+        """Copy artifacts into a folder; what is there under their names is not overwritten."""
+        wanted = names or tuple(await self.artifacts(job))
+        return tuple([await fetch(self._client, job, name, outdir) for name in wanted])
+
+    async def ask(self, request: RunRequest, *, key: str) -> object:
+        """Have a task, a target, a script or a command recorded; give what the controller answers."""
+        stdin = base64.b64encode(request.stdin).decode()
+        shared = {
+            "params": dict(request.params),
+            "stdin": stdin,
+            "interactive": request.interactive,
+        }
+        if request.target is not None:
+            body = {"kind": "run", "target": request.target, "on": request.on, **shared}
+            return await self._client.send("POST", "/api/v1/runs", body, key=key)
+        if request.task is not None and not request.words:
+            try:
+                body = {"kind": "run", "task": request.task, "on": request.on, **shared}
+                return await self._client.send("POST", "/api/v1/runs", body, key=key)
+            except NotFoundError:
+                pass  # none that is declared: perhaps the servers offer a script of that name
+        body = {
+            "on": request.on or "all",
+            "script": request.task,
+            "user": request.user,
+            "limits": asdict(request.limits),
+            **shared,
+            **words_of(request),
+        }
+        return await self._client.send("POST", "/api/v1/jobs", body, key=f"{key}-adhoc")
+
+    async def follow(self, told: object, *, within: float | None = None) -> RunReport:
+        """Wait until a run that was recorded has ended, telling how it goes.
+
+        Args:
+            told: what the controller answered.
+            within: seconds to wait at most; the work goes on.
+        """
+        id_ = mapping(told).get("run")
+        if id_ is None:
+            return report_of(told, None, ())
+        loop = asyncio.get_running_loop()
+        until = None if within is None else loop.time() + within
+        shown: dict[tuple[str, str | None], State] = {}
+        while True:
+            run, jobs = await self._run(str(id_))
+            self._tell(jobs, shown)
+            over = run.finished_at is not None or all(_rests(job) for job in jobs)
+            if over or (until is not None and loop.time() >= until):
+                return report_of(told, run, jobs)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _run(self, id_: str) -> tuple[Run, tuple[Job, ...]]:
+        document = mapping(await self._client.get(f"/api/v1/runs/{id_}"))
+        jobs = sorted(map(job_of, listing(document["jobs"])), key=lambda job: job.created_at)
+        return run_of(document), tuple(jobs)
+
+    def _tell(self, jobs: Sequence[Job], shown: dict[tuple[str, str | None], State]) -> None:
+        """Tell of every state that is another than at the last look."""
+        for job in jobs:
+            steps = [(step.name, step.state, step.reason) for step in job.steps]
+            for step, state, reason in [*steps, (None, job.state, job.reason)]:
+                if shown.get((job.id, step), State.PENDING) is state:
+                    continue
+                shown[job.id, step] = state
+                self._listener(
+                    Progress(
+                        stage=Stage.JOB if step is None else Stage.STEP,
+                        subject=job.id,
+                        message=reason or "",
+                        server=job.server,
+                        target=job.target or job.task,
+                        step=step,
+                        state=state,
+                    )
+                )
+
+
+def words_of(request: RunRequest) -> dict[str, object]:
+    """Say what is to be run: one word is a text for sh, several are a command, as `ctl run` has it."""
+    if request.task is None and len(request.words) == 1:
+        return {"run": request.words[0]}
+    return {"command": request.words}
+
+
+def _rests(job: Job) -> bool:
+    """Say whether nothing more happens to a job before its server answers."""
+    return job.state.ended or (job.state is State.PENDING and job.reason == "Unreachable")
+
+
+def _not_there(what: str, *, hint: str | None = None) -> ControllerError:
+    return RefusedError(
+        f"cannot give {what} through a controller", hint=hint or "do it where the state is"
+    )

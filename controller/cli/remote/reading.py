@@ -1,0 +1,186 @@
+"""Documents of the API as the records they were; the way back from `reconcile/documents.py` and `planning/document.py`.
+
+Pure. Called by the other files of this package. What a newer controller adds is left alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from controller.cli.remote.client import UnreachedError, listing, mapping
+from controller.errors import ControllerError
+from controller.jobs.report import count
+from controller.journal.line import Line
+from controller.model.diagnostic import Diagnostic
+from controller.model.job import Job, Run
+from controller.model.past import TargetRun
+from controller.model.plan import Summary
+from controller.model.token import Token
+from controller.planning.gates import GateResult
+from controller.reconcile.answers import ServerPool
+from controller.reconcile.decisions import PastRun
+from controller.reconcile.drifts import DriftReport
+from controller.reconcile.requests import (
+    Problem,
+    RepoCheck,
+    RunReport,
+    RunSummary,
+    StatusReport,
+    TargetStatus,
+)
+from controller.transport.port import Pool
+
+T = TypeVar("T")
+
+OTHER = frozenset({"ts", "seq", "prev", "event", "actor"})
+"""Members of a line of a log that are no fields."""
+
+
+def read(kind: type[T], document: object) -> T:
+    """Read a document as a record.
+
+    Raises:
+        UnreachedError: it is none of that kind.
+    """
+    try:
+        return msgspec.convert(document, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise UnreachedError(
+            f"cannot read what the controller answers: {error}",
+            hint="is it of another version? ctl version",
+        ) from error
+
+
+def job_of(document: object) -> Job:
+    """Read a job."""
+    told = mapping(document)
+    return read(Job, {**told, "paused": told.get("paused_seconds", 0.0)})
+
+
+def run_of(document: object) -> Run:
+    """Read a run; what its scheduler keeps to stays over there."""
+    return read(Run, document)
+
+
+def status_of(document: object) -> StatusReport:
+    """Read the status."""
+    told = mapping(document)
+    invalid = told.get("invalid")
+    refused = [] if invalid is None else listing(mapping(invalid)["diagnostics"])
+    return StatusReport(
+        commit=told.get("commit"),  # type: ignore[arg-type]  # text or null, by its shape
+        dirty=bool(told.get("dirty")),
+        author=told.get("author"),  # type: ignore[arg-type]
+        subject=told.get("subject"),  # type: ignore[arg-type]
+        observed_at=_moment(told.get("observed_at")),
+        targets=tuple(read(TargetStatus, one) for one in listing(told["targets"])),
+        problems=tuple(read(Problem, one) for one in listing(told.get("problems", []))),
+        diagnostics=(
+            *diagnostics_of(listing(told.get("diagnostics", []))),
+            *diagnostics_of(refused),
+        ),
+        summary=read(Summary, told.get("summary", {})),
+    )
+
+
+def diagnostics_of(rows: Iterable[object]) -> tuple[Diagnostic, ...]:
+    """Read findings."""
+    return tuple(read(Diagnostic, placed(mapping(row))) for row in rows)
+
+
+def placed(row: Mapping[str, object]) -> dict[str, object]:
+    """Give a finding its place as a record of its own."""
+    keys = ("file", "line", "column")
+    return {**row, "place": {key: row[key] for key in keys if row.get(key) is not None}}
+
+
+def gates_of(document: object) -> tuple[GateResult, ...]:
+    """Read how every gate answered."""
+    return tuple(read(GateResult, one) for one in listing(mapping(document)["gates"]))
+
+
+def drift_of(document: object) -> DriftReport:
+    """Read drift."""
+    told = mapping(document)
+    unseen = [mapping(one) for one in listing(told.get("unseen", []))]
+    return read(
+        DriftReport, {**told, "unseen": [(one["server"], one["message"]) for one in unseen]}
+    )
+
+
+def past_of(document: object) -> PastRun:
+    """Read one run of a target."""
+    told = mapping(document)
+    sums = read(TargetRun, told)
+    if told.get("actor") is None:
+        return PastRun(sums=sums)
+    halted = told.get("halted")
+    run = Run(
+        id=sums.run,
+        actor=str(told["actor"]),
+        created_at=sums.created_at,
+        halted={} if halted is None else {sums.target: str(halted)},
+    )
+    return PastRun(sums=sums, run=run)
+
+
+def report_of(document: object, run: Run | None, jobs: tuple[Job, ...]) -> RunReport:
+    """Give how a run went: what was told when it was recorded, and how its run and jobs stand now."""
+    told, counts = mapping(document), count(jobs)
+    summary = RunSummary(
+        succeeded=counts.succeeded,
+        failed=counts.failed,
+        unreachable=counts.unreachable,
+        skipped=counts.skipped,
+        cancelled=counts.cancelled,
+        unhealthy=counts.unhealthy,
+    )
+    return RunReport(
+        run=run,
+        jobs=jobs,
+        summary=summary if jobs else read(RunSummary, told.get("summary", {})),
+        halted={} if run is None else run.halted,
+        refused=counts.refused,
+        waiting=any(not job.state.ended for job in jobs),
+        forgotten=read(int, told.get("forgotten", 0)),
+    )
+
+
+def repo_check_of(document: object) -> RepoCheck:
+    """Read how a look at a repo went."""
+    return read(RepoCheck, document)
+
+
+def pool_of(document: object) -> ServerPool:
+    """Read the pool of one server."""
+    told = mapping(document)
+    trouble = told.get("trouble")
+    pool = told.get("pool")
+    return ServerPool(
+        server=str(told["server"]),
+        pool=None if pool is None else read(Pool, pool),
+        trouble=None if trouble is None else _trouble(mapping(trouble)),
+    )
+
+
+def token_of(document: object) -> Token:
+    """Read a token; its hash stays over there."""
+    return read(Token, {**mapping(document), "sha256": ""})
+
+
+def line_of(document: object) -> Line:
+    """Read one line of a log."""
+    told = mapping(document)
+    fields = {name: value for name, value in told.items() if name not in OTHER}
+    return read(Line, {**{name: told[name] for name in OTHER}, "fields": fields})
+
+
+def _trouble(told: Mapping[str, object]) -> ControllerError:
+    hint = told.get("hint")
+    return ControllerError(str(told["message"]), hint=None if hint is None else str(hint))
+
+
+def _moment(value: object) -> datetime | None:
+    return None if value is None else read(datetime, value)
