@@ -22,7 +22,7 @@ Revision = Annotated[
 Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Overrides = Annotated[dict[Name, Reason], Field(max_length=50)]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 366, allow_inf_nan=False)]
-Base64 = Annotated[str, Field(max_length=700_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+Base64 = Annotated[str, Field(max_length=1_400_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Moment = Annotated[
     datetime, Field(description="RFC 3339 with an offset", examples=["2026-12-01T00:00:00Z"])
 ]

@@ -75,7 +75,7 @@ class ApiSettings:
     per_token: Rate = Rate(second=50.0, burst=200)
     per_address: Rate = Rate(second=10.0, burst=60)
     failures: Rate = Rate(second=0.2, burst=20)
-    body: int = 1 << 20
+    body: int = 2 << 20
     hook_body: int = 25 << 20
     body_seconds: float = 20.0
     header_bytes: int = 16 << 10
