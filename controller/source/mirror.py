@@ -66,7 +66,7 @@ class Mirror:
             if not (self.path / "HEAD").exists():
                 self._make(self.path)
             for leftover in self.path.glob(f"{INCOMING}*"):  # of a process that was killed
-                shutil.rmtree(leftover)
+                shutil.rmtree(leftover, ignore_errors=True)  # its git may still write there
             yield
 
     def has(self, sha: Sha) -> bool:

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,6 +54,12 @@ def endless_refs(peer: socket.socket, request: str) -> None:
 
 def stalling(peer: socket.socket, request: str) -> None:
     peer.recv(1)  # until the other end goes
+
+
+def dripping(peer: socket.socket, request: str) -> None:
+    for byte in HEAD % b"advertisement" + advertise([(COMMIT, "refs/heads/main")]) * 1000:
+        peer.sendall(bytes([byte]))
+        time.sleep(0.05)
 
 
 def endless_pack(peer: socket.socket, request: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +31,7 @@ from tests.fakes.repositories import Repository, allowed_signers, ssh_key
 
 pytestmark = pytest.mark.real
 SIGNERS = "keys/allowed_signers"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -309,6 +312,7 @@ async def test_a_branch_that_is_gone_leaves_what_is_in_force(
 
 HOSTILE: Mapping[str, tuple[git_liars.Connection, str]] = {
     "stalls": (git_liars.stalling, "no end after"),
+    "tells a letter at a time": (git_liars.dripping, "no end after"),
     "stalls in a pack": (telling(COMMIT, git_liars.stalling), "no end after"),
     "tells endless refs": (git_liars.endless_refs, "cannot"),
     "tells too many refs": (git_liars.many_refs, "cannot finish git ls-remote"),
@@ -364,6 +368,45 @@ async def test_a_look_that_nobody_waits_for_ends_its_git(
                 break
             await asyncio.sleep(0.05)
         assert not _runs(url)
+
+
+FOLLOWING = """
+import asyncio, sys
+from pathlib import Path
+from controller.source.tracked import TrackedConfig
+
+async def main():
+    config = TrackedConfig(url=sys.argv[1], branch="main", folder=Path(sys.argv[2]))
+    print("following", flush=True)
+    while True:
+        found = await config.look()
+        await config.accept(found.revision.sha)
+
+asyncio.run(main())
+"""
+
+
+def _following(origin: Path, folder: Path) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-c", FOLLOWING, str(origin), str(folder)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT)
+
+
+async def test_a_controller_that_is_killed_anywhere_goes_on_with_a_commit_it_accepted(
+    tmp_path: Path, origin: Repository, config: TrackedConfig
+) -> None:
+    accepted = [await step(config)]
+    for number in range(6):
+        with _following(origin.path, tmp_path / "mirrors") as following:
+            assert following.stdout is not None
+            await asyncio.to_thread(following.stdout.readline)
+            accepted.append(origin.commit({"a": str(number)}))
+            await asyncio.sleep(0.02 * number)
+            following.kill()
+        again = follow(tmp_path, str(origin.path))
+        assert in_force(again) in accepted[-2:]
+        assert again.work_tree().read(["ctl.yaml"]) == {"ctl.yaml": b""}
+        assert await step(again) == accepted[-1]
+        assert _leftovers(tmp_path / "mirrors") == []
 
 
 async def _seeded(config: TrackedConfig, origin: Repository, folder: Path) -> None:
