@@ -77,6 +77,7 @@ class PostgresQueue:
         self._tasks: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[Sequence[Row]]] = set()
         self._closed = False
+        self._broken: BaseException | None = None
 
     async def start(self) -> None:
         """Reach the table and begin to serve.
@@ -87,7 +88,10 @@ class PostgresQueue:
         await self._taking.run(statements.NEXT, {}, patience=PATIENCE)
         keeping = self._keeping
         parts = (self._serve(), keeping.keep(), keeping.watch(), self._bell.listen())
-        self._tasks = [asyncio.create_task(part) for part in parts]
+        for part in parts:
+            task = asyncio.create_task(part)
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
 
     async def add(self, key: str, *, after: float = 0.0, priority: int = 0) -> None:
         """See to it that a key is worked on once more, in `after` seconds or before."""
@@ -101,6 +105,8 @@ class PostgresQueue:
     async def take(self) -> Claim:
         """Wait for a key that is due."""
         self._refuse_closed()
+        if self._broken is not None:
+            raise self._broken
         taker: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._takers.append(taker)
         self._wanted.set()
@@ -141,9 +147,7 @@ class PostgresQueue:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for taker in self._takers:
-            if not taker.done():
-                taker.set_exception(_closed())
+        self._tell_takers(_closed())
         if self._endings:
             _, left = await asyncio.wait(self._endings, timeout=LEAVING)
             for ending in left:
@@ -224,6 +228,17 @@ class PostgresQueue:
 
         ending.add_done_callback(ended)
         return ending
+
+    def _ended(self, part: "asyncio.Task[None]") -> None:
+        """Tell every worker when a part of ours broke, which is a bug: half a queue would be worse than none."""
+        if not part.cancelled() and (error := part.exception()) is not None:
+            self._broken = error
+            self._tell_takers(error)
+
+    def _tell_takers(self, error: BaseException) -> None:
+        for taker in self._takers:
+            if not taker.done():
+                taker.set_exception(error)
 
     def _refuse_closed(self) -> None:
         if self._closed:
