@@ -54,6 +54,7 @@ from controller.declaration import (
     renderer,
     renderer_child,
     report as declaration_report,
+    secrets as declaration_secrets,
     servers,
     tasks,
     undoing,
@@ -126,8 +127,13 @@ from controller.reconcile import (
     rollback,
 )
 from controller.secrets import (
+    age,
+    disk as secrets_disk,
     keyring,
+    program,
+    vault,
 )
+from controller.secrets.sops import file as sops_file, notation
 from controller.source import (
     archive,
     commits,
@@ -189,6 +195,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "groups in groups": groups.DEEPEST,
         "cron lines and zones": crons.MOST_WORDS,
         "one script or plugin": tasks.LARGEST_SCRIPT,
+        "one encrypted file of secrets": declaration_secrets.LARGEST_SEALED,
+        "encrypted files of secrets together": declaration_secrets.MOST_SEALED,
         "templates and sources together": deliveries.MOST_BLOBS,
         "rendered undo": undoing.UNDO_LIMIT,
         "one text to render": renderer.TEXT_LIMIT,
@@ -231,7 +239,17 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "cron line": windows.LONGEST,
     },
     "secrets": {
-        "secret from a file": keyring.LARGEST,
+        "one value": secrets_disk.LARGEST,
+        "values read at the same time": keyring.AT_ONCE,
+        "a program that prints a value": program.SECONDS,
+        "one wait for Vault, and its whole answer": vault.SECONDS,
+        "answer of Vault": vault.LARGEST_ANSWER,
+        "one SOPS file": notation.LARGEST_FILE,
+        "depth of a SOPS file": notation.MOST_DEPTH,
+        "values of a SOPS file": notation.MOST_NODES,
+        "recipients of a SOPS file": sops_file.MOST_RECIPIENTS,
+        "recipients of an age file": age.MOST_STANZAS,
+        "keys of an age key file": age.MOST_KEYS,
     },
     "jobs": {
         "jobs driven at once": engine.PARALLEL,

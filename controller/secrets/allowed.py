@@ -4,7 +4,6 @@ A commit to the config repository must not become a shell on the controller. Cal
 `sources` before each read; pure.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -23,19 +22,34 @@ WORDS: Final = ("env", "credential", "file", "file:/FOLDER", "exec", "vault", "l
 SEALED: Final = frozenset({SecretKind.AGE, SecretKind.SOPS, SecretKind.VAULT})
 """Kinds that lie in the repository itself: they read nothing here but the key that is meant for them."""
 
-OWN: Final = re.compile(
-    r"CTL_.*|.*PATH|LD_.*|PYTHON.*|BASH_.*|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|IFS|ENV|TERM|LANG|LC_.*",
-    re.IGNORECASE,
-)
-"""Variables that are the controller's own or steer programs; none of them is a secret to hand out."""
-KEPT: Final = re.compile(
-    r"VAULT_.*|SOPS_.*|PG.*|DATABASE_URL|CREDENTIALS_DIRECTORY|NOTIFY_SOCKET|LISTEN_.*|SSH_.*"
-    r"|XDG_.*|DBUS_.*|.*_PROXY|SSL_.*|OPENSSL_.*|GIT_.*|JOURNAL_STREAM|INVOCATION_ID",
-    re.IGNORECASE,
-)
-"""Variables by which a controller itself logs in somewhere or is set up; a person by hand may use them."""
-OWN_CREDENTIALS: Final = re.compile(r"age-key|vault-token|ctl([._-].*)?")
-"""Credentials that are the controller's own."""
+OWN: Final = frozenset({
+    "HOME", "SHELL", "USER", "LOGNAME", "PWD", "OLDPWD", "IFS", "ENV", "TERM", "LANG",
+})  # fmt: skip
+OWN_BEGINS: Final = ("CTL_", "LD_", "PYTHON", "BASH_", "LC_")
+"""Variables that are the controller's own or steer programs; none of them is a secret to hand out, nor is any that ends in PATH."""
+KEPT: Final = frozenset({
+    "DATABASE_URL", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM", "INVOCATION_ID",
+})  # fmt: skip
+KEPT_BEGINS: Final = (
+    "VAULT_", "SOPS_", "PG", "LISTEN_", "SSH_", "XDG_", "DBUS_", "SSL_", "OPENSSL_", "GIT_",
+)  # fmt: skip
+"""Variables by which a controller itself logs in somewhere or is set up, proxies too; a person by hand may use them."""
+OWN_CREDENTIALS: Final = ("age-key", "vault-token", "ctl")
+"""Credentials that are the controller's own, and so is every one that begins with ctl and a dot, dash or underscore."""
+
+
+def _is_own(variable: str) -> bool:
+    name = variable.upper()
+    return name in OWN or name.startswith(OWN_BEGINS) or name.endswith("PATH")
+
+
+def _is_kept(variable: str) -> bool:
+    name = variable.upper()
+    return name in KEPT or name.startswith(KEPT_BEGINS) or name.endswith("_PROXY")
+
+
+def _is_own_credential(name: str) -> bool:
+    return name in OWN_CREDENTIALS or name.startswith(("ctl.", "ctl-", "ctl_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +81,11 @@ class Allowed:
     def refusal(self, secret: Secret) -> "Refusal | None":
         """Say why a secret may not be read, if so."""
         if secret.kind is SecretKind.ENV:
-            if OWN.fullmatch(secret.source):
+            if _is_own(secret.source):
                 return Refusal(reason=f"env {secret.source} is not for secrets")
-            if not self.by_hand and KEPT.fullmatch(secret.source):
+            if not self.by_hand and _is_kept(secret.source):
                 return Refusal(reason=f"env {secret.source} belongs to the controller")
-        if secret.kind is SecretKind.CREDENTIAL and OWN_CREDENTIALS.fullmatch(secret.source):
+        if secret.kind is SecretKind.CREDENTIAL and _is_own_credential(secret.source):
             return Refusal(reason=f"credential {secret.source} belongs to the controller")
         if secret.kind in self.kinds | SEALED or self._is_below(secret):
             return None
