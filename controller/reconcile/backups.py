@@ -22,6 +22,7 @@ from controller.journal.backup import Paper, pack, unpack
 from controller.journal.log import Log
 from controller.model.job import Event, Job, State
 from controller.reconcile.answers import Restored
+from controller.reconcile.identity import become_another
 from controller.store.backup import copy_database
 from controller.store.folder import sync_folder
 from controller.store.ports import Store
@@ -106,6 +107,7 @@ async def _fill(
 async def hold_back(store: Store, clock: Clock, *, why: str) -> tuple[int, int]:
     """Mark a state so that it dispatches nothing, and close what it takes for open; say how many were cancelled and interrupted."""
     await store.marks.put(HELD, why)
+    await become_another(store)
     found = await store.jobs.open()
     for job in found:
         await _close(store, clock, job)

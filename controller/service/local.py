@@ -13,8 +13,9 @@ from controller.errors import NotFoundError
 from controller.reconcile import backups
 from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
+from controller.reconcile.identity import identity, next_epoch
 from controller.service.options import Options
-from controller.service.works import Works
+from controller.service.works import Works, new_id
 from controller.settings import Settings, resolve
 from controller.source.config import ConfigRepo, find
 from controller.store.folder import STATE_FOLDER, folder_of, prepare
@@ -43,7 +44,15 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
             stack.enter_context(await take(lock, options.actor, options.clock))
         store = open_store(folder, clock=options.clock)
         stack.push_async_callback(store.close)
-        works = Works(options, settings, store, folder, stack)
+        works = Works(
+            options,
+            settings,
+            store,
+            folder,
+            stack,
+            cluster=await identity(store, new_id),
+            epoch=await next_epoch(store) if options.write else 0,
+        )
         saver = Saver(lock, options.actor, mine=options.write)
         yield LocalController(works.rooms(ConfigRepo(root), saver.saving))
 

@@ -49,6 +49,10 @@ class Place:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """Write it as people type it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigSource:

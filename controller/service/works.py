@@ -13,7 +13,7 @@ from controller.declaration.conditions import StepSeen, evaluate_when
 from controller.declaration.renderer import Renderer
 from controller.errors import ControllerError
 from controller.jobs.engine import Engine
-from controller.jobs.ports import Equipment
+from controller.jobs.ports import Equipment, Progress as Watcher, ReadSecret
 from controller.journal.archive import ArchiveFiles
 from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
@@ -51,7 +51,23 @@ class Works:
         store: Store,
         folder: Path,
         stack: AsyncExitStack,
+        *,
+        cluster: str = "",
+        epoch: int = 0,
     ) -> None:
+        """Prepare.
+
+        Args:
+            options: what a face asks for.
+            settings: how this program was told to behave.
+            store: everything on the shelf.
+            folder: holds what is not in the store.
+            stack: closes what is opened.
+            cluster: names the state to agents.
+            epoch: the right to act on it, 0 without one.
+        """
+        self._cluster = cluster
+        self._epoch = epoch
         self._options = options
         self._settings = settings
         self._store = store
@@ -190,21 +206,30 @@ class Works:
             papers.Papers(said.folder, said.name),
             clock=self._options.clock,
             instance=new_id,
-            cluster=f"{self._settings.person.host}:{self._folder}",
+            cluster=self._cluster,
+            lease=self._epoch,
         )
 
     def engine(self, reach: Reach) -> Engine:
         """Build what carries out runs."""
+        return self.make_engine(
+            reach.dialer,
+            lambda name: reach.keyring.read(name).reveal(),
+            Teller(self._options.progress),
+        )
+
+    def make_engine(self, dialer: Dialer, read: ReadSecret, watcher: Watcher) -> Engine:
+        """Build what carries out runs over a dialer, with a reader of secrets, and somebody who watches."""
         return Engine(
             Equipment(
                 store=self._store,
-                dialer=reach.dialer,
+                dialer=dialer,
                 output=self._output,
                 artifacts=self._artifacts,
                 activity=self._activity,
                 connectivity=self._connectivity,
                 masker=self._masker,
-                secrets=lambda name: reach.keyring.read(name).reveal(),
+                secrets=read,
                 keyed=comparison.keyed_text,
                 new_key=comparison.new_key,
                 clock=self._options.clock,
@@ -213,7 +238,7 @@ class Works:
                 archive=self._mirrors.archive,
                 controller_name=self._settings.person.host,
                 actor=self._options.actor,
-                progress=Teller(self._options.progress),
+                progress=watcher,
             )
         )
 
