@@ -115,6 +115,22 @@ class ArchiveFiles:
             except OSError as error:
                 raise _cannot(f"delete the {kind} of job {job}", error) from error
 
+    def drop(self, job: JobId, path: str | None) -> None:
+        """Delete everything of a job: output, artifacts, and its archive where that lies in the state folder. Blocks.
+
+        Raises:
+            StateError: the disk does not let go of it.
+        """
+        places = [self._state / kind / _checked(job) for kind in KINDS]
+        try:
+            for place in places:
+                if place.is_dir():
+                    shutil.rmtree(place)
+            if path is not None and not Path(path).is_absolute():
+                (self._state / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot(f"delete what is left of job {job}", error) from error
+
     @contextmanager
     def unpacked(self, archive: StoredArchive) -> Iterator[Path]:
         """Give a folder that holds what the state folder held of a job. Blocks while it is made.

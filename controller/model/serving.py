@@ -32,7 +32,8 @@ class Contact:
 
     `since` is when it became (un)reachable; `failures` counts the looks that failed one after the other, and only when they
     are more than the declared retries is it `down`. `flaps` are the newest moments of change, oldest first, at most 20;
-    `down_seconds` adds up all downtime that is over. `login_at` is the last time that anybody of us was let in.
+    `down_seconds` adds up all downtime that is over. `login_at` is the last time that anybody of us was let in. `looked` are the
+    targets whose pairs the last look that reached it took in.
     """
 
     server: str
@@ -46,6 +47,7 @@ class Contact:
     login_at: datetime | None = None
     flaps: tuple[datetime, ...] = ()
     down_seconds: float = 0.0
+    looked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

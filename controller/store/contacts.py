@@ -16,6 +16,7 @@ from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _ALL: Final = select(CONTACTS.c.data)
+_GET: Final = _ALL.where(CONTACTS.c.server == bindparam("its_server"))
 _PUT: Final = upsert(CONTACTS, keys=("server",), set_=("data",))
 _FORGET: Final = delete(CONTACTS).where(CONTACTS.c.server == bindparam("its_server"))
 
@@ -31,6 +32,12 @@ class SqlContacts:
         """Read every contact by server."""
         rows = await self._reader.read(lambda c: c.execute(_ALL).scalars().all())
         return by_server(decode(Contact, data) for data in rows)
+
+    async def get(self, server: str) -> Contact | None:
+        """Read the contact of one server."""
+        values = {"its_server": server}
+        data = await self._reader.read(lambda c: c.execute(_GET, values).scalar())
+        return None if data is None else decode(Contact, data)
 
     async def put(self, contacts: Iterable[Contact]) -> None:
         """Replace the contacts of these servers."""

@@ -18,6 +18,7 @@ from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.wishes import Wishes
 from controller.model.work import Work
+from controller.store.cleaning import is_old
 from controller.store.glance import target_runs
 from controller.store.laws import (
     already_recorded,
@@ -29,6 +30,7 @@ from controller.store.laws import (
     seq_taken,
     unknown_job,
 )
+from controller.store.memory_cleaning import MemoryCleaning
 from controller.store.memory_outbox import MemoryOutbox
 from controller.store.memory_past import MemoryPast
 from controller.store.memory_serving import (
@@ -51,6 +53,7 @@ from controller.store.rows import (
     stored_job,
     whole_body,
 )
+from controller.store.tables import UNSETTLED
 
 FOUND: Final = 10
 CLOCK: Final = SystemClock()
@@ -78,6 +81,17 @@ class MemoryJobs:
         self._beside[job.id] = Beside(stop_requested=job.stop_requested)
         self._bodies[job.id] = body
         self._events[job.id] = {}
+
+    def unsettled(self) -> frozenset[RunId]:
+        """Name the runs with a job that has not ended, or is lost."""
+        return frozenset(
+            job.run for job in map(self._one, self._jobs) if job.state.value in UNSETTLED
+        )
+
+    def drop(self, runs: Collection[RunId]) -> None:
+        """Delete the jobs of some runs, with all that belongs to them."""
+        for id_ in [id_ for id_ in self._jobs if self._one(id_).run in runs]:
+            del self._jobs[id_], self._beside[id_], self._bodies[id_], self._events[id_]
 
     async def append(self, job: Job, events: Sequence[Event]) -> None:
         """Append to a job's ledger and store the job as it stands after."""
@@ -215,6 +229,28 @@ class MemoryRuns:
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
         self._runs: dict[RunId, str] = {}
+        self._count = 0
+
+    def old(self, before: datetime, *, keep: int, limit: int) -> tuple[RunId, ...]:
+        """List runs that may go, oldest first: those that ended before a moment, or are beyond the newest `keep`."""
+        newest = len(self._runs) - 1
+        unsettled = self._jobs.unsettled()
+        numbered = list(enumerate(self._runs.items()))[:newest]
+        may_go = [one for one in numbered if one[1][0] not in unsettled][:limit]
+        return tuple(
+            id_
+            for number, (id_, data) in may_go
+            if is_old(decode(Run, data), before) or newest - number >= keep
+        )
+
+    def drop(self, runs: Sequence[RunId]) -> int:
+        """Delete runs with their jobs; those that may not go stay."""
+        unsettled, newest = self._jobs.unsettled(), next(reversed(self._runs), None)
+        gone = {id_ for id_ in runs if id_ in self._runs and id_ not in unsettled and id_ != newest}
+        self._jobs.drop(gone)
+        for id_ in gone:
+            del self._runs[id_]
+        return len(gone)
 
     async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
         """Record a run with all its jobs, or nothing of it; nothing old is ever dropped for it."""
@@ -228,6 +264,7 @@ class MemoryRuns:
             if self._jobs.known(job.id):
                 raise already_recorded("job", job.id)
         self._runs[run.id] = data
+        self._count += 1
         for (job, _), text, body in zip(jobs, texts, bodies, strict=True):
             self._jobs.record(job, text, body)
         return False
@@ -243,7 +280,7 @@ class MemoryRuns:
 
     async def serial(self) -> int:
         """Count the runs that were ever recorded."""
-        return len(self._runs)
+        return self._count
 
     async def finish(self, run: Run) -> None:
         """Record the end of a run."""
@@ -259,6 +296,10 @@ class MemoryRecords:
     def __init__(self, clock: Clock = CLOCK) -> None:
         self._records: dict[tuple[str, str], str] = {}
         self._past = MemoryPast(clock)
+
+    def drop_past(self, before: datetime, limit: int) -> int:
+        """Delete what was in force before a moment and is not any more."""
+        return self._past.drop(before, limit)
 
     async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
         """Read every record, as it is or as it was at a moment."""
@@ -286,6 +327,15 @@ class MemoryObservations:
         self._servers: dict[str, str] = {}
         self._repos: dict[str, str] = {}
         self._past = MemoryPast(clock)
+
+    def drop_past(self, before: datetime, limit: int) -> int:
+        """Delete what was in force before a moment and is not any more."""
+        return self._past.drop(before, limit)
+
+    async def server(self, name: str) -> ServerSeen | None:
+        """Read the last observation of one server."""
+        data = self._servers.get(name)
+        return None if data is None else decode(ServerSeen, data)
 
     async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
         """Read the last observation of every server, up to a moment."""
@@ -329,6 +379,12 @@ class MemoryStore:
         self.newsroom = MemoryNewsroom()
         self.answers = MemoryAnswers()
         self.outbox = MemoryOutbox()
+        self.cleaning = MemoryCleaning(
+            self.runs,
+            history=(self.records.drop_past, self.observations.drop_past),
+            letters=self.outbox.drop,
+            dues=self.dues.drop,
+        )
 
     async def close(self) -> None:
         """Nothing has to be finished."""

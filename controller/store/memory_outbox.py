@@ -55,6 +55,17 @@ class MemoryOutbox:
         """List letters, newest first."""
         return tuple(reversed(self._all()))[:limit]
 
+    def drop(self, before: datetime, limit: int) -> int:
+        """Delete letters that were written before a moment and do not wait any more; give how many went."""
+        over = [
+            one
+            for one in self._all()
+            if one.created_at < before and one.state is not Delivery.WAITING
+        ]
+        for letter in over[:limit]:
+            del self._letters[letter.id]
+        return len(over[:limit])
+
     def _all(self) -> Sequence[Letter]:
         """List all letters, the oldest first."""
         letters = [decode(Letter, data) for data in self._letters.values()]

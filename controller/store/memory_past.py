@@ -27,6 +27,17 @@ class MemoryPast:
             if (kept[-1][1].mark if kept else "") != entry.mark:
                 kept.append((now, entry))
 
+    def drop(self, before: datetime, limit: int) -> int:
+        """Delete what was in force before a moment and is not any more, so much at most; give how much went."""
+        gone = 0
+        for key, kept in list(self._kept.items()):
+            while kept and gone < limit and _is_over(kept, before):
+                kept.popleft()
+                gone += 1
+            if not kept:
+                del self._kept[key]
+        return gone
+
     def recall(self, kind: Kind, moment: datetime) -> Sequence[str]:
         """Read what was known at a moment."""
         found = []
@@ -35,3 +46,10 @@ class MemoryPast:
             if key[0] is kind and then and then[-1] is not None:
                 found.append(then[-1])
         return found
+
+
+def _is_over(kept: Sequence[tuple[datetime, Entry]], before: datetime) -> bool:
+    """Say whether the oldest of some rows was forgotten, or replaced, before a moment."""
+    at, entry = kept[0]
+    replaced = len(kept) > 1 and kept[1][0] <= before
+    return at <= before and (replaced or entry.data is None)

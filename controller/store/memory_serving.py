@@ -4,6 +4,7 @@ Called by `memory`; records pass through the same text as in the database.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from controller.model.serving import Contact, Due, Part
 from controller.store import bounds
@@ -42,6 +43,11 @@ class MemoryContacts:
         """Read every contact by server."""
         return by_server(decode(Contact, data) for data in self._contacts.values())
 
+    async def get(self, server: str) -> Contact | None:
+        """Read the contact of one server."""
+        data = self._contacts.get(server)
+        return None if data is None else decode(Contact, data)
+
     async def put(self, contacts: Iterable[Contact]) -> None:
         """Replace the contacts of these servers."""
         self._contacts |= {contact.server: encode(contact) for contact in contacts}
@@ -78,6 +84,19 @@ class MemoryDues:
         """List due times of a target, the latest first."""
         its = self._dues.get(target, {})
         return tuple(decode(Due, its[key]) for key in sorted(its, reverse=True)[:limit])
+
+    def drop(self, before: datetime, limit: int) -> int:
+        """Delete due times before a moment, but never the latest of a target; give how many went."""
+        edge = stamp(before)
+        over = sorted(
+            (key, target)
+            for target, its in self._dues.items()
+            for key in sorted(its)[:-1]
+            if key < edge
+        )[:limit]
+        for key, target in over:
+            del self._dues[target][key]
+        return len(over)
 
 
 class MemoryMarks:

@@ -6,7 +6,7 @@ Built by `shelves`; calls the writer, the reader and the history.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Executable, Select, select
+from sqlalchemy import Connection, Executable, Select, bindparam, select
 
 from controller.clock import Clock
 from controller.model.observation import RepoSeen, ServerSeen
@@ -19,6 +19,7 @@ from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _SERVERS = select(SERVERS_SEEN.c.data).order_by(SERVERS_SEEN.c.server)
+_SERVER = select(SERVERS_SEEN.c.data).where(SERVERS_SEEN.c.server == bindparam("name"))
 _REPOS = select(REPOS_SEEN.c.data).order_by(REPOS_SEEN.c.repo)
 _PUT_SERVER = upsert(SERVERS_SEEN, keys=("server",), set_=("data",))
 _PUT_REPO = upsert(REPOS_SEEN, keys=("repo",), set_=("data",))
@@ -31,6 +32,11 @@ class SqlObservations:
         self._writer = writer
         self._reader = reader
         self._clock = clock
+
+    async def server(self, name: str) -> ServerSeen | None:
+        """Read the last observation of one server."""
+        data = await self._reader.read(lambda c: c.execute(_SERVER, {"name": name}).scalar())
+        return None if data is None else decode(ServerSeen, data)
 
     async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
         """Read the last observation of every server, up to a moment."""

@@ -15,6 +15,7 @@ from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.standing import Fact, Standing
 from controller.model.wishes import Wishes
+from controller.store.ports_cleaning import Cleaning
 from controller.store.ports_serving import (
     Answers,
     Contacts,
@@ -162,6 +163,10 @@ class Records(Protocol):
 class Observations(Protocol):
     """What was last seen; what was seen earlier is kept for a while."""
 
+    async def server(self, name: str) -> ServerSeen | None:
+        """Read the last observation of one server."""
+        ...
+
     async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
         """Read the last observation of every server, up to a moment."""
         ...
@@ -265,6 +270,11 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Letters, and the troubles that people were told of."""
+        ...
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """Deletes by age."""
         ...
 
     async def close(self) -> None:

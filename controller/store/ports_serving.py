@@ -55,6 +55,10 @@ class Contacts(Protocol):
         """Read every contact by server."""
         ...
 
+    async def get(self, server: str) -> Contact | None:
+        """Read the contact of one server."""
+        ...
+
     async def put(self, contacts: Iterable[Contact]) -> None:
         """Replace the contacts of these servers."""
         ...

@@ -1,6 +1,6 @@
 """How much is kept of what is past: the limits, and how the oldest settled runs go when there are too many.
 
-Called by `runs` inside the transaction that records a further run; `history` and `standings` keep to the limits here. Runs with
+Called by `runs` inside the transaction that records a further run, and by `cleaning`; `history` and `standings` keep to the limits here. Runs with
 a job that has not ended, or is lost, are never taken. What is in the logs stays; output and artifacts of dropped jobs are
 swept by `jobs`.
 """
@@ -8,7 +8,7 @@ swept by `jobs`.
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Select, delete, func, select
 
 from controller.store.tables import BODIES, JOBS, RUNS, UNDOS, UNSETTLED, WORKS
 
@@ -46,5 +46,15 @@ def drop_oldest(connection: Connection) -> bool:
     )
     if not connection.execute(victims).rowcount:
         return False
-    connection.execute(_UNUSED_WORKS)
+    drop_unused_works(connection)
     return True
+
+
+def drop_unused_works(connection: Connection) -> None:
+    """Delete the works that no job has any more."""
+    connection.execute(_UNUSED_WORKS)
+
+
+def unsettled_runs() -> Select[tuple[str]]:
+    """Give the query for the runs that are never deleted: those with a job that has not ended, or is lost."""
+    return _UNSETTLED_RUNS

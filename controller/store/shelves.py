@@ -5,6 +5,7 @@ Built by `sqlite` and `postgres`, which know how the database is opened; calls t
 
 from controller.clock import Clock
 from controller.store.answers import SqlAnswers
+from controller.store.cleaning import SqlCleaning
 from controller.store.contacts import SqlContacts
 from controller.store.database import Database
 from controller.store.dues import SqlDues
@@ -43,6 +44,7 @@ class SqlStore:
         self.newsroom = SqlNewsroom(self._writer, self._reader)
         self.answers = SqlAnswers(self._writer, self._reader)
         self.outbox = SqlOutbox(self._writer, self._reader)
+        self.cleaning = SqlCleaning(self._writer, self._reader)
 
     def fence(self, lease: Lease) -> None:
         """Write from now on only while this lease is the newest of its name; else writes raise LockedError."""

@@ -15,7 +15,7 @@ from controller.reconcile.seen import Seen
 from controller.reconcile.submission import Order, jobs_of, run_of
 
 
-async def record(  # noqa: PLR0917 - one sentence, in order
+async def record(
     world: World,
     seen: Seen,
     plan: Plan,

@@ -1,0 +1,224 @@
+"""Looking at one server: whether its time has come, what is there, how it is reached over time, and whose business that is.
+
+A reconciler of the loop. A look opens the server once, reads markers and locks, runs the checks and reads the files of every pair in
+force there. One failure says nothing yet: what was seen before stays in force until the server is down. An agent that dials in is
+looked at when it has: whoever hears it pokes this key.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from controller.model.inventory import Server
+from controller.model.notice import Notice, Occasion
+from controller.model.observation import ServerSeen
+from controller.model.scope import Scope
+from controller.model.serving import Contact
+from controller.planning.contacts import Turn, due_look, met, turn
+from controller.reconcile.connectivity import write_connectivity
+from controller.reconcile.decided import see_standing
+from controller.reconcile.deciding import resolve_pairs
+from controller.reconcile.loop.generation import Generation
+from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.runs import waiting_there
+from controller.reconcile.loop.world import World
+from controller.reconcile.observe import read_server, see_server, without_contents
+from controller.reconcile.recalling import recall_repos
+from controller.reconcile.requests import InvalidDeclarationError, PlanRequest
+from controller.reconcile.seen import Seen
+from controller.reconcile.steps import walk
+
+PROBLEM: Final = "unreachable"
+GROUP: Final = "servers/unreachable"
+"""One outage takes many servers away: people hear of them together."""
+
+
+async def reconcile(world: World, name: str) -> Result:
+    """Look at one server if its time has come, and wake whoever it matters to."""
+    generation = world.generation
+    if generation is None:
+        return Done()
+    contacts = world.rooms.store.contacts
+    server = generation.declaration.inventory.servers.get(name)
+    contact = await contacts.get(name)
+    if server is None:
+        await _forget(world, name, contact)
+        return Done()
+    if not server.active:
+        return Done()
+    now = world.rooms.clock.now()
+    due = due_look(contact, server.check, now)
+    if due > now and not await _wanted(world, generation, contact, name):
+        return After((due - now).total_seconds(), "its interval is not over")
+    await world.looking(Key(Kind.SERVER, name))
+    found = await look(world, generation, server)
+    after = met(contact, found, server.check)
+    if found.reached:
+        after = replace(after, looked=_targets(generation, name))
+    await _keep(world, contact, after, found)
+    rest = due_look(after, server.check, found.at) - found.at
+    return After(rest.total_seconds(), "its interval" if after.reached else "it is tried again")
+
+
+async def look(world: World, generation: Generation, server: Server) -> ServerSeen:
+    """Open a server once and see everything of the pairs in force there; whatever is wrong with it is its own."""
+    rooms = world.rooms
+    seen = replace(
+        generation.seen,
+        request=PlanRequest(refresh=False),
+        scope=Scope(servers=frozenset({server.name})),
+        by_hand=False,
+    )
+    seen = await walk(rooms, seen, (see_standing, recall_repos))
+    seen = await _resolved(world, seen)
+    return await see_server(
+        rooms, seen, server, lambda s: read_server(rooms, seen, seen.pairs, s, server.name)
+    )
+
+
+async def _resolved(world: World, seen: Seen) -> Seen:
+    """Render what is wanted there; where that cannot be done, its targets say so, and the server is seen all the same."""
+    try:
+        return await resolve_pairs(world.rooms, seen)
+    except InvalidDeclarationError:
+        return seen
+
+
+async def _wanted(world: World, generation: Generation, contact: Contact | None, name: str) -> bool:
+    """Say whether somebody wished for a look, or a target came there that no look took in."""
+    if contact is not None and contact.reached:
+        fresh = set(_targets(generation, name)) - set(contact.looked)
+        if fresh:
+            return True
+    return await world.wanted(Key(Kind.SERVER, name))
+
+
+async def _keep(world: World, before: Contact | None, after: Contact, found: ServerSeen) -> None:
+    """Store what was found, tell of what changed, wake who waits: told first, so that a crash tells it again."""
+    store = world.rooms.store
+    known = await store.observations.server(found.server)
+    if before is None or (before.reached, before.cause) != (after.reached, after.cause):
+        await write_connectivity(world.rooms, found)
+        world.news.tell("server", found.server, reached=after.reached, cause=after.cause)
+    await _tell(world, before, after)
+    if found.reached or after.down:
+        kept = without_contents(found)
+        await store.observations.put_servers([kept])
+        for target in sorted(changed_targets(known, kept) | set(_new(before, after))):
+            await world.add(Key(Kind.TARGET, target))
+    if found.reached:
+        for run in await waiting_there(world, found.server):
+            await world.add(Key(Kind.RUN, run))
+    await store.contacts.put([after])
+
+
+def _new(before: Contact | None, after: Contact) -> Iterator[str]:
+    """List the targets that no look took in before, all of them where it was away."""
+    known = () if before is None or before.down or not before.reached else before.looked
+    return (name for name in after.looked if name not in known)
+
+
+def changed_targets(before: ServerSeen | None, after: ServerSeen) -> set[str]:
+    """List the targets of which a look found something else than the look before."""
+    one, other = _parts(before), _parts(after)
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+def _parts(seen: ServerSeen | None) -> Mapping[str, object]:
+    """Give what a look found by target, without the moments."""
+    if seen is None:
+        return {}
+    names = {*seen.markers, *seen.checks, *seen.locks, *seen.deliveries}
+    host = (seen.reached, seen.login, seen.root, seen.limits)
+    parts: dict[str, object] = {}
+    for name in names:
+        marker, check = seen.markers.get(name), seen.checks.get(name)
+        delivery = seen.deliveries.get(name)
+        parts[name] = (
+            host,
+            None if marker is None else marker.sha256,
+            None if check is None else (check.digest, check.exit_code),
+            seen.locks.get(name),
+            None if delivery is None else replace(delivery, at=seen.at),
+        )
+    return parts
+
+
+def _targets(generation: Generation, server: str) -> tuple[str, ...]:
+    targets = generation.declaration.targets.values()
+    return tuple(sorted(one.name for one in targets if server in one.members))
+
+
+async def _tell(world: World, before: Contact | None, after: Contact) -> None:
+    """Tell people of a server that is down now, or is back."""
+    now, name = after.checked_at, after.server
+    match turn(before, after):
+        case Turn.DOWN:
+            told = {
+                "since": after.since.isoformat(),
+                "failures": after.failures,
+                "cause": None if after.cause is None else after.cause.value,
+            }
+            await world.rooms.connectivity.append("down", world.rooms.actor, server=name, **told)
+            cause = "" if after.cause is None else f" ({after.cause.value})"
+            title = f"server {name} is down since {after.since:%Y-%m-%d %H:%M} UTC{cause}"
+            await world.notices.post(
+                replace(
+                    _notice(Occasion.UNREACHABLE, name, now, title),
+                    lines=(after.message,) if after.message else (),
+                    facts={"server": name, **told},
+                    problem=PROBLEM,
+                )
+            )
+        case Turn.BACK:
+            seconds = 0.0 if before is None else max(0.0, (now - before.since).total_seconds())
+            await world.rooms.connectivity.append(
+                "back", world.rooms.actor, server=name, down_seconds=seconds
+            )
+            title = f"server {name} is back after {_span(seconds)}"
+            await world.notices.over(
+                f"server/{name}",
+                PROBLEM,
+                replace(
+                    _notice(Occasion.RECOVERED, name, now, title),
+                    facts={"server": name, "down_seconds": seconds},
+                ),
+            )
+        case Turn.NOTHING:
+            return
+
+
+async def _forget(world: World, name: str, contact: Contact | None) -> None:
+    """Let go of a server that is no longer declared."""
+    if contact is None:
+        return
+    if contact.down:
+        now = world.rooms.clock.now()
+        title = f"server {name} is no longer declared"
+        notice = _notice(Occasion.RECOVERED, name, now, title)
+        await world.notices.over(f"server/{name}", PROBLEM, notice)
+    await world.rooms.store.contacts.forget([name])
+
+
+def _notice(occasion: Occasion, server: str, at: datetime, title: str) -> Notice:
+    """Make a notice whose id is the same when the same is told again after a crash."""
+    told = sha256(f"{occasion} {server} {at.isoformat()}".encode()).hexdigest()[:24]
+    return Notice(
+        id=f"server-{told}",
+        at=at,
+        occasion=occasion,
+        subject=f"server/{server}",
+        title=title,
+        group=GROUP,
+    )
+
+
+def _span(seconds: float) -> str:
+    """Write a length of time, rounded."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
