@@ -6,6 +6,8 @@ what a receiver says in its body is nobody's business here, and could be without
 
 import asyncio
 import http
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -139,9 +141,12 @@ async def _once(request: Request, place: SplitResult, context: ssl.SSLContext) -
 
 
 def _why(error: OSError) -> str:
-    """Say what the system says, which never holds the address."""
-    said = error.strerror if isinstance(error.errno, int) else None
-    return (said or type(error).__name__).lower()
+    """Say why in the words of the system; those of the library hold the address."""
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    if isinstance(error, ssl.SSLError):
+        return f"tls: {error.reason or 'no agreement'}".lower().replace("_", " ")
+    return os.strerror(error.errno).lower() if error.errno else "no connection"
 
 
 def _head(request: Request, place: SplitResult) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from typing import Final
 
 from controller.model.notifier import MailSecurity
@@ -101,9 +101,9 @@ def _address(text: str) -> str:
     Raises:
         NotifyError: it is none, or more than one.
     """
-    found = parseaddr(text)[1]
-    name, at, host = found.rpartition("@")
-    if not (name and at and host) or not text.isprintable() or "," in found or " " in found:
+    found = [address for _, address in getaddresses([text])]
+    name, at, host = found[0].rpartition("@") if len(found) == 1 else ("", "", "")
+    if not (name and at and host) or not text.isprintable() or " " in found[0]:
         raise NotifyError(
             "one of its mail addresses is none", permanent=True, hint="such as ops@example.com"
         )
@@ -205,9 +205,11 @@ def _deliver(mail: EmailMessage, endpoint: Mailbox, line: _Line) -> None:
             f"the certificate of the mail server is not trusted: {error.verify_message}",
             hint="have the machine trust its authority",
         ) from None
+    except smtplib.SMTPServerDisconnected:
+        raise NotifyError("the mail server closed the connection") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
-        raise NotifyError(f"the mail server does not answer: {str(why).lower()}") from None
+        raise NotifyError(f"the mail server cannot be talked to: {str(why).lower()}") from None
 
 
 def _talk(mail: EmailMessage, endpoint: Mailbox, line: _Line) -> None:

@@ -94,8 +94,8 @@ def _likeness(letter: Letter) -> tuple[str, ...]:
 
 def _statuses(same: Sequence[Letter]) -> Bundle:
     """Send the newest of several statuses of one commit; those before it say nothing that still holds."""
-    newest = same[-1]
-    head = replace(newest, due=max(same[0].due, same[0].due if same[0].tries else newest.due))
+    oldest, newest = same[0], same[-1]
+    head = replace(newest, due=oldest.due) if oldest.tries else newest
     return Bundle(head=head, merged=tuple(_into(head, one) for one in same[:-1]))
 
 
