@@ -1,0 +1,94 @@
+"""Sending what waits in the outbox: a bounded number at a time, in a bounded time, with the fate of each letter kept.
+
+A reconciler of the loop. Letters that belong together are made one message before it goes out; a process that dies between sending and
+keeping sends again under the same id. A receiver that does not take one letter gets no further one in the same round, so that
+one that hangs holds up nobody but itself.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.model.notice import Delivery, Letter
+from controller.notify import posting
+from controller.notify.posting import Bundle
+from controller.notify.trouble import NotifyError
+from controller.reconcile.loop.postman import deliver
+from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.world import World
+
+READ: Final = 1000
+"""Letters that wait which one round looks at; the next round takes further ones."""
+RECEIVERS: Final = 8
+"""Receivers that are written to at the same time."""
+ROUND: Final = 120.0
+"""Seconds after which a round begins no further letter."""
+FOREVER: Final = timedelta(days=36_500)
+JITTER: Final = random.SystemRandom()
+
+
+async def reconcile(world: World, name: str) -> Result:
+    """Send what is due, and say when there is more."""
+    if world.generation is None:
+        return Done()  # the first generation adds every key
+    again = await world.notices.settle()
+    now = world.rooms.clock.now()
+    waiting = await world.rooms.store.outbox.waiting(now + FOREVER, limit=READ)
+    due = [one for one in posting.bundles(waiting) if one.head.due <= now]
+    by_receiver: dict[str, list[Bundle]] = {}
+    for bundle in due:
+        by_receiver.setdefault(bundle.head.receiver, []).append(bundle)
+    free = asyncio.Semaphore(RECEIVERS)
+    until = now + timedelta(seconds=ROUND)
+    async with asyncio.TaskGroup() as group:
+        for bundles in by_receiver.values():
+            group.create_task(_write_to(world, bundles, free, until))
+    return await _next(world, again)
+
+
+async def _next(world: World, again: datetime | None) -> Result:
+    """Say when there is something to do: the next letter, or the next that time alone brings."""
+    now = world.rooms.clock.now()
+    waiting = await world.rooms.store.outbox.waiting(now + FOREVER, limit=READ)
+    moments = [bundle.head.due for bundle in posting.bundles(waiting)]
+    moments += [] if again is None else [again]
+    if not moments:
+        return Done()
+    seconds = max(0.0, (min(moments) - now).total_seconds())
+    return After(seconds, f"{len(waiting)} letters wait" if waiting else "troubles stand")
+
+
+async def _write_to(
+    world: World, bundles: Sequence[Bundle], free: asyncio.Semaphore, until: datetime
+) -> None:
+    """Send the messages to one receiver, one after the other, until one is not taken."""
+    async with free:
+        for place, bundle in enumerate(bundles):
+            if world.rooms.clock.now() >= until:
+                return
+            outcome = await _send(world, bundle)
+            if outcome.state is Delivery.WAITING:
+                rest = [posting.postponed(one.head, outcome.due) for one in bundles[place + 1 :]]
+                await world.rooms.store.outbox.put(rest)
+                return
+
+
+async def _send(world: World, bundle: Bundle) -> Letter:
+    """Send one message and keep how that went."""
+    outbox, clock = world.rooms.store.outbox, world.rooms.clock
+    if bundle.merged:
+        await outbox.put(bundle.letters)
+    letter = bundle.head
+    try:
+        await deliver(world, letter)
+    except NotifyError as error:
+        after = posting.failed(letter, error, clock.now(), jitter=JITTER.random())
+    else:
+        after = posting.sent(letter, clock.now())
+    await outbox.put([after])
+    world.news.tell(
+        "letter", after.id, receiver=after.receiver, state=after.state, tries=after.tries
+    )
+    return after
