@@ -92,6 +92,8 @@ LIMITS: Final = (
         "secrets",
         ("one value", 64 << 10, "bytes", "it is not read"),
         ("values read at the same time", 8, "values", "further ones wait"),
+        ("a value in a controller that stays", 60, "seconds", "it is read again"),
+        ("a value that could not be read", 10, "seconds", "it is tried again"),
         ("a program that prints a value", 30, "seconds", "it is killed with all it started"),
         ("one wait for Vault, and its whole answer", 10, "seconds", "the value is not read"),
         ("answer of Vault", 1 << 20, "bytes", "the value is not read"),

@@ -241,6 +241,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
     "secrets": {
         "one value": secrets_disk.LARGEST,
         "values read at the same time": keyring.AT_ONCE,
+        "a value in a controller that stays": keyring.KEPT.total_seconds(),
+        "a value that could not be read": keyring.FAILURE_KEPT.total_seconds(),
         "a program that prints a value": program.SECONDS,
         "one wait for Vault, and its whole answer": vault.SECONDS,
         "answer of Vault": vault.LARGEST_ANSWER,

@@ -6,9 +6,12 @@ that no value is ever known here without being masked everywhere.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from controller.clock import Clock, SystemClock
 from controller.model.declaration import Secret
 from controller.secrets.allowed import EVERYTHING, Allowed
 from controller.secrets.masker import ValueMasker
@@ -18,10 +21,22 @@ from controller.secrets.value import SecretText
 
 AT_ONCE: Final = 8
 """Values that `gather` reads at the same time."""
+KEPT: Final = timedelta(seconds=60)
+"""How long a controller that stays goes by a value, so that one that was changed is soon seen."""
+FAILURE_KEPT: Final = timedelta(seconds=10)
+"""How long nobody asks again for what could not be read: a Vault that is down would cost each of many pairs its time-out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What reading came to, and when."""
+
+    outcome: SecretText | UnreadableError = field(repr=False)
+    at: datetime
 
 
 class Keyring:
-    """The declared secrets, each read at most once until they are forgotten.
+    """The declared secrets, each read at most once: by a person's command, or by a controller that stays every minute.
 
     Args:
         declared: the secrets by name.
@@ -31,6 +46,7 @@ class Keyring:
         sealed: the encrypted files of the declaration, by path.
         age_key: the file of age keys that a flag names.
         allowed: what may be read; by hand everything.
+        clock: tells how old a value is.
     """
 
     def __init__(
@@ -43,6 +59,7 @@ class Keyring:
         sealed: Mapping[str, bytes] | None = None,
         age_key: Path | None = None,
         allowed: Allowed = EVERYTHING,
+        clock: Clock | None = None,
     ) -> None:
         self._declared = declared
         self._sources = Sources(
@@ -53,8 +70,9 @@ class Keyring:
             allowed=allowed,
         )
         self._masker = masker
-        self._known: dict[str, SecretText] = {}
-        self._failed: dict[str, UnreadableError] = {}
+        self._clock = clock or SystemClock()
+        self._kept = None if allowed.by_hand else KEPT
+        self._known: dict[str, _Read] = {}
         self._warnings: dict[str, str] = {}
 
     @property
@@ -68,33 +86,48 @@ class Keyring:
         Raises:
             UnreadableError: it is not declared, or its value cannot be read on this machine.
         """
-        known = self._known.get(name)
-        if known is not None:
-            return known
-        if name in self._failed:
-            raise self._failed[name].with_traceback(None)
-        return self._known.setdefault(name, self._read(name))
+        outcome = self._fresh(name)
+        if outcome is None:
+            outcome = self._keep(name, self._tried(name))
+        if isinstance(outcome, UnreadableError):
+            raise outcome.with_traceback(None)
+        return outcome
 
     async def gather(self, names: Iterable[str]) -> None:
         """Read secrets in threads; `read` then gives each, or says why not, without waiting."""
-        wanted = [name for name in sorted(set(names)) if name not in self._known]
         free = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._gather(name, free) for name in wanted))
+        await asyncio.gather(*(self._gather(name, free) for name in sorted(set(names))))
 
     async def _gather(self, name: str, free: asyncio.Semaphore) -> None:
         async with free:
-            try:
-                value = await asyncio.to_thread(self._read, name)
-            except UnreadableError as error:
-                self._failed[name] = error
-            else:
-                self._failed.pop(name, None)
-                self._known.setdefault(name, value)
+            if self._fresh(name) is None:
+                self._keep(name, await asyncio.to_thread(self._tried, name))
 
     def forget(self) -> None:
         """Let go of every value and failure; the next use reads anew. What was read stays masked."""
         self._known.clear()
-        self._failed.clear()
+
+    def _fresh(self, name: str) -> SecretText | UnreadableError | None:
+        """Give what is known and not too old."""
+        known = self._known.get(name)
+        if known is None:
+            return None
+        failed = isinstance(known.outcome, UnreadableError)
+        kept = FAILURE_KEPT if failed else self._kept
+        age = self._clock.now() - known.at
+        return known.outcome if kept is None or timedelta(0) <= age < kept else None
+
+    def _keep(
+        self, name: str, outcome: SecretText | UnreadableError
+    ) -> SecretText | UnreadableError:
+        self._known[name] = _Read(outcome=outcome, at=self._clock.now())
+        return outcome
+
+    def _tried(self, name: str) -> SecretText | UnreadableError:
+        try:
+            return self._read(name)
+        except UnreadableError as error:
+            return error
 
     def _read(self, name: str) -> SecretText:
         secret = self._declared.get(name)

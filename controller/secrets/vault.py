@@ -95,7 +95,7 @@ class Vault:
                     missing = answer.length
         except ssl.SSLCertVerificationError as error:
             raise ReadingError(
-                f"{shown}: its certificate is not trusted: {error.verify_message}",
+                f"{shown}: its certificate is not trusted: {error.verify_message.rstrip('.').lower()}",
                 hint="name its authority in VAULT_CACERT",
             ) from None
         except (OSError, http.client.HTTPException) as error:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pickle
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from controller.errors import SecretError
 from controller.model.declaration import Secret, SecretKind
 from controller.model.diagnostic import Place
 from controller.secrets.age import new_key
-from controller.secrets.keyring import Keyring, UnreadableError
+from controller.secrets.allowed import EVERYTHING, parse_allow
+from controller.secrets.keyring import FAILURE_KEPT, KEPT, Keyring, UnreadableError
 from controller.secrets.masker import ValueMasker
 from controller.secrets.value import SecretText
 from tests.secrets.closed import key_in, known
@@ -180,3 +182,55 @@ def test_an_error_names_the_secret_its_kind_its_place_and_the_remedy(tmp_path: P
     assert refusal.value.message.endswith("(declared at inventory/all.yaml:7:3)")
     assert refusal.value.secret == "hook"  # noqa: S105  # a name
     assert "use the right key file" in (refusal.value.hint or "")
+
+
+class Ticking:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nobody waits {seconds} s here")
+
+
+def test_a_controller_that_stays_soon_sees_a_value_that_was_changed(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first-value")
+    for allowed, later in ((parse_allow("file"), "second-value"), (EVERYTHING, "first-value")):
+        file.write_text("first-value")
+        clock = Ticking()
+        ring = Keyring(
+            {"it": Secret(name="it", kind=SecretKind.FILE, source=str(file))},
+            environment={},
+            home=tmp_path,
+            masker=ValueMasker(),
+            allowed=allowed,
+            clock=clock,
+        )
+        assert ring.read("it").reveal() == "first-value"
+        file.write_text("second-value")
+        clock.at += KEPT - timedelta(seconds=1)
+        assert ring.read("it").reveal() == "first-value"
+        clock.at += timedelta(seconds=1)
+        assert ring.read("it").reveal() == later
+
+
+def test_what_could_not_be_read_is_tried_again_after_a_while(tmp_path: Path) -> None:
+    clock = Ticking()
+    ring = Keyring(
+        {"it": Secret(name="it", kind=SecretKind.FILE, source=str(tmp_path / "late"))},
+        environment={},
+        home=tmp_path,
+        masker=ValueMasker(),
+        clock=clock,
+    )
+    for _ in range(2):
+        with pytest.raises(UnreadableError, match="no such file"):
+            ring.read("it")
+        (tmp_path / "late").write_text(CANARY)
+    clock.at += FAILURE_KEPT
+    assert ring.read("it").reveal() == CANARY

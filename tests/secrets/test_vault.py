@@ -1,14 +1,21 @@
 """Values of a Vault: a small server on this machine that answers as one, well and badly."""
 
+import ipaddress
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from controller.secrets import vault
 from controller.secrets.trouble import ReadingError
@@ -199,3 +206,60 @@ def test_a_vault_that_is_not_there_says_so(tmp_path: Path) -> None:
     environment = {"VAULT_ADDR": f"http://localhost:{port}", "VAULT_TOKEN": TOKEN}
     with pytest.raises(ReadingError, match="does not answer: connection refused"):
         vault_of(environment, tmp_path).read("kv/data/shop", "x")
+
+
+def certificate(folder: Path) -> Path:
+    """Make a certificate of this machine that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8
+    pem = serialization.Encoding.PEM
+    (folder / "vault.key").write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
+    (folder / "vault.crt").write_bytes(made.public_bytes(pem))
+    return folder / "vault.crt"
+
+
+def test_over_tls_the_certificate_has_to_be_trusted_and_be_for_the_host(tmp_path: Path) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+    handler = type("Handler", (Answering,), {"asked": asked})
+    authority = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, tmp_path / "vault.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        port = server.server_address[1]
+        good = {
+            "VAULT_ADDR": f"https://127.0.0.1:{port}",
+            "VAULT_TOKEN": TOKEN,
+            "VAULT_CACERT": str(authority),
+        }
+        try:
+            assert vault_of(good, tmp_path).read("kv/data/shop", "x") == CANARY.encode()
+            strange = {key: value for key, value in good.items() if key != "VAULT_CACERT"}
+            with pytest.raises(ReadingError, match="certificate is not trusted") as refusal:
+                vault_of(strange, tmp_path).read("kv/data/shop", "x")
+            assert "VAULT_CACERT" in (refusal.value.hint or "")
+            other = {**good, "VAULT_ADDR": f"https://localhost:{port}"}
+            with pytest.raises(ReadingError, match="certificate is not trusted: hostname mismatch"):
+                vault_of(other, tmp_path).read("kv/data/shop", "x")
+            missing = {**good, "VAULT_CACERT": str(tmp_path / "none")}
+            with pytest.raises(ReadingError, match="cannot use VAULT_CACERT"):
+                vault_of(missing, tmp_path).read("kv/data/shop", "x")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert len(asked) == 1
