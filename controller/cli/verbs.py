@@ -69,6 +69,7 @@ VERBS: Final[dict[str, Verb]] = {
         help="The activity and connectivity logs.",
         group=("activity", "connectivity", "verify"),
     ),
+    "serve": Verb(module="serve", help="The controller that stays: reconcile for ever."),
     "token": Verb(
         module="token",
         help="Who may talk to a serving controller.",
@@ -107,6 +108,5 @@ VERBS: Final[dict[str, Verb]] = {
 
 LATER: Final = (
     "mcp",
-    "serve",
 )
 """Verbs that are known and refused: not supported yet."""

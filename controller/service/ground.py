@@ -7,6 +7,7 @@ process takes over when this one falls silent. Agents refuse whoever comes with 
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,21 +50,20 @@ class Ground:
     epoch: int
     lease: Lease | None = None
 
-    async def hold(self, clock: Clock) -> None:
-        """Keep the right to act, for ever; without a lease there is nothing to do.
+    def holder(self, clock: Clock) -> Callable[[], Awaitable[None]]:
+        """Give what keeps the right to act, for ever; without a lease there is nothing to do."""
 
-        Raises:
-            StateError: another process has taken it.
-        """
-        while True:
-            await clock.sleep(RENEW_SECONDS)
-            if self.lease is not None and not await self.store.leases.renew(
-                self.lease, LEASE_SECONDS
-            ):
-                raise StateError(
-                    "another process has taken over the work of this state",
-                    hint="this one fell silent for too long; it begins anew",
-                )
+        async def hold() -> None:
+            while True:
+                await clock.sleep(RENEW_SECONDS)
+                lease = self.lease
+                if lease is not None and not await self.store.leases.renew(lease, LEASE_SECONDS):
+                    raise StateError(
+                        "another process has taken over the work of this state",
+                        hint="this one fell silent for too long; it begins anew",
+                    )
+
+        return hold
 
 
 async def stand(options: ServeOptions, settings: Settings, stack: AsyncExitStack) -> Ground:

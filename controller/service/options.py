@@ -59,7 +59,8 @@ class ConfigSource:
     """The config repository of a serving controller.
 
     `url` None: the checkout that holds `directory`, whose branch is followed and whose work tree is not looked at. `branch` None:
-    main, or the branch that the checkout is on. `key` and `token_file` open the remote; `verify` is a file of allowed signers.
+    main, or the branch that the checkout is on. `key` and `token_file` open the remote, `known_hosts` pins its host; `verify` is a
+    file of allowed signers.
     """
 
     directory: Path | None = None
@@ -67,6 +68,7 @@ class ConfigSource:
     branch: str | None = None
     key: Path | None = None
     token_file: Path | None = None
+    known_hosts: Path | None = None
     verify: Path | None = None
 
 

@@ -34,12 +34,12 @@ class StayingWorks(Works):
         epoch: int,
         allowed: Allowed,
         age_key: Path | None,
-        listener: AgentListener | None,
     ) -> None:
         super().__init__(options, settings, store, folder, stack, cluster=cluster, epoch=epoch)
-        self._allowed = allowed
+        self.allowed = allowed
         self._age_key = age_key
-        self._listener = listener
+        self.listener: AgentListener | None = None
+        """Knows the agents that dialled in, once it listens."""
 
     def keyring(self, declaration: Declaration) -> Keyring:
         """Make what reads the secrets of a declaration, as far as that is allowed."""
@@ -47,10 +47,10 @@ class StayingWorks(Works):
             declaration.secrets,
             environment=self._options.variables,
             home=self._settings.person.home,
-            masker=self._masker,
+            masker=self.masker,
             sealed=declaration.sealed,
             age_key=self._age_key,
-            allowed=self._allowed,
+            allowed=self.allowed,
         )
 
     def ambient(self) -> Ambient | None:
@@ -62,4 +62,4 @@ class StayingWorks(Works):
 
     def pulls(self) -> Dialer:
         """Give the carrier of agents that dialled in."""
-        return PullDialer(self._listener)
+        return PullDialer(self.listener)

@@ -73,15 +73,16 @@ class Works:
         self._store = store
         self._folder = folder
         self._stack = stack
-        self._masker = ValueMasker()
+        self.masker = ValueMasker()
+        self.forms = FormsCache(folder / CACHE_FILE)
         self._renderer = stack.enter_context(Renderer())
         self._output = OutputFiles(folder)
         self._artifacts = ArtifactFiles(folder)
         self._mirrors = Mirrors(folder / "mirrors")
         logs = folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        self._activity = Log(logs, "activity", clock=options.clock, masker=self._masker)
-        self._connectivity = Log(logs, "connectivity", clock=options.clock, masker=self._masker)
+        self._activity = Log(logs, "activity", clock=options.clock, masker=self.masker)
+        self._connectivity = Log(logs, "connectivity", clock=options.clock, masker=self.masker)
 
     def rooms(
         self, config: Configuration, saving: Callable[[], AbstractAsyncContextManager[bool]]
@@ -92,9 +93,9 @@ class Works:
             config=config,
             mirrors=self._mirrors,
             store=self._store,
-            forms=FormsCache(self._folder / CACHE_FILE),
+            forms=self.forms,
             renderer=self._renderer,
-            masker=self._masker,
+            masker=self.masker,
             activity=self._activity,
             connectivity=self._connectivity,
             output=self._output,
@@ -143,7 +144,7 @@ class Works:
             declaration.secrets,
             environment=self._options.variables,
             home=self._settings.person.home,
-            masker=self._masker,
+            masker=self.masker,
             sealed=declaration.sealed,
         )
 
@@ -228,7 +229,7 @@ class Works:
                 artifacts=self._artifacts,
                 activity=self._activity,
                 connectivity=self._connectivity,
-                masker=self._masker,
+                masker=self.masker,
                 secrets=read,
                 keyed=comparison.keyed_text,
                 new_key=comparison.new_key,

@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from controller.errors import StateError
-from controller.store.folder import create_private
-from controller.store.sqlite import FILE
+from controller.store.folder import DATABASE_FILE, create_private
 from controller.store.trouble import state_error
 
 
@@ -29,13 +28,13 @@ def copy_database(folder: Path, goal: Path) -> None:
         if not create_private(goal):
             raise StateError(f"cannot write {goal}: it is there already")
         with (
-            contextlib.closing(sqlite3.connect(source_of(folder / FILE), uri=True)) as source,
+            contextlib.closing(sqlite3.connect(source_of(folder / DATABASE_FILE), uri=True)) as source,
             contextlib.closing(sqlite3.connect(goal)) as copy,
         ):
             source.backup(copy)  # all pages in one step: one moment
             copy.execute("PRAGMA journal_mode = DELETE")  # no second file beside the copy
     except sqlite3.Error as error:
-        raise state_error(str(folder / FILE), error) from error
+        raise state_error(str(folder / DATABASE_FILE), error) from error
     except OSError as error:
         raise StateError(f"cannot write {goal}: {error.strerror or error}") from error
 

@@ -24,6 +24,8 @@ _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 STATE_FOLDER: Final = ".ctl"
 """The state of a config repository, inside of it, where nothing else is said."""
+DATABASE_FILE: Final = "state.db"
+"""The database, in the state folder."""
 CACHE_FILE: Final = "cache.db"
 """Parsed declarations, in the state folder."""
 

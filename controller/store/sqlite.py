@@ -4,18 +4,14 @@ Built by `service`; calls `shelves`. `migrations` makes its tables, `folder` its
 """
 
 from pathlib import Path
-from typing import Final
 
 from controller.clock import Clock
 from controller.errors import StateError
-from controller.store.folder import create_private, prepare
+from controller.store.folder import DATABASE_FILE, create_private, prepare
 from controller.store.schema import bring_up_to_date
 from controller.store.shelves import SqlStore
 from controller.store.sqlite_database import SqliteDatabase
 from controller.store.trouble import DATABASE_ERRORS, state_error
-
-FILE: Final = "state.db"
-"""Name of the database inside the state folder."""
 
 
 def open_store(folder: Path, *, clock: Clock) -> SqlStore:
@@ -28,7 +24,7 @@ def open_store(folder: Path, *, clock: Clock) -> SqlStore:
     Raises:
         StateError: the folder or the database cannot be used.
     """
-    path = prepare(folder) / FILE
+    path = prepare(folder) / DATABASE_FILE
     try:
         create_private(path)
     except OSError as error:

@@ -44,17 +44,22 @@ def unheard(_place: str, _why: str) -> None:
     """Hear nothing."""
 
 
+def unnoticed(_name: str) -> None:
+    """Notice nobody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What a listener tells to whom.
 
     `enroll` serves those who ask for a certificate; None refuses them. `news` records what agents say unasked. `refused` hears
-    of connections that were not taken: from where, and why.
+    of connections that were not taken: from where, and why. `arrived` hears the name of each agent that connects.
     """
 
     enroll: Enroller | None = None
     news: News | None = None
     refused: Callable[[str, str], None] = field(default=unheard)
+    arrived: Callable[[str], None] = field(default=unnoticed)
 
 
 class AgentListener:
@@ -220,6 +225,7 @@ class AgentListener:
                     found.name, self._me(), clock=self._clock, news=self._hooks.news
                 )
             self._peers[found.name].carry(line)
+            self._hooks.arrived(found.name)
         else:
             line.close()
             self._hooks.refused(place, "it speaks neither the agent protocol nor enrolment")

@@ -12,10 +12,10 @@ from sqlalchemy.pool import NullPool
 
 from controller.model.observation import RepoSeen
 from controller.model.standing import Standing
-from controller.store.folder import prepare
+from controller.store.folder import DATABASE_FILE as FILE, prepare
 from controller.store.migrations.runner import migrate
 from controller.store.rows import body_row, encode, job_row
-from controller.store.sqlite import FILE, open_store
+from controller.store.sqlite import open_store
 from tests.fakes.clocks import START, FakeClock
 from tests.store.shelf import NOW, WORK, a_body, a_job, a_record, a_run, seen_at
 

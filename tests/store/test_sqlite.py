@@ -20,8 +20,9 @@ from sqlalchemy.pool import NullPool
 
 from controller.errors import StateError
 from controller.model.job import State
+from controller.store.folder import DATABASE_FILE as FILE
 from controller.store.schema import HEAD, migrations_folder
-from controller.store.sqlite import FILE, open_store
+from controller.store.sqlite import open_store
 from controller.store.sqlite_database import SqliteDatabase
 from controller.store.tables import METADATA, UNSETTLED
 from tests.fakes.clocks import FakeClock

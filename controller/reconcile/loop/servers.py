@@ -104,15 +104,16 @@ async def _keep(world: World, before: Contact | None, after: Contact, found: Ser
         await write_connectivity(world.rooms, found)
         world.news.tell("server", found.server, reached=after.reached, cause=after.cause)
     await _tell(world, before, after)
+    kept = without_contents(found)
     if found.reached or after.down:
-        kept = without_contents(found)
         await store.observations.put_servers([kept])
+    await store.contacts.put([after])  # before anybody is woken, who would else not find it
+    if found.reached or after.down:
         for target in sorted(changed_targets(known, kept) | set(_new(before, after))):
             await world.add(Key(Kind.TARGET, target))
     if found.reached:
         for run in await waiting_there(world, found.server):
             await world.add(Key(Kind.RUN, run))
-    await store.contacts.put([after])
 
 
 def _new(before: Contact | None, after: Contact) -> Iterator[str]:

@@ -1,0 +1,278 @@
+"""The controller that stays: opened on a state, its parts started in order, and stopped in reverse.
+
+Called by `ctl serve`; calls `ground`, `staying`, `gates` and the loop. SIGTERM and SIGINT stop it: no new work is begun, what runs on
+servers goes on and is found again by the next start. A second signal ends the process at once.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from controller import __version__
+from controller.jobs.moments import Moments
+from controller.reconcile.loop.force import InForce
+from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.live import Live
+from controller.reconcile.loop.moments import MomentNotices
+from controller.reconcile.loop.news import News
+from controller.reconcile.loop.notices import Noticeboard
+from controller.reconcile.loop.scheduler import Scheduler
+from controller.reconcile.loop.serving import LiveServing
+from controller.reconcile.loop.supervisor import Process, Run, Supervisor
+from controller.reconcile.loop.table import TABLE
+from controller.reconcile.loop.worker import Worker
+from controller.reconcile.loop.world import World
+from controller.secrets.allowed import DEFAULT, parse_allow, refusals
+from controller.service.follow import follow
+from controller.service.gates import AgentsDoor, api_server, first_token
+from controller.service.ground import Ground, stand
+from controller.service.logs import write_logs
+from controller.service.options import Options, Part, ServeOptions
+from controller.service.staying import StayingWorks
+from controller.service.systemd import Systemd
+from controller.service.works import new_id
+from controller.settings import Settings, resolve
+from controller.source.connections import Connections
+
+LOG: Final = logging.getLogger(__name__)
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+AT_ONCE: Final = 130
+"""The exit code of a process that was told twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staying:
+    """A serving controller with everything it is made of, started or not."""
+
+    world: World
+    serving: LiveServing
+    worker: Worker
+    supervisor: Supervisor
+    url: str
+
+
+async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> int:
+    """Serve until somebody asks this process to stop.
+
+    Args:
+        options: what was asked for.
+        say: tells people, a line at a time.
+
+    Returns:
+        the exit code of the process.
+
+    Raises:
+        LockedError: another process acts on the state.
+        StateError: the state cannot be used, or not any more.
+        UsageError: what was asked for cannot be.
+    """
+    systemd = Systemd(options.variables)
+    async with staying(options, say=say) as made:
+        with stopped_by_signals(made, drain=options.drain, systemd=systemd):
+            beating = asyncio.create_task(_beat(systemd, options))
+            try:
+                systemd.ready(f"serving {made.url}")
+                await made.supervisor.run()
+            finally:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
+    return 0
+
+
+@asynccontextmanager
+async def staying(options: ServeOptions, *, say: Callable[[str], None]) -> AsyncIterator[Staying]:
+    """Open a serving controller; its parts begin with `supervisor.run`."""
+    settings = resolve(options.variables, flags={})
+    async with AsyncExitStack() as stack:
+        ground = await stand(options, settings, stack)
+        yield await _build(options, settings, ground, stack, say)
+
+
+async def _build(
+    options: ServeOptions,
+    settings: Settings,
+    ground: Ground,
+    stack: AsyncExitStack,
+    say: Callable[[str], None],
+) -> Staying:
+    """Put everything together, from the state up to the doors."""
+    works = _works(options, settings, ground, stack)
+    write_logs(works.masker, options.variables, debug=options.debug)
+    force, news = InForce(), News(ground.store.newsroom, options.clock)
+    stack.push_async_callback(force.close)
+    world, moments = _world(options, ground, works, stack, force=force, news=news)
+    serving = LiveServing(world, version=__version__)
+    worker = Worker(world, TABLE, places=options.workers)
+    parts: dict[str, Run] = {}
+    url = ground.name
+    if Part.API in options.parts:
+        server = api_server(serving, options.doors)
+        url = "{}://{}:{}".format("https" if options.doors.certificate else "http", *server.bind())
+        say(f"serving {url}")
+        token = await first_token(ground, world.rooms.activity, options)
+        if token is not None:
+            say(f"admin token, shown this once: {token}")
+        parts[Part.API] = server.run
+    if Part.SCHEDULER in options.parts:
+        parts[Part.SCHEDULER] = Scheduler(world).run
+    if Part.WORKER in options.parts:
+        await _take_agents(options, ground, works, stack, world=world, say=say)
+        parts[Part.WORKER] = worker.run
+    parts |= {"news": news.write, "moments": moments.write, "lease": ground.holder(options.clock)}
+    supervisor = Supervisor(
+        parts,
+        shelf=ground.store.parts,
+        clock=options.clock,
+        process=Process(
+            instance=new_id(), host=settings.person.host, pid=os.getpid(), version=__version__
+        ),
+        late=partial(_late, world),
+    )
+    return Staying(world=world, serving=serving, worker=worker, supervisor=supervisor, url=url)
+
+
+def _works(
+    options: ServeOptions, settings: Settings, ground: Ground, stack: AsyncExitStack
+) -> StayingWorks:
+    """Make the maker of rooms."""
+    return StayingWorks(
+        Options(
+            actor=options.actor,
+            papers=options.papers,
+            parallel=options.parallel,
+            progress=options.tell,
+            variables=options.variables,
+            clock=options.clock,
+        ),
+        settings,
+        ground.store,
+        ground.folder,
+        stack,
+        cluster=ground.cluster,
+        epoch=ground.epoch,
+        allowed=parse_allow(DEFAULT if options.allow is None else options.allow),
+        age_key=options.age_key,
+    )
+
+
+def _world(
+    options: ServeOptions,
+    ground: Ground,
+    works: StayingWorks,
+    stack: AsyncExitStack,
+    *,
+    force: InForce,
+    news: News,
+) -> tuple[World, MomentNotices]:
+    """Make what the loop works with, and the listener that turns moments of jobs into notices."""
+    store, clock = ground.store, options.clock
+    kept = Connections(ground.folder)
+    stack.callback(kept.close)
+    config = follow(options.source, ground.folder, forms=works.forms, clock=clock, kept=kept)
+    board = Noticeboard(store.outbox, force, ground.queue, clock, works.masker)
+    moments = MomentNotices(board, new_id)
+    watcher = Moments(news, moments)
+    live = Live(
+        partial(works.make_engine, force.dialer, force.secret, watcher),
+        store=store,
+        queue=ground.queue,
+        clock=clock,
+    )
+    rooms = replace(
+        works.rooms(config, always), engine=live.handle, in_force=force.loaded, state=ground.name
+    )
+    world = World(
+        rooms=rooms,
+        queue=ground.queue,
+        config=config,
+        force=force,
+        live=live,
+        news=news,
+        notices=board,
+        refusals=lambda declaration: refusals(declaration, works.allowed),
+        papers=options.papers.folder,
+    )
+    return world, moments
+
+
+async def _take_agents(
+    options: ServeOptions,
+    ground: Ground,
+    works: StayingWorks,
+    stack: AsyncExitStack,
+    *,
+    world: World,
+    say: Callable[[str], None],
+) -> None:
+    """Listen for agents that dial, where that is asked for."""
+    place = options.doors.agents
+    if place is None:
+        return
+    door = AgentsDoor(
+        ground,
+        options.papers,
+        clock=options.clock,
+        connectivity=world.rooms.connectivity,
+        arrived=partial(_arrived, world),
+    )
+    works.listener = door.listener
+    await door.listener.start(place.host, place.port)
+    stack.push_async_callback(partial(door.listener.close, restarting=True))
+    say(f"taking agents on {place.host}:{door.listener.port}")
+
+
+@contextmanager
+def stopped_by_signals(made: Staying, *, drain: bool, systemd: Systemd) -> Iterator[None]:
+    """Stop at the first signal, and end at the second; the handlers of before come back."""
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if stopping:
+            os._exit(AT_ONCE)
+        systemd.stopping()
+        LOG.info("stopping; what runs on servers goes on")
+        stopping.append(loop.create_task(_stop(made, drain=drain)))
+
+    for one in SIGNALS:
+        loop.add_signal_handler(one, stop)
+    try:
+        yield
+    finally:
+        for one in SIGNALS:
+            loop.remove_signal_handler(one)
+
+
+async def _stop(made: Staying, *, drain: bool) -> None:
+    if drain:
+        await made.worker.drain()
+    made.supervisor.stop()
+
+
+@asynccontextmanager
+async def always() -> AsyncIterator[bool]:
+    """Say that what was seen may be kept: the state is ours."""
+    yield True
+
+
+async def _arrived(world: World, name: str) -> None:
+    """Have a server looked at whose agent has just dialled in."""
+    await world.poke(Key(Kind.SERVER, name), why="its agent dialled in")
+
+
+def _late(world: World, seconds: float) -> None:
+    world.counts.lag = seconds
+
+
+async def _beat(systemd: Systemd, options: ServeOptions) -> None:
+    """Tell systemd that the loop turns."""
+    seconds = systemd.beat_seconds
+    while seconds is not None:
+        systemd.alive()
+        await options.clock.sleep(seconds)
