@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from controller.errors import NotFoundError, RewoundError, SourceError, VerificationError
+from controller.errors import NotFoundError, RewoundError, VerificationError
 from controller.model.declaration import Repo
 from controller.model.diagnostic import Place
 from controller.model.ids import Sha
@@ -24,17 +24,15 @@ from controller.source.blame import blame_lines, last_mentions
 from controller.source.commits import read_revision
 from controller.source.config import no_commit, none_before
 from controller.source.connections import Connections
-from controller.source.git import Access, run_git
-from controller.source.mirror import WATCHED, Mirror, sync
+from controller.source.inforce import REF, InForce
+from controller.source.mirror import Mirror
 from controller.source.objects import CommitTree, read_tree
-from controller.source.remote import SHA, ask
+from controller.source.remote import ask
 from controller.source.threads import in_thread
 from controller.source.url import parse
 from controller.source.visit import Visit
 
 NAME: Final = "config"
-IN_FORCE: Final = "refs/ctl/in-force"
-DURABLE: Final = Access(settings=("core.fsync=all",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +82,7 @@ class TrackedConfig:
         self._trusted: tuple[Sha, bytes | None] | None = None
         self._head: Revision | None = None
         self.root = self._mirror(threading.Event()).path
+        self._force = InForce(self.root)
 
     async def look(self, *, accept_rewind: bool = False) -> Found:
         """Ask the remote, fetch what is new, and judge it; what is in force stays so.
@@ -116,7 +115,7 @@ class TrackedConfig:
             RewoundError: the branch does not hold that commit.
             SourceError: the remote is out of reach.
         """
-        if self._in_force() is not None:
+        if self._force.read() is not None:
             return
         await self.look()
         try:
@@ -133,7 +132,7 @@ class TrackedConfig:
         Raises:
             SourceError: the mirror is damaged.
         """
-        sha = self._in_force()
+        sha = self._force.read()
         if sha is None:
             return None
         if self._head is None or self._head.sha != sha:
@@ -158,7 +157,7 @@ class TrackedConfig:
         found = None
         if self._is_there():
             found = lineage.find_commit(
-                rev, ref=self._repo.ref, bare=self.root, folder=self.root, tip=IN_FORCE
+                rev, ref=self._repo.ref, bare=self.root, folder=self.root, tip=REF
             )
         if found is None:
             raise no_commit(rev)
@@ -171,8 +170,8 @@ class TrackedConfig:
             NotFoundError: there was none yet.
         """
         found = None
-        if self._in_force() is not None:
-            found = lineage.commit_at(moment, tip=IN_FORCE, folder=self.root, bare=self.root)
+        if self._force.read() is not None:
+            found = lineage.commit_at(moment, tip=REF, folder=self.root, bare=self.root)
         if found is None:
             raise none_before(moment, Path(self._url.text))
         return found
@@ -197,14 +196,14 @@ class TrackedConfig:
         Raises:
             NotFoundError: there is none yet.
         """
-        sha = self._in_force()
+        sha = self._force.read()
         if sha is None:
             raise self._nothing()
         return self.tree(sha)
 
     def blame(self, places: Iterable[Place], sha: Sha | None) -> Mapping[Place, Written]:
         """Find who wrote lines, as of a commit or (None) of the one in force."""
-        at = sha or self._in_force()
+        at = sha or self._force.read()
         return {} if at is None else blame_lines(places, at, folder=self.root, bare=self.root)
 
     def last_mentions(self, names: Iterable[str], sha: Sha) -> Mapping[str, Written]:
@@ -219,7 +218,7 @@ class TrackedConfig:
             access_to(self._url, credentials, mirror.path, kept=self._kept) as access,
         ):
             offer = ask(self._url, tags=False, folder=mirror.path, access=access, halt=halt)
-            now = self._in_force()
+            now = self._force.read()
             moved = offer.branches.get(self._repo.ref) != now
             accepted = None if accept_rewind else now
             visit = Visit(self._repo, mirror, accepted, self._judges(now, moved=moved), halt)
@@ -260,44 +259,7 @@ class TrackedConfig:
 
     def _accept(self, sha: Sha, halt: threading.Event) -> None:
         with self._mirror(halt).locked():
-            watched = self._read(WATCHED)
-            known = watched is not None and lineage.does_descend(
-                sha, watched, bare=self.root, folder=self.root
-            )
-            if not known:
-                raise NotFoundError(f"cannot put commit {sha} in force: it was not let in")
-            answer = run_git(
-                ["update-ref", "--end-of-options", IN_FORCE, sha],
-                folder=self.root,
-                bare=self.root,
-                access=DURABLE,
-                halt=halt,
-            )
-            if answer.code != 0:
-                raise SourceError(
-                    f"cannot put commit {sha} in force: {answer.complaint.strip()[:300]}"
-                )
-            sync((self.root / IN_FORCE).parent)
-
-    def _in_force(self) -> Sha | None:
-        return self._read(IN_FORCE)
-
-    def _read(self, ref: str) -> Sha | None:
-        """Read a ref of ours from its file; one that is damaged must not look like one that was never there.
-
-        Raises:
-            SourceError: the file holds no commit.
-        """
-        try:
-            text = (self.root / ref).read_text(errors="replace").strip()
-        except FileNotFoundError:
-            return None
-        if SHA.fullmatch(text) is None:
-            raise SourceError(
-                f"cannot read {ref} in {self.root}: it is damaged",
-                hint=f"restore a backup, or delete {self.root} to trust the branch anew",
-            )
-        return Sha(text)
+            self._force.move(sha, halt)
 
     def _mirror(self, halt: threading.Event) -> Mirror:
         return Mirror(self._folder, NAME, self._url, halt)

@@ -18,7 +18,7 @@ from controller.errors import NotFoundError, RewoundError, SourceError, Verifica
 from controller.model.diagnostic import Place
 from controller.model.ids import Sha
 from controller.model.tree import Tree
-from controller.source import mirror, remote, tracked
+from controller.source import inforce, mirror, remote
 from controller.source.access import Credentials
 from controller.source.config import ConfigRepo
 from controller.source.configuration import Configuration
@@ -264,7 +264,7 @@ async def test_a_damaged_ref_never_looks_like_a_first_start(
     origin: Repository, config: TrackedConfig, content: str
 ) -> None:
     await step(config)
-    (config.root / tracked.IN_FORCE).write_text(content)
+    (config.root / inforce.REF).write_text(content)
     with pytest.raises(SourceError, match="it is damaged"):
         config.head()
     with pytest.raises(SourceError, match="it is damaged"):
