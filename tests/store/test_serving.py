@@ -161,6 +161,8 @@ async def test_contacts_replace_each_other_by_server(store: Store) -> None:
     await store.contacts.put([])
     assert await store.contacts.all() == {"db-1": other, "web-01": replace(CONTACT, failures=5)}
     assert list(await store.contacts.all()) == ["db-1", "web-01"]
+    assert await store.contacts.get("db-1") == other
+    assert await store.contacts.get("never") is None
     await store.contacts.forget(["db-1", "never"])
     await store.contacts.forget([])
     assert list(await store.contacts.all()) == ["web-01"]

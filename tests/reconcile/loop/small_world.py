@@ -17,6 +17,7 @@ from controller.reconcile.loop.live import Live
 from controller.reconcile.loop.news import News
 from controller.reconcile.loop.world import World
 from controller.reconcile.repos import reach_of
+from controller.reconcile.requests import RunRequest
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import LOOK, walk
 from controller.source.tracked import TrackedConfig
@@ -44,7 +45,7 @@ class Remembered(MemoryQueue):
         return added
 
 
-@dataclass(slots=True)
+@dataclass
 class Board:
     """A noticeboard that knows which troubles stand."""
 
@@ -82,6 +83,10 @@ class SmallWorld:
     async def declare(self, text: str, servers: int | str = 0) -> None:
         """Commit declarations and put them in force."""
         self.house.declare(text, servers)
+        await self.in_force()
+
+    async def in_force(self) -> None:
+        """Put what was committed last in force."""
         seen = await walk(self.house.rooms, Seen(), LOOK)
         assert seen.revision is not None
         await self.force.change(Generation(seen=seen, revision=seen.revision, at=self.now))
@@ -89,6 +94,10 @@ class SmallWorld:
     async def drive(self, run: str) -> tuple[Job, ...]:
         """Drive a run to its end, as the reconciler of runs does."""
         return (await self.world.live.drive(RunId(run))).jobs
+
+    def asked(self, target: str) -> RunRequest:
+        """Give what `ctl run --target` asks."""
+        return RunRequest(target=target)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
