@@ -87,6 +87,8 @@ LIMITS: Final = (
         ("diffs of one pair", 64 << 10, "bytes", "the rest is counted"),
         ("comparisons of one diff", 4_000_000, "steps", "the diff is left out"),
         ("cron line", 200, "characters", "it is refused"),
+        ("missed due times told one by one", 100, "due times", "that there were more is told"),
+        ("changes of a server's reachability kept", 20, "moments", "the oldest goes"),
     ),
     *_room(
         "secrets",
@@ -131,6 +133,12 @@ LIMITS: Final = (
         ("runs looked through for one to go on with", 10_000, "runs", "older ones are not found"),
         ("runs looked through for the last good one", 500, "runs", "older ones are not found"),
         ("paths a pin remembers", 5000, "paths", "any later commit lifts it"),
+        ("jobs stopped at once for a run that replaces them", 20, "jobs", "further ones wait"),
+        ("reasons told of a due time that was held", 3, "reasons", "the rest is counted"),
+        ("jobs put away in one pass", 20, "jobs", "the next pass takes the rest"),
+        ("runs deleted in one pass", 50, "runs", "the next pass takes the rest"),
+        ("rows of a kind deleted in one pass", 1000, "rows", "the next pass takes the rest"),
+        ("certificates looked at for their end", 1000, "certificates", "the rest is left out"),
     ),
     *_room(
         "transport",

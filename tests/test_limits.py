@@ -112,19 +112,27 @@ from controller.pki import (
     root,
 )
 from controller.planning import (
+    contacts,
     diffs,
     saved,
+    schedules as planning_schedules,
     windows,
 )
 from controller.reconcile import (
     adhoc,
     archiving,
+    endings,
     errands,
     fetching,
     repos,
     results,
     resuming,
     rollback,
+)
+from controller.reconcile.loop import (
+    firing,
+    retention as loop_retention,
+    schedules as loop_schedules,
 )
 from controller.secrets import (
     age,
@@ -237,6 +245,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "diffs of one pair": diffs.MOST_BYTES,
         "comparisons of one diff": diffs.MOST_STEPS,
         "cron line": windows.LONGEST,
+        "missed due times told one by one": planning_schedules.MOST_MISSED,
+        "changes of a server's reachability kept": contacts.FLAPS,
     },
     "secrets": {
         "one value": secrets_disk.LARGEST,
@@ -278,6 +288,12 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "runs looked through for one to go on with": resuming.LOOK_BACK,
         "runs looked through for the last good one": rollback.LOOK_BACK[-1],
         "paths a pin remembers": rollback.MOST_FILES,
+        "jobs stopped at once for a run that replaces them": loop_schedules.STOPS,
+        "reasons told of a due time that was held": firing.SHOWN,
+        "jobs put away in one pass": loop_retention.PUT_AWAY,
+        "runs deleted in one pass": loop_retention.RUNS,
+        "rows of a kind deleted in one pass": loop_retention.ROWS,
+        "certificates looked at for their end": endings.MOST,
     },
     "transport": {
         "ssh connections kept idle": ssh.IDLE,
