@@ -123,12 +123,12 @@ def guard_counts(seen: Seen, approval: Approval) -> None:
     target = seen.declaration.targets[approval.target]
     if target.approval is None:
         return
+    if approval.proved:  # others may come after it
+        target = replace(target, approval=replace(target.approval, required=1))
     blocker = unapproved(
         target,
         approval.digest,
-        replace(
-            policy_of(seen), standing=Standing(approvals=(approval,)), proved=approval.proved
-        ),
+        replace(policy_of(seen), standing=Standing(approvals=(approval,)), proved=approval.proved),
         approvers=seen.declaration.settings.approvers,
         authors=tuple(authors_of(target.name, inputs_of(seen))),
     )

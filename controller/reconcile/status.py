@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.errors import Unreachable
+from controller.jobs.held import HELD
 from controller.model.condition import Health, Sync
 from controller.model.declaration import Declaration, Target
 from controller.model.diagnostic import Diagnostic
@@ -24,6 +25,7 @@ from controller.reconcile.requests import (
     TargetStatus,
 )
 from controller.reconcile.rooms import Rooms
+from controller.reconcile.said import all_said
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
 
@@ -60,7 +62,10 @@ async def status(rooms: Rooms) -> StatusReport:
             )
             for name, target in sorted(seen.declaration.targets.items())
         ),
-        problems=tuple(problems(seen.declaration, seen.servers.values(), repos.values(), jobs)),
+        problems=(
+            *problems(seen.declaration, seen.servers.values(), repos.values(), jobs),
+            *await said_problems(rooms),
+        ),
         running=tuple(job for job in jobs if job.state is not State.LOST),
         diagnostics=(*plan.diagnostics, *refused_findings(rooms)),
         summary=plan.summary,
@@ -71,6 +76,26 @@ def refused_findings(rooms: Rooms) -> tuple[Diagnostic, ...]:
     """Give what is wrong with newer declarations that are not in force for that reason."""
     kept = rooms.in_force()
     return () if kept is None else kept.refused
+
+
+async def said_problems(rooms: Rooms) -> tuple[Problem, ...]:
+    """List what the loop of a serving controller says of keys that do not go on, and whether everything is held."""
+    if rooms.in_force() is None:
+        return ()
+    marks = rooms.store.marks
+    held = await marks.get(HELD)
+    first = () if held is None else (Problem(subject="dispatch", reason="Held", message=held),)
+    found = (await all_said(marks)).items()
+    return first + tuple(
+        Problem(
+            subject=key,
+            reason=said.reason,
+            message=said.message,
+            since=said.since,
+            clear=said.clear,
+        )
+        for key, said in found
+    )
 
 
 def target_status(

@@ -23,10 +23,10 @@ from controller.reconcile.loading import known_hosts
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.result import After, Result
-from controller.reconcile.loop.said import Said
 from controller.reconcile.loop.spread import spread
 from controller.reconcile.loop.world import LOOKED, POKE, World
 from controller.reconcile.requests import InvalidDeclarationError
+from controller.reconcile.said import Said
 from controller.reconcile.seen import Seen
 
 ACCEPTED: Final = "config/accepted"

@@ -6,12 +6,12 @@ question, so what works by hand works under `serve` as it is.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
 from controller.clock import Clock
-from controller.errors import LockedError, NotFoundError
+from controller.errors import LockedError, NotFoundError, StateAwayError
 from controller.jobs.engine import PARALLEL, Engine
 from controller.jobs.input import Input
 from controller.jobs.job import UNREACHABLE
@@ -38,16 +38,33 @@ def resting(job: Job) -> bool:
 
 
 class Live:
-    """The engine of this process, and what is handed over to it beside the records."""
+    """The engine of this process, and what is handed over to it beside the records.
 
-    def __init__(self, engine: Engine, *, store: Store, queue: Queue, clock: Clock) -> None:
-        self.engine = engine
+    Args:
+        make: makes an engine; another one takes the place of one whose state was out of reach for a while.
+        store: the state.
+        queue: where runs wait to be driven.
+        clock: time.
+    """
+
+    def __init__(
+        self, make: Callable[[], Engine], *, store: Store, queue: Queue, clock: Clock
+    ) -> None:
+        self._make = make
+        self._engine = make()
         self.clock = clock
         self.store = store
         self._queue = queue
         self._stdin: dict[RunId, bytes | None] = {}
         self._passes: dict[RunId, asyncio.Event] = {}
         self._recording = asyncio.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; one that broke off because the database was away is replaced when it is needed again."""
+        if isinstance(self._engine.fatal, StateAwayError):
+            self._engine = self._make()
+        return self._engine
 
     def handle(self, _: Reach) -> "LiveEngine":
         """Give a way to the engine; whatever a caller would reach, the generation in force says how."""

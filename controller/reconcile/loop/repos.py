@@ -18,7 +18,7 @@ from controller.reconcile.loop.result import After, Done, Result
 from controller.reconcile.loop.spread import spread
 from controller.reconcile.loop.world import URGENT, World
 from controller.reconcile.recalling import REFUSED
-from controller.reconcile.repos import accepted_of, see_repo
+from controller.reconcile.repos import accepted_of, recall, see_repo
 from controller.reconcile.requests import PlanRequest
 
 LEAST_SECONDS: Final = 60.0
@@ -60,10 +60,15 @@ async def seconds_left(world: World, repo: Repo, known: RepoSeen | None, now: da
         return 0.0
     if known.error is not None and known.error_code not in REFUSED:
         return 0.0  # the switch says how long it waits between tries
-    if await world.wanted(Key(Kind.REPO, repo.name)):
+    if await world.wanted(Key(Kind.REPO, repo.name)) or await is_gone(world, repo, known):
         return 0.0
     due = known.checked_at + timedelta(seconds=interval_of(repo))
     return max(0.0, (due - now).total_seconds())
+
+
+async def is_gone(world: World, repo: Repo, known: RepoSeen) -> bool:
+    """Say whether the accepted commit is no longer here, because somebody cleaned the mirror."""
+    return known.accepted is not None and await recall(world.rooms, repo, known.accepted) is None
 
 
 async def look(
@@ -71,6 +76,7 @@ async def look(
 ) -> RepoSeen | None:
     """Ask the remote; give what is known of it then."""
     observations = world.rooms.store.observations
+    gone = known is not None and await is_gone(world, repo, known)
     before = {} if known is None else {repo.name: known}
     if repo.was is not None and known is None:
         before = dict(await observations.repos())
@@ -79,13 +85,17 @@ async def look(
     after = (await observations.repos()).get(repo.name)
     if after is None:
         return None
-    fresh = known is None or known.accepted != after.accepted
-    if fresh or known is None or known.error_code != after.error_code:
+    if known is None or gone or _face(known) != _face(after):
         world.news.tell("repo", repo.name, commit=after.accepted, error=after.error)
         await tell(world, repo, after)
         for target in targets_of(generation.declaration, repo.name):
             await world.add(Key(Kind.TARGET, target), priority=URGENT)
     return after
+
+
+def _face(seen: RepoSeen) -> tuple[object, ...]:
+    """Give what targets care about."""
+    return seen.url, seen.accepted, seen.error_code
 
 
 def targets_of(declaration: Declaration, repo: str) -> list[str]:

@@ -95,7 +95,7 @@ class LiveServing:
             return None
 
     async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:
-        """Have a key looked at now, or so many seconds after the last look; several wishes for one key are one."""
+        """Have a key looked at now; one wish that comes within so many seconds of another is heard when they are over."""
         await self._world.poke(key, why=why, after=after)
 
     async def wait_news(self, seconds: float) -> None:

@@ -98,7 +98,7 @@ class Supervisor:
                 self._tasks[name] = asyncio.create_task(self._keep(name), name=name)
             await self._stopping.wait()
         finally:
-            for name in reversed(self._parts):
+            for name in reversed(tuple(self._parts)):
                 await self.end(name)
             for each in helpers:
                 each.cancel()

@@ -11,9 +11,9 @@ from typing import Final
 
 from controller.errors import ControllerError, Disposition
 from controller.reconcile.loop.keys import Key
-from controller.reconcile.loop.said import Said, all_said
 from controller.reconcile.loop.spread import backoff
 from controller.reconcile.loop.world import World
+from controller.reconcile.said import Said, all_said
 
 LOG: Final = logging.getLogger(__name__)
 STALLED_SECONDS: Final = 3600.0

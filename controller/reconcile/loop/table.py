@@ -1,10 +1,10 @@
 """The visible list of what is reconciled by what.
 
-Read by the worker. A reconciler decides from records whether its time has come, so that adding a key is always harmless, and says how it
+Given to the worker by `service`. A reconciler decides from records whether its time has come, so that adding a key is always harmless, and says how it
 ended: `Done`, or `After` a known time for a reason.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from controller.reconcile.loop import (
@@ -19,10 +19,7 @@ from controller.reconcile.loop import (
     targets,
 )
 from controller.reconcile.loop.keys import Kind
-from controller.reconcile.loop.result import Result
-from controller.reconcile.loop.world import World
-
-Reconciler = Callable[[World, str], Awaitable[Result]]
+from controller.reconcile.loop.worker import Reconciler
 
 TABLE: Final[Mapping[Kind, Reconciler]] = {
     Kind.CONFIG: config.reconcile,

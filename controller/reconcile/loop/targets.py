@@ -18,17 +18,17 @@ from controller.reconcile.applying import guard_budget, guard_whole
 from controller.reconcile.asking import before
 from controller.reconcile.deciding import plan_of
 from controller.reconcile.forgetting import forget
-from controller.reconcile.loop import telling
+from controller.reconcile.loop import statuses, telling
 from controller.reconcile.loop.choosing import HEALS, Choice, choose, superseded
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.live import resting
 from controller.reconcile.loop.recording import record
 from controller.reconcile.loop.result import After, Done, Result
-from controller.reconcile.loop.said import Said
 from controller.reconcile.loop.waits import next_moment
 from controller.reconcile.loop.world import World
 from controller.reconcile.requests import PlanRequest
+from controller.reconcile.said import Said
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import LOOP, walk
 from controller.reconcile.submission import orders_of
@@ -39,6 +39,8 @@ FEW: Final = 30
 NEWEST: Final = 12
 """Jobs of a pair that are looked at."""
 MANY: Final = 20_000
+UNSEEN_SECONDS: Final = 30.0
+"""So long a target waits at most for the first look at its servers to wake it."""
 LOCKED_SECONDS: Final = 60.0
 """After so long it is tried again where somebody else was faster."""
 
@@ -48,9 +50,15 @@ async def reconcile(world: World, name: str) -> Result:
     generation = world.generation
     if generation is None or await world.held() is not None:
         return Done()
+    unseen = await never_seen(world, generation, name)
+    if unseen:
+        for server in unseen:
+            await world.add(Key(Kind.SERVER, server))
+        return After(UNSEEN_SECONDS, f"{unseen[0]} was never looked at")
     seen = await planned(world, generation, name)
     if seen is None:
         return Done()
+    await fetch_again(world, seen, name)
     plan = plan_of(seen)
     jobs = [
         job
@@ -59,12 +67,23 @@ async def reconcile(world: World, name: str) -> Result:
     ]
     await withdraw(world, seen, name, jobs)
     await telling.tell_of_plan(world, seen, name)
+    await statuses.tell_of_commit(world, seen, name)
     jobs = await still_open(world, jobs)
     if any(not resting(job) for job in jobs):
         return Done()  # the end of that run wakes this key
     if waits_for(plan, seen, name) is not None:
         return await sleep(world, seen, name, Choice())
     return await act(world, seen, name, jobs)
+
+
+async def never_seen(world: World, generation: Generation, name: str) -> list[str]:
+    """List the servers of a target that nobody ever tried to reach: a first rollout shall meet all of them, in its waves."""
+    target = generation.declaration.targets.get(name)
+    if target is None:
+        return []
+    contacts = await world.rooms.store.contacts.all()
+    servers = generation.declaration.inventory.servers
+    return [one for one in target.members if one not in contacts and servers[one].active]
 
 
 async def planned(world: World, generation: Generation, name: str) -> Seen | None:
@@ -80,6 +99,13 @@ async def planned(world: World, generation: Generation, name: str) -> Seen | Non
     )
     seen = replace(seen, scope=replace(seen.scope, targets=names))
     return await walk(rooms, seen, LOOP)
+
+
+async def fetch_again(world: World, seen: Seen, name: str) -> None:
+    """Have a repo looked at whose commit is not here; its look wakes the target."""
+    target = seen.declaration.targets.get(name)
+    if target is not None and target.repo is not None and name not in seen.sources:
+        await world.add(Key(Kind.REPO, target.repo))
 
 
 async def withdraw(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> None:

@@ -5,14 +5,13 @@ long as their jobs and take no place from others.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from controller.errors import NotFoundError, StateAwayError, StateError
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import After, Result
 from controller.reconcile.loop.switch import troubled, unsay, wait_for
-from controller.reconcile.loop.table import TABLE, Reconciler
 from controller.reconcile.loop.world import World
 from controller.workqueue.port import Claim
 
@@ -24,11 +23,20 @@ FULL_SECONDS: Final = 5.0
 """After so long a run is tried again for which there was no place."""
 
 
+Reconciler = Callable[[World, str], Awaitable[Result]]
+
+
 class Worker:
-    """Reconciles keys until it is cancelled."""
+    """Reconciles keys until it is cancelled.
+
+    Args:
+        world: what reconcilers work with.
+        table: which reconciles what.
+        places: keys that are reconciled at once, runs aside.
+    """
 
     def __init__(
-        self, world: World, *, places: int = PLACES, table: Mapping[Kind, Reconciler] = TABLE
+        self, world: World, table: Mapping[Kind, Reconciler], *, places: int = PLACES
     ) -> None:
         self._world = world
         self._table = table

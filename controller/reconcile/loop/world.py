@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from controller.jobs.held import HELD
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
@@ -19,8 +20,8 @@ from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import Key
 from controller.reconcile.loop.live import Live
 from controller.reconcile.loop.news import News
-from controller.reconcile.loop.said import Said, say
 from controller.reconcile.rooms import Rooms
+from controller.reconcile.said import Said, say
 from controller.source.configuration import Configuration
 from controller.source.tracked import Found
 from controller.workqueue.port import Queue
@@ -29,10 +30,6 @@ POKE: Final = "poke/"
 """Begin of the names of marks that say when somebody wished for a look, followed by the key."""
 LOOKED: Final = "looked/"
 """Begin of the names of marks that say when a look began that answers all wishes before it."""
-HELD: Final = "dispatch-held"
-"""The mark that a restore sets: nothing is carried out until a person lifts it; its value says why."""
-
-
 URGENT: Final = 10
 """The priority in the queue of what somebody waits for."""
 
@@ -120,13 +117,13 @@ class World:
         Args:
             key: what to look at.
             why: who wants it, for those who watch.
-            after: two looks for the sake of wishes are so many seconds apart at least; the first wish is heard at once.
+            after: the first wish is heard at once; one that comes within so many seconds of another is heard when they are over.
         """
         now = self.rooms.clock.now()
+        last = await self.poked(key) if after else None
         await self.rooms.store.marks.put(f"{POKE}{key}", now.isoformat())
         self.news.tell("poke", str(key), why=why)
-        looked = await self._moment(f"{LOOKED}{key}") if after else None
-        pause = 0.0 if looked is None else after - (now - looked).total_seconds()
+        pause = 0.0 if last is None else after - (now - last).total_seconds()
         await self.add(key, after=min(max(pause, 0.0), after), priority=URGENT)
 
     async def poked(self, key: Key) -> datetime | None:
