@@ -164,7 +164,7 @@ class Call:
         )
 
 
-def current(request: Request) -> Call:
+async def current(request: Request) -> Call:
     """Give the call that the gate let in."""
     return cast("Call", request.scope["ctl.call"])
 

@@ -34,7 +34,7 @@ class Page:
     limit: int
 
 
-def paged(cursor: Cursor = None, limit: Limit = 100) -> Page:
+async def paged(cursor: Cursor = None, limit: Limit = 100) -> Page:
     """Read which page is wanted."""
     return Page(cursor, limit)
 

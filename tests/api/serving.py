@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,8 +29,12 @@ from controller.reconcile.tokens import TokenDesk
 from controller.service.local import open as open_service
 from controller.service.options import Options
 from controller.store.ports import Store
+from controller.workqueue.memory import MemoryQueue
 from tests.e2e.fleet import Fleet
 
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Given so that no authorities are loaded, which takes longer than most tests."""
+HOOK = "of the hook"
 DECLARED = """\
 repos:
   shop: {url: "https://git.example.com/shop.git", webhook: hook-secret}
@@ -61,7 +66,6 @@ class Small:
     secrets: dict[str, bytes] = field(default_factory=dict)
     pokes: list[tuple[str, float]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
-    driving: set[asyncio.Task[object]] = field(default_factory=set)
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,23 +100,18 @@ class Small:
         await asyncio.sleep(min(seconds, 0.05))
 
 
-class Runs:
-    """Drives the runs that are recorded, as the loop would."""
+class Runs(MemoryQueue):
+    """A real queue, and somebody who drives the runs in it, as the loop would."""
 
-    def __init__(self) -> None:
-        self.live: Live | None = None
-        self.driving: set[asyncio.Task[object]] = set()
+    live: Live
 
-    async def add(self, key: str, *, after: float = 0.0) -> None:
-        kind, _, name = key.partition("/")
-        if kind == "run" and self.live is not None:
-            task: asyncio.Task[object] = asyncio.create_task(self.live.drive(RunId(name)))
-            self.driving.add(task)
-
-    async def close(self) -> None:
-        for task in self.driving:
-            task.cancel()
-        await asyncio.gather(*self.driving, return_exceptions=True)
+    async def drive(self) -> None:
+        while True:
+            claim = await self.take()
+            kind, _, name = claim.key.partition("/")
+            if kind == "run":
+                await self.live.drive(RunId(name))
+            await self.done(claim)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,6 +121,7 @@ class House:
     small: Small
     server: Server
     fleet: Fleet
+    client: httpx.AsyncClient
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -154,8 +154,7 @@ class House:
         sent = dict(headers or {})
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
-            return await client.request(method, path, json=json, headers=sent, content=content)
+        return await self.client.request(method, path, json=json, headers=sent, content=content)
 
 
 @contextlib.asynccontextmanager
@@ -164,18 +163,15 @@ async def house(
 ) -> AsyncIterator[House]:
     """Open a controller on the loopback."""
     fleet.declare(declared)
-    fleet.variables["HOOK_SECRET"] = "of the hook"
+    fleet.variables["HOOK_SECRET"] = HOOK
     wanted = settings or ApiSettings()
     async with open_service(
-        Options(
-            directory=fleet.config.path, actor="tests", write=True, variables=fleet.environment
-        )
+        Options(directory=fleet.config.path, actor="tests", write=True, variables=fleet.environment)
     ) as controller:
         base = controller._rooms
         seen = await walk(base, Seen(), LOOK)
         assert seen.revision is not None
-        runs = Runs()
-
+        runs = Runs(base.clock)
 
         live = Live(lambda: made_engine(base, seen), store=base.store, queue=runs, clock=base.clock)
         runs.live = live
@@ -183,14 +179,19 @@ async def house(
         small = Small(base=base, live=live, generation=generation)
         server = serve(build(small, wanted), Listen(port=0), None, wanted)
         server.bind()
-        task = asyncio.create_task(server.run())
+        task, driving = asyncio.create_task(server.run()), asyncio.create_task(runs.drive())
+        host, port = server.address
+        client = httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20, verify=NO_TLS)
         try:
-            made = House(small=small, server=server, fleet=fleet)
-            await until(lambda: reachable(made))
-            yield made
+            async with client:
+                made = House(small=small, server=server, fleet=fleet, client=client)
+                await until(lambda: reachable(made))
+                yield made
         finally:
             server.stop()
             await task
+            driving.cancel()
+            await asyncio.gather(driving, return_exceptions=True)
             await runs.close()
 
 
@@ -205,7 +206,7 @@ async def reachable(made: House) -> bool:
 async def until(holds: Callable[[], Awaitable[object]], *, seconds: float = 20.0) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(seconds):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110  # what is awaited is in another process, or a file
             await asyncio.sleep(0.02)
 
 
