@@ -24,12 +24,22 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
     """
     keyring = reach_of(seen).keyring
     today = known_today(seen)
-    compared: dict[PairKey, Mapping[str, Compared]] = {}
+    declared = seen.declaration.secrets
+    known: list[tuple[Pair, Applied | None]] = []
     for pair in seen.pairs:
         if secret_names(pair.work):
             key = (pair.target, pair.server)
-            record = record_of(today, key, today.servers.get(pair.server))
-            compared[key] = compare_pair(keyring, pair, record, seen.declaration.secrets)
+            known.append((pair, record_of(today, key, today.servers.get(pair.server))))
+    # A program or a Vault may take its time; meanwhile everybody else goes on.
+    await keyring.gather(
+        name
+        for pair, record in known
+        for name in secret_names(pair.work) & _applied(record, pair, declared).keys()
+    )
+    compared: dict[PairKey, Mapping[str, Compared]] = {
+        (pair.target, pair.server): compare_pair(keyring, pair, record, declared)
+        for pair, record in known
+    }
     return replace(seen, compared=compared)
 
 
@@ -37,14 +47,21 @@ def compare_pair(
     keyring: Keyring, pair: Pair, record: Applied | None, declared: Mapping[str, Secret]
 ) -> Mapping[str, Compared]:
     """Compare the secrets of one pair, by secret name; one that was renamed with what was applied under its earlier name."""
+    return comparison.compare(
+        "" if record is None else record.key,
+        _applied(record, pair, declared),
+        set(secret_names(pair.work)),
+        keyring.read,
+    )
+
+
+def _applied(
+    record: Applied | None, pair: Pair, declared: Mapping[str, Secret]
+) -> Mapping[str, str]:
+    """Give the keyed digests of what was applied, by the names of today."""
     applied = {} if record is None else dict(record.secrets)
     for name in secret_names(pair.work):
         was = declared[name].was if name in declared else None
         if was in applied:
             applied.setdefault(name, applied[was])
-    return comparison.compare(
-        "" if record is None else record.key,
-        applied,
-        set(secret_names(pair.work)),
-        keyring.read,
-    )
+    return applied
