@@ -23,6 +23,8 @@ QUIET: Final = timedelta(minutes=15)
 """How long a trouble that came and went has to be over before its end is told."""
 CHANGES: Final = 20
 """Beginnings and ends that are remembered of one trouble."""
+SERVERS: Final = "servers"
+"""The group of all notices about servers that name none."""
 RECEIVER: Final = "notifier/"
 """Begins the receiver of a letter to a notifier; its name follows."""
 
@@ -45,7 +47,7 @@ def group_of(notice: Notice) -> str:
     """Say with what a notice is told together: its group, all servers, or what has the same subject."""
     if notice.group:
         return notice.group
-    return "servers" if notice.subject.startswith("server/") else notice.subject
+    return SERVERS if notice.subject.startswith("server/") else notice.subject
 
 
 def wanting(

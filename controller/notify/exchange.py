@@ -62,12 +62,12 @@ async def ask(request: Request, *, context: ssl.SSLContext | None = None) -> Ans
     """
     try:
         async with asyncio.timeout(SECONDS):
-            return await _follow(request, context or ssl.create_default_context())
+            return await _follow(request, context)
     except TimeoutError:
         raise NotifyError(f"there was no answer within {SECONDS:.0f} s") from None
 
 
-async def _follow(request: Request, context: ssl.SSLContext) -> Answer:
+async def _follow(request: Request, context: ssl.SSLContext | None) -> Answer:
     url = request.url
     for _ in range(HOPS + 1):
         place = _place(url)
@@ -113,9 +113,11 @@ def _port(place: SplitResult) -> int:
     return place.port or (443 if place.scheme == "https" else 80)
 
 
-async def _once(request: Request, place: SplitResult, context: ssl.SSLContext) -> Answer:
+async def _once(request: Request, place: SplitResult, context: ssl.SSLContext | None) -> Answer:
     """Ask one host once."""
-    tls = context if place.scheme == "https" else None
+    tls = None
+    if place.scheme == "https":
+        tls = context or await asyncio.to_thread(ssl.create_default_context)
     try:
         reader, writer = await asyncio.open_connection(
             place.hostname, _port(place), ssl=tls, limit=HEAD

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.model.notice import Delivery, Letter, Notice
-from controller.notify.deciding import group_of
+from controller.notify.deciding import SERVERS, group_of
 from controller.notify.trouble import NotifyError
 
 FIRST: Final = 10.0
@@ -21,6 +21,8 @@ GIVEN_UP: Final = timedelta(hours=24)
 """After so long nothing is tried any more."""
 TOGETHER: Final = 200
 """Notices in one message; the next one takes the rest."""
+SPACING: Final = timedelta(minutes=5)
+"""Between two messages about servers to one receiver: an outage is found server by server, and is still one outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,23 @@ def bundles(waiting: Iterable[Letter]) -> tuple[Bundle, ...]:
         alike.setdefault(_likeness(letter), []).append(letter)
     made = (_statuses(same) if same[0].status else _notices(same) for same in alike.values())
     return tuple(sorted(made, key=lambda one: (one.head.due, one.head.created_at, one.head.id)))
+
+
+def due_of(bundle: Bundle, last: datetime | None) -> datetime:
+    """Say when a message goes out.
+
+    Args:
+        bundle: the message.
+        last: when the last message about servers went to the same receiver, if that is known.
+    """
+    if last is None or not is_about_servers(bundle.head):
+        return bundle.head.due
+    return max(bundle.head.due, last + SPACING)
+
+
+def is_about_servers(letter: Letter) -> bool:
+    """Say whether a message is one of those that keep their distance."""
+    return bool(letter.notices) and group_of(letter.notices[0]) == SERVERS
 
 
 def sent(letter: Letter, now: datetime) -> Letter:

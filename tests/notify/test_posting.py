@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from controller.model.notice import Delivery, Letter
 from controller.notify import posting
-from controller.notify.posting import bundles, delay, failed, postponed, sent
+from controller.notify.posting import bundles, delay, due_of, failed, postponed, sent
 from controller.notify.trouble import NotifyError
 from tests.notify.notes import NOW, a_notice
 
@@ -60,6 +60,14 @@ def test_what_comes_after_a_letter_that_failed_waits_with_it() -> None:
     (bundle,) = bundles([tried, a_letter(2)])
     assert bundle.head.due == tried.due == at(41)
     assert bundle.head.tries == 1
+
+
+def test_messages_about_servers_keep_their_distance() -> None:
+    (servers,) = bundles([a_letter(1)])
+    (target,) = bundles([a_letter(1, notices=(a_notice(1, subject="target/shop"),))])
+    assert due_of(servers, None) == due_of(target, at(10)) == at(31)
+    assert due_of(servers, at(10)) == at(10) + posting.SPACING
+    assert due_of(servers, at(-900)) == at(31)
 
 
 def test_a_message_does_not_grow_without_an_end() -> None:

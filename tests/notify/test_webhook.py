@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from controller.notify import exchange
 from controller.notify.trouble import NotifyError
 from controller.notify.webhook import Webhook, send, signature
 from tests.fakes.receivers import drip, flood, hang, http_receiver, pour
+from tests.notify.certificate import loopback_certificate
 from tests.notify.notes import MESSAGE, NOW
 
 CANARIES = ("canary", "127.0.0.1")
@@ -185,3 +187,16 @@ async def test_nobody_there_is_tried_again() -> None:
 )  # fmt: skip
 async def test_an_address_that_is_none_is_refused(url: str) -> None:
     assert (await refused(Webhook(url=url))).permanent
+
+
+async def test_https_is_trusted_only_with_a_certificate_that_counts(tmp_path: Path) -> None:
+    serving, trusting = loopback_certificate(tmp_path)
+    async with http_receiver(context=serving) as receiver:
+        await send(MESSAGE, Webhook(url=receiver.url, context=trusting))
+        error = await refused(Webhook(url=receiver.url))
+        assert "certificate is not trusted" in error.message
+        other = receiver.url.replace("127.0.0.1", "localhost")
+        assert "not trusted" in (await refused(Webhook(url=other, context=trusting))).message
+        plain = receiver.url.replace("https", "http")
+        assert not (await refused(Webhook(url=plain))).permanent
+    assert len(receiver.posted) == 1

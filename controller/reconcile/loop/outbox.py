@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from controller.model.notice import Delivery, Letter
 from controller.notify import posting
@@ -28,6 +29,9 @@ ROUND: Final = 120.0
 FOREVER: Final = timedelta(days=36_500)
 JITTER: Final = random.SystemRandom()
 
+_LAST: "WeakKeyDictionary[World, dict[str, datetime]]" = WeakKeyDictionary()
+"""When this process last wrote to a receiver about servers; a restart forgets it, and then one message comes earlier."""
+
 
 async def reconcile(world: World, name: str) -> Result:
     """Send what is due, and say when there is more."""
@@ -35,8 +39,7 @@ async def reconcile(world: World, name: str) -> Result:
         return Done()  # the first generation adds every key
     again = await world.notices.settle()
     now = world.rooms.clock.now()
-    waiting = await world.rooms.store.outbox.waiting(now + FOREVER, limit=READ)
-    due = [one for one in posting.bundles(waiting) if one.head.due <= now]
+    due = [bundle for moment, bundle in await _bundles(world) if moment <= now]
     by_receiver: dict[str, list[Bundle]] = {}
     for bundle in due:
         by_receiver.setdefault(bundle.head.receiver, []).append(bundle)
@@ -51,13 +54,23 @@ async def reconcile(world: World, name: str) -> Result:
 async def _next(world: World, again: datetime | None) -> Result:
     """Say when there is something to do: the next letter, or the next that time alone brings."""
     now = world.rooms.clock.now()
-    waiting = await world.rooms.store.outbox.waiting(now + FOREVER, limit=READ)
-    moments = [bundle.head.due for bundle in posting.bundles(waiting)]
-    moments += [] if again is None else [again]
+    waiting = [moment for moment, _ in await _bundles(world)]
+    moments = waiting if again is None else [*waiting, again]
     if not moments:
         return Done()
     seconds = max(0.0, (min(moments) - now).total_seconds())
-    return After(seconds, f"{len(waiting)} letters wait" if waiting else "troubles stand")
+    return After(seconds, "messages wait" if waiting else "troubles stand")
+
+
+async def _bundles(world: World) -> list[tuple[datetime, Bundle]]:
+    """Make messages of the letters that wait, each with the moment at which it is due."""
+    ever = world.rooms.clock.now() + FOREVER
+    waiting = await world.rooms.store.outbox.waiting(ever, limit=READ)
+    last = _LAST.setdefault(world, {})
+    return [
+        (posting.due_of(bundle, last.get(bundle.head.receiver)), bundle)
+        for bundle in posting.bundles(waiting)
+    ]
 
 
 async def _write_to(
@@ -87,6 +100,8 @@ async def _send(world: World, bundle: Bundle) -> Letter:
         after = posting.failed(letter, error, clock.now(), jitter=JITTER.random())
     else:
         after = posting.sent(letter, clock.now())
+        if posting.is_about_servers(letter):
+            _LAST.setdefault(world, {})[letter.receiver] = clock.now()
     await outbox.put([after])
     world.news.tell(
         "letter", after.id, receiver=after.receiver, state=after.state, tries=after.tries

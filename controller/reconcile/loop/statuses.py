@@ -5,6 +5,7 @@ mark, so that the same is not said twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from controller.model.condition import Sync
@@ -53,14 +54,32 @@ def decide(
     for job in jobs:
         if job.commit == sha:
             newest.setdefault(job.server, job)
-    halted = any(target in runs[job.run].halted for job in newest.values() if job.run in runs)
-    healthy = False if halted else (True if sync is Sync.IN_SYNC else None)
+    mine = [runs[job.run] for job in newest.values() if job.run in runs]
+    healthy = None if sync is not Sync.IN_SYNC or _any_goes_on(mine) else True
+    if any(target in run.halted for run in mine):
+        healthy = False
     status = status_of(
         target, (job.state for job in newest.values()), healthy=healthy, prefix=prefix
     )
     if status.state is Light.PENDING and not newest and message:
         return Status(state=Light.PENDING, description=message[:140], context=status.context)
     return status
+
+
+def superseded(said: str | None, sha: Sha) -> Sha | None:
+    """Give the commit that was said to be pending, and of which nothing will come any more.
+
+    Args:
+        said: what was said last of the target.
+        sha: the commit that is wanted now.
+    """
+    before, _, rest = (said or "").partition(" ")
+    return Sha(before) if rest.startswith(Light.PENDING) and before != sha else None
+
+
+def _any_goes_on(runs: Iterable[Run]) -> bool:
+    """Say whether a run has not ended: until then its checks of health may still be to come."""
+    return any(run.finished_at is None for run in runs)
 
 
 async def tell_of_commit(world: World, seen: Seen, name: str) -> None:
@@ -96,12 +115,25 @@ async def tell_of_commit(world: World, seen: Seen, name: str) -> None:
 
 
 async def _say(world: World, repo: str, target: str, sha: Sha, status: Status) -> None:
-    marks, now = world.rooms.store.marks, world.rooms.clock.now()
-    mark, said = f"{SAID}{target}", f"{sha} {status.state} {status.description}"
-    if await marks.get(mark) == said:
+    marks = world.rooms.store.marks
+    mark, words = f"{SAID}{target}", f"{sha} {status.state} {status.description}"
+    said = await marks.get(mark)
+    if said == words:
         return
-    letter = Letter(
-        id=letter_id(f"{repo}\n{target}\n{said}\n{now.isoformat()}"),
+    letters = [_letter(world, repo, sha, status)]
+    old = superseded(said, sha)
+    if old is not None:
+        what = replace(status, state=Light.ERROR, description=f"superseded by {sha[:12]}")
+        letters.insert(0, _letter(world, repo, old, what))
+    await world.notices.write(letters)
+    await marks.put(mark, words)
+
+
+def _letter(world: World, repo: str, sha: Sha, status: Status) -> Letter:
+    now = world.rooms.clock.now()
+    words = f"{repo}\n{sha}\n{status.context}\n{status.state}\n{status.description}"
+    return Letter(
+        id=letter_id(f"{words}\n{now.isoformat()}"),
         receiver=f"{FORGE}{repo}",
         created_at=now,
         due=now,
@@ -113,5 +145,3 @@ async def _say(world: World, repo: str, target: str, sha: Sha, status: Status) -
             "description": status.description,
         },
     )
-    await world.notices.write([letter])
-    await marks.put(mark, said)
