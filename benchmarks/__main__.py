@@ -26,6 +26,7 @@ PARTS = (
     "agents",
     "dispatch",
     "polls",
+    "queue",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")

@@ -1,7 +1,7 @@
 """The one writer: a thread that commits what many callers ask for in groups.
 
-Called by the shelves; calls the database. Each caller's write stands in a SAVEPOINT of its own, so one that is refused
-takes no other with it; all are durable (fsync) before any caller goes on. Over all processes one group at a time is written: the shelves may read,
+Called by the shelves; calls the database. A write that is refused takes no other with it: its group is
+then done again with a SAVEPOINT around each; all are durable (fsync) before any caller goes on. Over all processes one group at a time is written: the shelves may read,
 decide and write without anybody in between, and SQLite before 3.51.3 can lose a write when two connections write and
 checkpoint at the same instant (https://www.sqlite.org/wal.html, "The WAL-reset bug").
 """
@@ -49,6 +49,10 @@ class _Write:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+class _OneByOneError(Exception):
+    """Something in a group was refused: nothing of it was kept, and each write needs a savepoint of its own."""
 
 
 class Writer:
@@ -131,7 +135,7 @@ class Writer:
             _refuse(group, self._broken)
             return
         try:
-            self._database.transact(lambda connection: self._write_all(connection, group))
+            self._write(group)
         except DATABASE_ERRORS as error:
             _refuse(group, self._translate(error))
         except OSError as error:
@@ -142,7 +146,27 @@ class Writer:
         else:
             self._tidy()
 
+    def _write(self, group: list[_Write]) -> None:
+        """Write a group, first as if nothing in it could be refused, which is how it nearly always goes."""
+        try:
+            self._database.transact(lambda connection: self._write_all(connection, group))
+        except _OneByOneError:
+            self._database.transact(lambda connection: self._write_each(connection, group))
+
     def _write_all(self, connection: Connection, group: list[_Write]) -> None:
+        if self._refuses(connection) is not None:
+            raise _OneByOneError
+        for write in group:
+            try:
+                write.result = write.do(connection)
+            except DATABASE_ERRORS as error:
+                if is_fatal(error) or is_away(error):
+                    raise
+                raise _OneByOneError from error
+            except Exception as error:
+                raise _OneByOneError from error
+
+    def _write_each(self, connection: Connection, group: list[_Write]) -> None:
         refusal = self._refuses(connection)
         for write in group:
             if refusal is not None and write.fenced:

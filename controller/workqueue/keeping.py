@@ -62,7 +62,7 @@ class Keeping:
             pause = self.lease / 3
             try:
                 await self._renew()
-                await self._wire.run(REAP, {"lease": self.lease}, patience=0)
+                await self._wire.run(REAP, {}, patience=0)
                 if loop.time() - swept > SWEPT:
                     await self._wire.run(SWEEP, {}, patience=0)
                     swept = loop.time()

@@ -29,6 +29,8 @@ SOONEST: Final = 0.02
 """Seconds between two looks, however soon the next key is due."""
 PATIENCE: Final = 20.0
 """Seconds that an add is tried while PostgreSQL is away; then its caller is told."""
+WIRES: Final = 4
+"""Connections for adds, so that several wait for the disk together; the adds of one key keep their order."""
 LEAVING: Final = 5.0
 """Seconds that closing takes at most while PostgreSQL is away."""
 
@@ -68,8 +70,11 @@ class PostgresQueue:
         """
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._look = look
-        self._wire = Wire(url)
+        self._wires = [Wire(url) for _ in range(WIRES)]
         self._taking = Wire(url)
+        self._ending = Wire(
+            url, durable=False
+        )  # an end that a crash takes back is a run more, no run less
         self._bell = Bell(url)
         self._keeping = Keeping(self._taking, lease=lease)
         self._takers: deque[asyncio.Future[Claim]] = deque()
@@ -98,7 +103,7 @@ class PostgresQueue:
         check(key, after=after, priority=priority)
         self._refuse_closed()
         values = {"key": key, "after": after, "prio": priority}
-        await self._wire.run(statements.ADD, values, patience=PATIENCE)
+        await self._wire_of(key).run(statements.ADD, values, patience=PATIENCE)
         if after == 0:
             self._bell.ring()
 
@@ -132,11 +137,11 @@ class PostgresQueue:
 
     async def drop(self, key: str) -> None:
         """Forget that a key waits."""
-        await self._wire.run(statements.DROP, {"key": key}, patience=PATIENCE)
+        await self._wire_of(key).run(statements.DROP, {"key": key}, patience=PATIENCE)
 
     async def waiting(self) -> tuple[Waiting, ...]:
         """List what waits or is worked on."""
-        rows = await self._wire.run(statements.WAITING, {"most": SHOWN}, patience=PATIENCE)
+        rows = await self._ending.run(statements.WAITING, {"most": SHOWN}, patience=PATIENCE)
         return tuple(_waiting(row) for row in rows)
 
     async def close(self) -> None:
@@ -153,10 +158,10 @@ class PostgresQueue:
             for ending in left:
                 ending.cancel()
         with contextlib.suppress(StateError):  # else they go to others when their leases have ended
-            await self._wire.run(statements.LEAVE, {"owner": self.owner}, patience=LEAVING)
+            await self._ending.run(statements.LEAVE, {"owner": self.owner}, patience=LEAVING)
         self._keeping.lose_all()
-        await self._wire.close()
-        await self._taking.close()
+        for wire in (*self._wires, self._taking, self._ending):
+            await wire.close()
 
     async def _serve(self) -> None:
         """Claim keys for those who wait, until cancelled."""
@@ -203,6 +208,9 @@ class PostgresQueue:
             return self._look
         return min(max(seconds, SOONEST), self._look)
 
+    def _wire_of(self, key: str) -> Wire:
+        return self._wires[hash(key) % WIRES]
+
     def _untake(self, claim: Claim) -> None:
         """Put a key back that nobody took, as if it had never been claimed."""
         if not self._closed:
@@ -217,7 +225,9 @@ class PostgresQueue:
         self, claim: Claim, statement: str, values: Mapping[str, object]
     ) -> "asyncio.Task[Sequence[Row]]":
         told = {**values, "key": claim.key, "token": claim.token}
-        ending = asyncio.create_task(self._wire.run(statement, told, patience=self._keeping.lease))
+        ending = asyncio.create_task(
+            self._ending.run(statement, told, patience=self._keeping.lease)
+        )
         self._endings.add(ending)
 
         def ended(task: "asyncio.Task[Sequence[Row]]") -> None:

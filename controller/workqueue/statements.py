@@ -90,15 +90,13 @@ SELECT held.token, renewed.key IS NOT NULL FROM held LEFT JOIN renewed USING (ke
 
 REAP: Final = f"""
 WITH dead AS (
-    SELECT key FROM wq WHERE owner IS NOT NULL AND lease < now()
-        AND pg_postmaster_start_time() + %(lease)s * {_SECONDS} < now()
-    FOR UPDATE SKIP LOCKED
+    SELECT key FROM wq WHERE owner IS NOT NULL AND lease < now() FOR UPDATE SKIP LOCKED
 ), changed AS (
     UPDATE wq SET {_FREE}, fails = fails + 1, due = least(due, now())
     FROM dead WHERE wq.key = dead.key RETURNING due, owner
 ) {_RING}
 """
-"""After a start of PostgreSQL everybody has the time of one lease to renew: the outage was not their fault."""
+"""A worker that lives has given up these claims already, by its own clock: see `keeping`."""
 
 SWEEP: Final = """
 DELETE FROM wq WHERE key IN (

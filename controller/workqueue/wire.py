@@ -27,11 +27,15 @@ _CONNECTING: Final[Mapping[str, str]] = {
     "tcp_user_timeout": "30000",
     "target_session_attrs": "read-write",
 }
-_RULES: Final = "SET synchronous_commit = on; SET lock_timeout = '30s'; SET TimeZone = 'UTC'"
+_RULES: Final = "SET synchronous_commit = {}; SET lock_timeout = '30s'; SET TimeZone = 'UTC'"
 
 
-async def connect(url: str) -> Session:
+async def connect(url: str, *, durable: bool = True) -> Session:
     """Open a connection whose every statement is a transaction.
+
+    Args:
+        url: as libpq reads it.
+        durable: whether a crash of PostgreSQL takes nothing of what it has answered.
 
     Raises:
         psycopg.Error: PostgreSQL cannot be reached.
@@ -40,7 +44,7 @@ async def connect(url: str) -> Session:
     wanted = make_conninfo(**{**_CONNECTING, **named, "client_encoding": "utf8"})
     session = await psycopg.AsyncConnection.connect(wanted, autocommit=True)
     try:
-        await session.execute(_RULES, prepare=False)
+        await session.execute(_RULES.format("on" if durable else "off").encode(), prepare=False)
     except BaseException:
         await session.close()
         raise
@@ -50,8 +54,9 @@ async def connect(url: str) -> Session:
 class Wire:
     """Runs one statement at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, durable: bool = True) -> None:
         self._url = url
+        self._durable = durable
         self._session: Session | None = None
         self._turn = asyncio.Lock()
 
@@ -93,7 +98,7 @@ class Wire:
     async def _once(self, statement: str, values: Mapping[str, object]) -> Sequence[Row]:
         try:
             if self._session is None:
-                self._session = await connect(self._url)
+                self._session = await connect(self._url, durable=self._durable)
             cursor = await self._session.execute(statement.encode(), values)
             return await cursor.fetchall() if cursor.description else ()
         except BaseException:
