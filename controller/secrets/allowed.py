@@ -13,6 +13,7 @@ from controller.errors import UsageError
 from controller.model.declaration import Declaration, Repo, Secret, SecretKind
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Carrier
+from controller.model.notifier import NotifierKind
 
 FOLDER: Final = "/etc/ctl/secrets"
 """Where `file` secrets may lie unless something else is allowed."""
@@ -158,6 +159,7 @@ def refusals(declaration: Declaration, allowed: Allowed) -> tuple[Diagnostic, ..
         *_secrets(declaration, allowed),
         *_servers(declaration, allowed),
         *_repos(declaration, allowed),
+        *_notifiers(declaration, allowed),
     ]
     return tuple(sorted(found, key=lambda one: one.place))
 
@@ -182,6 +184,13 @@ def _repos(declaration: Declaration, allowed: Allowed) -> Iterator[Diagnostic]:
         if is_file_repo(repo) and not allowed.file_repos:
             what = f"cannot fetch the repo {repo.name}: it is a path of the controller's machine"
             yield _diagnostic(what, repo.place, allowed, "file-repos")
+
+
+def _notifiers(declaration: Declaration, allowed: Allowed) -> Iterator[Diagnostic]:
+    for notifier in declaration.notifiers.values():
+        if notifier.kind is NotifierKind.EXEC and SecretKind.EXEC not in allowed.kinds:
+            what = f"cannot tell by the notifier {notifier.name}: it runs a program here"
+            yield _diagnostic(what, notifier.place, allowed, SecretKind.EXEC.value)
 
 
 def is_file_repo(repo: Repo) -> bool:

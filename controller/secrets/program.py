@@ -83,7 +83,9 @@ def _ended(process: subprocess.Popen[bytes], shown: str, seconds: float) -> byte
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ReadingError(f"{shown} took over {seconds:g} seconds") from None
         finally:
-            if process.poll() is None:
+            if (
+                process.returncode is None
+            ):  # nobody has waited for it, so the number is still its own
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -6,6 +6,7 @@ from controller.errors import UsageError
 from controller.model.declaration import Declaration, Repo, Secret, SecretKind
 from controller.model.diagnostic import Place
 from controller.model.inventory import Carrier, Inventory, Server
+from controller.model.notifier import Notifier, NotifierKind
 from controller.secrets.allowed import DEFAULT, EVERYTHING, Allowed, parse_allow, refusals
 
 SERVE = parse_allow(DEFAULT)
@@ -95,6 +96,19 @@ def test_this_machine_and_its_paths_need_a_flag() -> None:
         "local",
     ]
     assert refusals(declaration, parse_allow("local,file-repos")) == ()
+
+
+def test_a_program_that_a_notifier_runs_needs_a_flag() -> None:
+    place = Place(file="a.yaml", line=7)
+    program = Notifier(name="pager", kind=NotifierKind.EXEC, exec=("id",), place=place)
+    hook = Notifier(name="ops", kind=NotifierKind.URL, url="ops-url", place=place)
+    (finding,) = refusals(Declaration(notifiers={"pager": program, "ops": hook}), SERVE)
+    assert (finding.message, finding.place) == (
+        "cannot tell by the notifier pager: it runs a program here",
+        place,
+    )
+    assert finding.hint == "ctl serve --allow env,credential,file:/etc/ctl/secrets,exec"
+    assert refusals(Declaration(notifiers={"pager": program}), parse_allow("exec")) == ()
 
 
 def test_a_list_is_said_back_as_it_was_typed() -> None:

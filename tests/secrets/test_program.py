@@ -95,8 +95,9 @@ def test_a_program_that_gives_no_value_says_why(argv: list[str], reason: str) ->
         printed(argv, {"PATH": "/usr/bin:/bin"})
 
 
-def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None:
-    program = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; sleep 60")
+@pytest.mark.parametrize("then", ["sleep 60", "exit 0"])
+def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, then: str) -> None:
+    program = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; {then}")
     with pytest.raises(ReadingError, match=r"over 0\.5 seconds"):
         printed([program], {}, seconds=0.5)
     child = int((tmp_path / "child").read_text())
@@ -105,6 +106,7 @@ def test_what_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> Non
         if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
             return
         time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
     pytest.fail("the child of the program is still there")
 
 

@@ -38,7 +38,7 @@ def _plain(node: Node) -> object:
             return [_plain(item) for item in node]
         case Scalar(type=Type.BOOL):
             return node.text == "True"
-        case Scalar(type=Type.INT | Type.FLOAT):
+        case Scalar(type=Type.INT | Type.FLOAT) if node.text not in _FLOATS:
             return json.loads(node.text)
         case Scalar():
             return node.text
