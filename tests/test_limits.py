@@ -98,6 +98,16 @@ from controller.model import (
     safe_text,
     selector,
 )
+from controller.notify import (
+    apprise,
+    command,
+    deciding as notify_deciding,
+    exchange,
+    mail,
+    messages,
+    posting,
+)
+from controller.notify.forges import sender as forge_sender
 from controller.pki import (
     alternatives,
     contexts,
@@ -131,8 +141,11 @@ from controller.reconcile import (
 )
 from controller.reconcile.loop import (
     firing,
+    moments,
+    outbox,
     retention as loop_retention,
     schedules as loop_schedules,
+    statuses as loop_statuses,
 )
 from controller.secrets import (
     age,
@@ -157,10 +170,11 @@ from controller.source import (
 from controller.source.webhooks import headers as webhook_headers, signing
 from controller.store import (
     bounds,
-    database,
     forms,
+    postgres_connection,
     reader,
     retention,
+    sqlite_database,
     writer,
 )
 from controller.transport import (
@@ -186,6 +200,7 @@ from controller.wire import (
     enrolment as enrolment_words,
 )
 from controller.wire.limits import LIMITS as WIRE
+from controller.workqueue import memory as queue_memory, port, postgres as queue_postgres
 
 IN_FORCE: dict[str, dict[str, float]] = {
     "declaration": {
@@ -288,6 +303,11 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "runs looked through for one to go on with": resuming.LOOK_BACK,
         "runs looked through for the last good one": rollback.LOOK_BACK[-1],
         "paths a pin remembers": rollback.MOST_FILES,
+        "letters looked at in one round": outbox.READ,
+        "receivers written to at once": outbox.RECEIVERS,
+        "one round of letters": outbox.ROUND,
+        "moments that wait to be told": moments.MOST,
+        "jobs looked through for a commit status": loop_statuses.LOOKED,
         "jobs stopped at once for a run that replaces them": loop_schedules.STOPS,
         "reasons told of a due time that was held": firing.SHOWN,
         "jobs put away in one pass": loop_retention.PUT_AWAY,
@@ -427,9 +447,9 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "writes in one commit": writer.GROUP,
         "writes waiting for a commit": writer.WAITING,
         "reads at the same time": reader.READERS,
-        "wait for another process that writes": database.BUSY,
-        "write-ahead log": database.LOG_BYTES,
-        "database checked at open": database.CHECKED_BYTES,
+        "wait for another process that writes": sqlite_database.BUSY,
+        "write-ahead log": sqlite_database.LOG_BYTES,
+        "database checked at open": sqlite_database.CHECKED_BYTES,
         "jobs kept": retention.KEPT_JOBS,
         "runs kept": retention.KEPT_RUNS,
         "changes kept of one record, server or repo": retention.KEPT_CHANGES,
@@ -448,6 +468,16 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "troubles kept that people were told of": bounds.TROUBLES,
         "cache of forms": forms.WHOLE,
         "one form in the cache": forms.LARGEST,
+        "wait for a lock of PostgreSQL": postgres_connection.BUSY,
+    },
+    "workqueue": {
+        "key": port.KEY_LENGTH,
+        "time a key is put off": port.LONGEST,
+        "priority of a key": port.PRIORITIES,
+        "keys in memory": queue_memory.KEYS,
+        "keys shown": port.SHOWN,
+        "lease of a claim on PostgreSQL": queue_postgres.LEASE,
+        "wait for PostgreSQL by an add": queue_postgres.PATIENCE,
     },
     "journal": {
         "one line of a log": line.LONGEST,
@@ -471,6 +501,25 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "live file read for a diff": model_files.DIFF_LIMIT,
         "selector": selector.LONGEST,
         "terms of a selector": selector.MOST_TERMS,
+    },
+    "notify": {
+        "one request over HTTP": exchange.SECONDS,
+        "head of an answer": exchange.HEAD,
+        "redirects within one origin": exchange.HOPS,
+        "address of a webhook": exchange.LONGEST,
+        "one mail": mail.SECONDS,
+        "mails at once": mail.THREADS,
+        "program that is told": command.SECONDS,
+        "one message by Apprise": apprise.SECONDS,
+        "messages by Apprise at once": apprise.THREADS,
+        "title of a message": messages.TITLE,
+        "notices told one by one in a message": messages.NOTICES,
+        "lines of one notice": messages.ALONE,
+        "notices in one message": posting.TOGETHER,
+        "pause between two tries": posting.LONGEST,
+        "time in which a letter is tried": posting.GIVEN_UP.total_seconds(),
+        "moments remembered of a trouble": notify_deciding.CHANGES,
+        "forges whose kind is remembered": forge_sender.MOST_REMEMBERED,
     },
     "cli": {
         "standard input of ctl run": run.MOST_STDIN,

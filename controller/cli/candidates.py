@@ -64,7 +64,17 @@ AFTER_FLAG: Final = {
     "--step": ("steps",),
 }
 WORDS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
-    ("get",): ("servers", "groups", "inventories", "repos", "tasks", "targets", "secrets"),
+    ("get",): (
+        "servers",
+        "groups",
+        "inventories",
+        "repos",
+        "tasks",
+        "targets",
+        "secrets",
+        "notifiers",
+        "access",
+    ),
     ("explain",): ("repo", "server", "group", "inventory", "task", "target", "secret", "settings"),
     ("schema",): ("repo", "server", "group", "inventory", "task", "target", "secret", "settings"),
     ("completion",): ("bash", "zsh", "fish"),

@@ -11,6 +11,7 @@ from controller.model.inventory import Carrier, Server
 from controller.model.observation import ServerSeen
 from controller.model.rollout import Rollout
 from controller.model.safe_text import safe_text
+from controller.model.schedule import Schedule
 from controller.reconcile.documents import iso, plain
 from controller.reconcile.requests import Sightings
 
@@ -87,6 +88,7 @@ def repo_document(world: World, name: str) -> dict[str, object]:
         "interval": repo.interval,
         "token": repo.token,
         "ssh_key": repo.ssh_key,
+        "webhook": repo.webhook,
         "verify": repo.verify,
         "active": repo.active,
         "place": where(repo.place),
@@ -200,6 +202,8 @@ def target_document(world: World, name: str) -> dict[str, object]:
         "on_remove": target.on_remove.value if target.undo is None else {"run": target.undo},
         "protect": target.protect,
         "rollout": None if target.rollout is None else rollout_document(target.rollout),
+        "schedule": None if target.schedule is None else schedule_document(target.schedule),
+        "overlap": None if target.overlap is None else target.overlap.value,
         "approval": plain(target.approval),
         "windows": [
             {"allow": one.allow, "for": one.seconds, "timezone": one.timezone}
@@ -208,10 +212,60 @@ def target_document(world: World, name: str) -> dict[str, object]:
         "when_offline": target.when_offline.value,
         "after": list(target.after),
         "priority": target.priority,
+        "notify": list(target.notify),
         "suspended": plain(target.suspended),
         "was": target.was,
         "place": where(target.places.get("")),
         "observed": records,
+    }
+
+
+def schedule_document(schedule: Schedule) -> dict[str, object]:
+    """Give a schedule; `every` in seconds."""
+    if schedule.cron is not None:
+        return {"cron": schedule.cron, "timezone": schedule.timezone}
+    return {"every": schedule.every, "anchor": iso(schedule.anchor)}
+
+
+def notifier_document(world: World, name: str) -> dict[str, object]:
+    """Give a notifier: names of secrets, never what they hold."""
+    notifier = world.declared.notifiers[name]
+    smtp = notifier.smtp
+    return {
+        "kind": "notifier",
+        "name": name,
+        "url": notifier.url,
+        "sign": notifier.sign,
+        "smtp": None
+        if smtp is None
+        else {
+            "host": smtp.host,
+            "port": smtp.port,
+            "security": smtp.security.value,
+            "user": smtp.user,
+            "password": smtp.password,
+            "from": smtp.sender,
+            "to": list(smtp.recipients),
+        },
+        "exec": None if notifier.exec is None else list(notifier.exec),
+        "events": sorted(notifier.events),
+        "repeat": notifier.repeat,
+        "place": where(notifier.place),
+        "targets": sorted(t.name for t in world.declared.targets.values() if name in t.notify),
+    }
+
+
+def rule_document(world: World, name: str) -> dict[str, object]:
+    """Give a rule of `access`."""
+    rule = world.declared.access.rules[name]
+    return {
+        "kind": "access",
+        "name": name,
+        "role": rule.role.value,
+        "targets": rule.targets,
+        "servers": rule.servers,
+        "rights": sorted(rule.rights),
+        "place": where(rule.place),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from controller.errors import Unreachable
+from controller.model.access import Access, Rule
 from controller.model.condition import Health, Sync
 from controller.model.declaration import (
     AdoptedInventory,
@@ -21,10 +22,14 @@ from controller.model.declaration import (
 )
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Group, Inventory, Server
+from controller.model.notifier import Notifier, NotifierKind
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Gate, Summary
+from controller.model.schedule import Overlap, Schedule
 from controller.model.task import Step, Task
+from controller.model.token import Role
 from controller.planning.gates import GateResult
+from controller.planning.schedules import next_due
 from controller.reconcile.requests import (
     Finding,
     KeyOffer,
@@ -60,7 +65,14 @@ DECLARED = Declaration(
     tasks={"deploy": Task(name="deploy", title=EVIL, steps=(Step(name="go", run="true"),))},
     targets={
         "shop-prod": Target(
-            name="shop-prod", task="deploy", servers="web", members=("web-1",), repo="shop"
+            name="shop-prod",
+            task="deploy",
+            servers="web",
+            members=("web-1",),
+            repo="shop",
+            schedule=Schedule(cron="0 3 * * *", timezone="Europe/Berlin"),
+            overlap=Overlap.QUEUE,
+            notify=("ops",),
         )
     },
     inventories={
@@ -72,6 +84,12 @@ DECLARED = Declaration(
             place=Place(file="inventory/web.yaml", line=9),
         )
     },
+    notifiers={
+        "ops": Notifier(
+            name="ops", kind=NotifierKind.EXEC, exec=("/usr/bin/tell", EVIL), repeat=3_600.0
+        )
+    },
+    access=Access(rules={"alice": Rule(name="alice", role=Role.OPERATOR, targets="shop-*")}),
     secrets={"token": Secret(name="token", kind=SecretKind.ENV, source="FORGE_TOKEN")},
 )
 SEEN = Sightings(
@@ -188,6 +206,9 @@ COMMANDS = (
     ("get", "tasks", "-o", "jsonl"),
     ("get", "targets", "-o", "wide"),
     ("get", "secrets"),
+    ("get", "notifiers", "-o", "wide"),
+    ("get", "notifiers", "ops", "-o", "yaml"),
+    ("get", "access"),
     ("status",),
     ("status", "-o", "yaml"),
     ("why", "shop-prod", "web-1"),
@@ -205,6 +226,26 @@ def test_text_from_outside_never_reaches_the_terminal_raw(argv: tuple[str, ...])
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert not any(row.startswith("root: all good") for row in out.splitlines())
+
+
+def test_a_schedule_is_shown_with_its_next_due_time() -> None:
+    stage = Stage(controller=Office())
+    wide = stage("get", "targets", "-o", "wide").out
+    due = next_due(Schedule(cron="0 3 * * *", timezone="Europe/Berlin"), NOW)
+    assert f"{due:%Y-%m-%d %H:%M} UTC" in wide
+    shown = yaml.safe_load(stage("get", "targets", "shop-prod", "-o", "yaml").out)
+    assert shown["schedule"] == {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}
+    assert (shown["overlap"], shown["notify"]) == ("queue", ["ops"])
+
+
+def test_notifiers_and_rules_are_shown_without_what_is_secret() -> None:
+    stage = Stage(controller=Office())
+    notifier = yaml.safe_load(stage("get", "notifiers", "ops", "-o", "yaml").out)
+    assert notifier["events"][:2] == ["approval", "drift"]
+    assert notifier["targets"] == ["shop-prod"]
+    assert "alice" in stage("get", "access").out
+    rule = yaml.safe_load(stage("get", "access", "alice", "-o", "yaml").out)
+    assert (rule["role"], rule["targets"], rule["rights"]) == ("operator", "shop-*", [])
 
 
 def test_reading_takes_no_lock() -> None:

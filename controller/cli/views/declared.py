@@ -3,8 +3,10 @@
 from controller.reconcile.declared import (
     group_document,
     inventory_document,
+    notifier_document,
     repo_document,
     rollout_document,
+    rule_document,
     secret_document,
     seen_document,
     server_document,
@@ -15,8 +17,10 @@ from controller.reconcile.declared import (
 __all__ = [
     "group_document",
     "inventory_document",
+    "notifier_document",
     "repo_document",
     "rollout_document",
+    "rule_document",
     "secret_document",
     "seen_document",
     "server_document",

@@ -12,7 +12,9 @@ from controller.cli.dates import age, span
 from controller.cli.views.declared import (
     group_document,
     inventory_document,
+    notifier_document,
     repo_document,
+    rule_document,
     secret_document,
     server_document,
     target_document,
@@ -25,6 +27,7 @@ from controller.model.declaration import Declaration, Repo, Target
 from controller.model.inventory import Carrier, Server
 from controller.model.observation import ServerSeen
 from controller.model.task import Task
+from controller.planning.schedules import next_due
 
 Row = Callable[[World, str, bool], tuple[str, ...]]
 Document = Callable[[World, str], dict[str, object]]
@@ -137,8 +140,28 @@ def _target_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
         target.servers,
         f"{applied}/{len(target.members)}",
     )
-    policy = (target.on_commit.value, target.on_drift.value, where(target.places.get("")))
+    due = None if target.schedule is None else next_due(target.schedule, world.now)
+    policy = (
+        target.on_commit.value,
+        target.on_drift.value,
+        "-" if due is None else f"{due:%Y-%m-%d %H:%M} UTC",
+        where(target.places.get("")),
+    )
     return row + policy if wide else row
+
+
+def _notifier_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
+    notifier = world.declared.notifiers[name]
+    repeat = "-" if notifier.repeat is None else span(notifier.repeat)
+    row = (name, notifier.kind.value, ",".join(sorted(notifier.events)), repeat)
+    return (*row, where(notifier.place)) if wide else row
+
+
+def _rule_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
+    rule = world.declared.access.rules[name]
+    rights = ",".join(sorted(rule.rights)) or "-"
+    row = (name, rule.role.value, rule.targets or "*", rule.servers or "*", rights)
+    return (*row, where(rule.place)) if wide else row
 
 
 def _secret_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
@@ -201,7 +224,7 @@ KINDS: Final = {
             singular="target",
             aliases=("tgt",),
             heads=("NAME", "REPO", "TASK", "SERVERS", "APPLIED"),
-            more=("ON-COMMIT", "ON-DRIFT", "PLACE"),
+            more=("ON-COMMIT", "ON-DRIFT", "NEXT", "PLACE"),
             pick=lambda declared: declared.targets,
             row=_target_row,
             document=target_document,
@@ -214,6 +237,24 @@ KINDS: Final = {
             pick=lambda declared: declared.secrets,
             row=_secret_row,
             document=secret_document,
+        ),
+        Kind(
+            plural="notifiers",
+            singular="notifier",
+            heads=("NAME", "KIND", "EVENTS", "REPEAT"),
+            more=("PLACE",),
+            pick=lambda declared: declared.notifiers,
+            row=_notifier_row,
+            document=notifier_document,
+        ),
+        Kind(
+            plural="access",
+            singular="access",
+            heads=("NAME", "ROLE", "TARGETS", "SERVERS", "RIGHTS"),
+            more=("PLACE",),
+            pick=lambda declared: declared.access.rules,
+            row=_rule_row,
+            document=rule_document,
         ),
     )
 }
