@@ -85,7 +85,7 @@ VERBS: Final[dict[str, Verb]] = {
     "secret": Verb(
         module="secret",
         help="Age keys, and files that only their holders can read.",
-        group=("encrypt", "decrypt", "keygen"),
+        group=("keygen", "encrypt", "decrypt"),
     ),
     "agent": Verb(
         module="agent",

@@ -146,6 +146,7 @@ def _same_way(before: Generation, after: Generation) -> bool:
     return (
         one.inventory.servers == other.inventory.servers
         and one.secrets == other.secrets
+        and one.sealed == other.sealed
         and before.reach.known_hosts == after.reach.known_hosts
     )
 
