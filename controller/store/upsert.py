@@ -7,7 +7,7 @@ from sqlalchemy import Insert, Table, insert, text
 
 
 def upsert(table: Table, *, keys: tuple[str, ...], set_: tuple[str, ...]) -> Insert:
-    """Make the statement that inserts rows, whose values are given when it is executed.
+    """Make the statement that inserts rows, whose values are given when it is executed; `rowcount` counts those that were written.
 
     Args:
         table: where the rows go.
@@ -20,7 +20,7 @@ def upsert(table: Table, *, keys: tuple[str, ...], set_: tuple[str, ...]) -> Ins
     clause = text(f"ON CONFLICT ({', '.join(known)}) DO {do}")
     statement = insert(table)
     statement.apply_syntax_extension_point(lambda _: [clause], "post_values")
-    return statement
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def _name(table: Table, column: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,9 @@ from controller.errors import RefusedError, Unreachable
 from controller.model.serving import Contact, Due, Part
 from controller.model.token import Role, Scope, Token
 from controller.store import bounds
-from controller.store.memory import MemoryStore
 from controller.store.ports import Store
-from controller.store.sqlite import open_store
 from tests.fakes.clocks import FakeClock
+from tests.store.conftest import Opens
 from tests.store.shelf import NOW
 
 TOKEN = Token(
@@ -54,13 +52,9 @@ CONTACT = Contact(
 )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    else:
-        made = open_store(tmp_path / ".ctl", clock=FakeClock())
+@pytest.fixture
+async def store(backend: Opens) -> AsyncIterator[Store]:
+    made = backend(FakeClock())
     yield made
     await made.close()
 

@@ -12,10 +12,10 @@ from controller.errors import StateError
 from controller.model.notice import Delivery, Letter, Notice, Occasion, Trouble
 from controller.model.serving import Answered
 from controller.store import bounds
-from controller.store.memory import MemoryStore
 from controller.store.ports import Store
 from controller.store.sqlite import open_store
 from tests.fakes.clocks import FakeClock
+from tests.store.conftest import Opens
 from tests.store.shelf import NOW
 
 NOTICE = Notice(
@@ -40,13 +40,9 @@ TROUBLE = Trouble(
 ANSWERED = Answered(key="k1", caller="ops", request="ab" * 32, status=0, body="", at=NOW)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    else:
-        made = open_store(tmp_path / ".ctl", clock=FakeClock())
+@pytest.fixture
+async def store(backend: Opens) -> AsyncIterator[Store]:
+    made = backend(FakeClock())
     yield made
     await made.close()
 
