@@ -21,7 +21,7 @@ class Expiring:
         ends: the first day on which it is not valid, in UTC.
         left: whole days until then; 0 on that day, negative after it.
         notice: the threshold that was passed last, 0 when it has ended; with `name` and `ends` it tells one warning from the next.
-        repos: names of the repos that log in with it.
+        repos: names of the repos that log in with it, or whose webhooks it signs.
         tasks: names of the tasks that hand it out.
         place: where it is declared.
     """
@@ -62,7 +62,7 @@ def _near(declaration: Declaration, now: datetime, days: Sequence[int]) -> Itera
             ends=secret.ends,
             left=left,
             notice=min(passed) if left > 0 else 0,
-            repos=tuple(repo.name for repo in repos if secret.name in _logins(repo)),
+            repos=tuple(repo.name for repo in repos if secret.name in _named_by(repo)),
             tasks=tuple(
                 task.name
                 for task in declaration.tasks.values()
@@ -72,5 +72,6 @@ def _near(declaration: Declaration, now: datetime, days: Sequence[int]) -> Itera
         )
 
 
-def _logins(repo: Repo) -> frozenset[str]:
-    return frozenset(name for name in (repo.token, repo.ssh_key) if name is not None)
+def _named_by(repo: Repo) -> frozenset[str]:
+    named = (repo.token, repo.ssh_key, repo.webhook)
+    return frozenset(name for name in named if name is not None)

@@ -57,3 +57,10 @@ def test_the_day_is_that_of_utc() -> None:
     east = datetime.fromisoformat("2026-05-01T01:00:00+03:00")
     (found,) = expiring(declaration(login="2026-05-01"), east)
     assert found.left == 1
+
+
+def test_a_secret_of_webhooks_is_one_of_its_repo() -> None:
+    secret = Secret(name="hook", kind=SecretKind.ENV, source="X", expires="2026-05-01")
+    repo = Repo(name="shop", url="https://example.com/x", webhook="hook")
+    (found,) = expiring(Declaration(secrets={"hook": secret}, repos={"shop": repo}), END)
+    assert found.repos == ("shop",)
