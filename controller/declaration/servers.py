@@ -11,7 +11,6 @@ from controller.declaration.block import Block
 from controller.declaration.carriers import agent_of, carrier_of, laid_over
 from controller.declaration.groups import Family, Groups
 from controller.declaration.origins import Origins
-from controller.declaration.quantities import seconds
 from controller.declaration.ranges import RangeError, expand
 from controller.declaration.renames import former
 from controller.declaration.suggest import among
@@ -118,7 +117,7 @@ class Servers:
             },
             vars=variables,
             origins=origins,
-            check=self._check(data.get("check")),
+            check=self._check(block, data.get("check")),
             concurrency=cast("int", data.get("concurrency", 1)),
             active=cast("bool", data.get("active", True)),
             was=self._was.get(name),
@@ -176,15 +175,18 @@ class Servers:
             sudo=cast("bool", data.get("sudo", False)),
         )
 
-    def _check(self, data: object) -> Check:
+    def _check(self, block: Block, data: object) -> Check:
+        """Build how often a server is looked at; what many servers share is judged at the first of them."""
         key = repr(data)
         known = self._checks.get(key)
         if known is None:
             given = cast("dict[str, object]", data or {})
+            interval, delay = given.get("interval", "12h"), given.get("retry_delay", "5m")
+            length = self._wishes.duration
             known = self._checks[key] = Check(
-                interval=seconds(cast("str", given.get("interval", "12h"))),
-                retries=cast("int", given.get("retries", 3)),
-                retry_delay=seconds(cast("str", given.get("retry_delay", "5m"))),
+                interval=length(block, ("check", "interval"), interval, least="1m", most="366d"),
+                retries=int(cast("int", given.get("retries", 3))),
+                retry_delay=length(block, ("check", "retry_delay"), delay, least="1s", most="24h"),
             )
         return known
 
