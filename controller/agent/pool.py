@@ -140,7 +140,7 @@ class Pool:
                 self._go(name, self._run(name, not_after))
 
     def _job(self, name: str) -> str:
-        return self._executor.status(name).job
+        return self._executor.job(name)
 
     def _go(self, name: str, work: Awaitable[None]) -> None:
         self._tasks[name] = asyncio.ensure_future(work)

@@ -28,6 +28,7 @@ import json
 from controller.execution.spec import Spec
 
 FORMAT = 1
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def attempt_digest(spec: Spec) -> str:
@@ -55,7 +56,7 @@ def attempt_digest(spec: Spec) -> str:
         "timeout": round(spec.timeout * 1000),
         "grace": round(spec.grace * 1000),
     }
-    return _sum(json.dumps(form, sort_keys=True, separators=(",", ":")).encode("ascii"))
+    return _sum(_encode(form).encode("ascii"))
 
 
 def _sum(content: bytes) -> str:

@@ -129,6 +129,10 @@ class Executor:
         """Say what is known of an attempt now."""
         return self._register.status(name)
 
+    def job(self, name: str) -> str:
+        """Say which job an attempt belongs to; empty when it was never accepted."""
+        return str(self._register.entry(name).get("job", ""))
+
     def attempts(self) -> Iterator[Overview]:
         """Give every attempt that is not discarded, in the order in which they were accepted."""
         return self._register.overviews()

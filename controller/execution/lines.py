@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping
 
 HEAD = len(b"00000000 00000000 ")
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def encode(record: Mapping[str, object]) -> bytes:
     """Write a record as one line, pure ASCII, with its newline."""
-    body = json.dumps(record, separators=(",", ":"), sort_keys=True).encode("ascii")
+    body = _encode(record).encode("ascii")
     return b"%08x %08x %s\n" % (len(body), binascii.crc32(body), body)
 
 

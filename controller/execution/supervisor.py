@@ -190,7 +190,7 @@ class Supervisor:
         oom: bool = False,
         left: tuple[int, ...] = (),
     ) -> bool:
-        """Write the exit file, let go of the group if nobody is left in it, and tell the daemon; say whether we are free."""
+        """Write the exit file, tell the daemon, and let go of the group if nobody is left in it; say whether we are free."""
         record = {
             "ending": ending.value,
             "exit_code": code,
@@ -202,10 +202,10 @@ class Supervisor:
         }
         with contextlib.suppress(OSError):  # without its folder only the daemon can write it down
             self._exit.write(record, sure=not self._control.attended)
-        if self._group is not None:
-            self._group.remove()
         free = free and self._control.attended
         self._control.tell("end", end=record, free=free)
+        if self._group is not None:
+            self._group.remove()  # nobody waits for it: the kernel removes one after the other
         return free
 
 
