@@ -110,7 +110,7 @@ class _Yaml:
     def _mapping(self, depth: int) -> Document:
         found: Document = {}
         for event in self._until(yaml.MappingEndEvent):
-            key = self._node(event, depth)
+            key = self._node(event, depth + 1)
             if not isinstance(key, Scalar) or key.type is not Type.STR or key.text == "<<":
                 raise ReadingError(f"a key in line {_line(event)} is no text")
             _add(found, key.text, self._node(next(self._events), depth + 1))

@@ -3,6 +3,7 @@
 SOPS is a program in Go: these are the rules of its YAML library. Called by `notation`.
 """
 
+import math
 import re
 from typing import Final
 
@@ -53,8 +54,8 @@ def _number(digits: str) -> Scalar | None:
             whole = int(re.sub(r"^([-+]?)0[xob]?(?=.)", r"\1", digits), base)
             if -_LARGEST <= whole < _LARGEST:
                 return Scalar(type=Type.INT, text=str(whole))
-            return number(float(whole))
-    return number(float(digits)) if _FLOAT.fullmatch(digits) else None
+    found = float(digits) if _FLOAT.fullmatch(digits) else math.inf
+    return None if math.isinf(found) else number(found)  # what is too large is text
 
 
 def _time(value: str) -> Scalar | None:

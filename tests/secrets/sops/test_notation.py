@@ -20,6 +20,7 @@ from controller.secrets.trouble import ReadingError
         ('{"\\udc80": 1}', "half a character"),
         ('{"a": 1, "a": 2}', "is there twice"),
         ("[" * 500_000, "levels"),
+        ('{"a":' * 200_000, "levels"),
         ('{"a":' * 40 + "1" + "}" * 40, "levels"),
         ("[1]", "no mapping"),
         ('{"a": ', "no JSON in line 1"),
@@ -44,6 +45,10 @@ def test_json_that_is_no_document_says_why(source: str, reason: str) -> None:
         (b"a: \x01\n", "no YAML"),
         (b"a: [\n", "no YAML in line"),
         (b"a:\n" + b"- x\n" * (MOST_NODES + 1), "values"),
+        (b"[" * LARGEST_FILE, "over 32 levels"),
+        (b"{" * LARGEST_FILE, "over 32 levels"),
+        (b"? " * (LARGEST_FILE // 2), "over 32 levels"),
+        (b"- " * (LARGEST_FILE // 2), "over 32 levels"),
         (b"x" * (LARGEST_FILE + 1), "over 1024 KiB"),
     ],
 )

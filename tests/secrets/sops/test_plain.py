@@ -37,6 +37,9 @@ from controller.secrets.sops.values import Scalar, Type
         ("12:30", Type.STR, "12:30"),
         ("-", Type.STR, "-"),
         ("0x", Type.STR, "0x"),
+        ("1e999", Type.STR, "1e999"),
+        ("9" * 399, Type.STR, "9" * 399),
+        ("0x" + "f" * 300, Type.STR, "0x" + "f" * 300),
         ("1" * 500, Type.STR, "1" * 500),
     ],
 )
