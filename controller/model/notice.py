@@ -29,7 +29,7 @@ class Notice:
     """One thing that happened, as people are to be told of it.
 
     `subject` is what it is about, such as "target/shop", "server/web-1", "secret/forge-token"; notices of the same `group`
-    (default: the subject) are told together. `problem` is set while something is wrong and names the trouble, so that the
+    (default: all servers, else the subject) are told together. `problem` is set while something is wrong and names the trouble, so that the
     same one is not told twice within `repeat`, and its end is told as RECOVERED. `facts` are for machines and templates:
     names, states, times, commits, counts; never output, commands or secrets. `lines` are for people.
     """

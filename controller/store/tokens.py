@@ -64,6 +64,8 @@ class SqlTokens:
 
     async def get(self, id_: str) -> Token | None:
         """Find a token by its id."""
+        if "\x00" in id_:
+            return None  # PostgreSQL takes no such text
         found = await self._reader.read(lambda c: c.execute(_GET, {"its_id": id_}).one_or_none())
         return None if found is None else _token(found)
 

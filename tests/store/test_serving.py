@@ -67,7 +67,8 @@ def due_at(minutes: float, target: str = "shop", outcome: str = "fired") -> Due:
 async def test_a_token_reads_back_equal(store: Store) -> None:
     assert await store.tokens.add(TOKEN)
     assert await store.tokens.get(TOKEN.id) == TOKEN
-    assert await store.tokens.get("other") is None
+    for other in ("other", "", "abcd1234\x00", "\x00", "'; --", "\u202e"):
+        assert await store.tokens.get(other) is None
 
 
 async def test_an_id_of_a_token_is_given_once(store: Store) -> None:

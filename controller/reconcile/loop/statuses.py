@@ -66,6 +66,11 @@ def decide(
     return status
 
 
+def prefix_of(project: str) -> str:
+    """Say what stands before the names of the targets of a project, so that several on one repo can be told apart."""
+    return "ctl" if project == "main" else f"ctl-{project}"
+
+
 def superseded(said: str | None, sha: Sha) -> Sha | None:
     """Give the commit that was said to be pending, and of which nothing will come any more.
 
@@ -108,7 +113,7 @@ async def tell_of_commit(world: World, seen: Seen, name: str) -> None:
         changes=changes,
         jobs=mine,
         runs={run.id: run for run in found if run is not None},
-        prefix=seen.declaration.settings.name,
+        prefix=prefix_of(seen.declaration.settings.name),
     )
     if status is not None:
         await _say(world, repo.name, name, sha, status)

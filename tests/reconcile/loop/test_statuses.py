@@ -90,6 +90,11 @@ def test_the_newest_job_of_a_server_counts_and_only_those_of_the_commit() -> Non
     assert light(a_job("web-1", State.FAILED, OTHER)) is Light.SUCCESS
 
 
+def test_projects_that_share_a_repo_are_told_apart() -> None:
+    assert statuses.prefix_of("main") == "ctl"
+    assert statuses.prefix_of("eu") == "ctl-eu"
+
+
 def test_drift_says_nothing_of_a_commit() -> None:
     drifted = replace(CHANGE, action=Action.NONE, drift="/etc/x differs")
     assert light(a_job(), changes=(drifted,)) is None
@@ -168,7 +173,7 @@ async def test_what_is_said_of_a_commit_reaches_its_forge_once(town: SmallWorld)
             await statuses.tell_of_commit(town.world, seen(town, forge.url, *changes), "shop")
             await outbox.reconcile(town.world, "")
         said = [(one["state"], one["context"], one["description"]) for one in forge.posted]
-    assert said == [("pending", "main/shop", "x"), ("success", "main/shop", "in sync")]
+    assert said == [("pending", "ctl/shop", "x"), ("success", "ctl/shop", "in sync")]
 
 
 async def test_a_commit_that_is_overtaken_does_not_stay_pending(town: SmallWorld) -> None:
