@@ -32,6 +32,8 @@ SKIPPED: Final = "skipped"
 MISSED: Final = "missed"
 BUSY_SECONDS: Final = 5.0
 """Between two looks whether the run has ended that another one waits for."""
+LONGEST_SECONDS: Final = 86_400.0
+"""Between two looks at a schedule, however far away its next due time is: the clock may be set meanwhile."""
 STOPS: Final = 20
 """Jobs that are stopped at once."""
 
@@ -65,7 +67,7 @@ def _until(world: World, schedule: Schedule, due: datetime | None) -> Result:
     if due is None:
         return Done()
     left = (due - world.rooms.clock.now()).total_seconds()
-    return After(max(0.0, left), f"due {due_words(schedule, due)}")
+    return After(min(max(0.0, left), LONGEST_SECONDS), f"due {due_words(schedule, due)}")
 
 
 async def pay(world: World, generation: Generation, target: Target) -> Result | None:

@@ -1,6 +1,6 @@
 """Once for each due time, and never against a gate: over crashes, restarts and runs that take too long."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -288,6 +288,69 @@ async def test_a_crash_after_the_run_was_recorded_makes_no_second(
     await look(town)
     assert await owing.owed(town.world, "backup") is None
     assert len(await town.world.rooms.store.runs.list()) == 1
+
+
+class Dying:
+    """A store whose writer dies at its n-th write: before it has its effect, or right after."""
+
+    def __init__(self, at: int, *, before: bool) -> None:
+        self.left = at
+        self.before = before
+
+    def watch(self, write: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def watched(*args: object, **kwargs: object) -> object:
+            self.left -= 1
+            if self.left == 0 and self.before:
+                raise StateError("power cut")
+            done = await write(*args, **kwargs)
+            if self.left == 0:
+                raise StateError("power cut")
+            return done
+
+        return watched
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_wherever_a_process_dies_the_due_time_has_one_run(
+    town: SmallWorld, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    store = town.world.rooms.store
+    await look(town)
+    town.house.town.jump(town.now.replace(minute=0))
+    for write in range(1, 100):
+        town.pass_time(7_200)  # one is missed, one is fired
+        dying = Dying(write, before=before)
+        with monkeypatch.context() as patched:
+            for shelf, name in (
+                (store.marks, "put"),
+                (store.marks, "swap"),
+                (store.dues, "claim"),
+                (store.runs, "add"),
+            ):
+                patched.setattr(shelf, name, dying.watch(getattr(shelf, name)))
+            try:
+                await schedules.reconcile(town.world, "backup")
+            except StateError:
+                assert dying.left <= 0
+        town.pass_time(60)
+        await look(town)
+        await look(town)
+        row = await last(town)
+        assert row.due == town.now.replace(minute=0)
+        assert row.outcome == "fired"
+        runs = await store.runs.list(limit=1000)
+        assert len(runs) == write
+        assert runs[0].id == row.run
+        await town.drive(runs[0].id)
+        assert await owing.owed(town.world, "backup") is None
+        town.house.town.jump(town.now.replace(minute=0, second=0))
+        if dying.left > 0:
+            break
+    else:
+        pytest.fail("there is no end of its writes")
+    outcomes = [outcome for _, outcome in await rows(town)]
+    assert outcomes == ["missed", "fired"] * write
+    assert write > 5
 
 
 async def test_a_schedule_that_is_changed_or_comes_back_makes_up_for_nothing(
