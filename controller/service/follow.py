@@ -10,17 +10,16 @@ from typing import Final
 from controller.clock import Clock
 from controller.declaration import loader
 from controller.declaration.forms import Forms
-from controller.errors import SecretError, UsageError
+from controller.errors import UsageError, VerificationError
 from controller.model.tree import Tree
 from controller.service.options import ConfigSource
 from controller.source.access import Credentials
 from controller.source.config import ConfigRepo, find
 from controller.source.connections import Connections
+from controller.source.credentials import read_credentials, read_given
 from controller.source.tracked import TrackedConfig
 
 MIRROR: Final = "config"
-MOST: Final = 1 << 20
-"""Bytes of a key, a token, or a list of signers or hosts."""
 KNOWN_HOSTS: Final = Path("/etc/ssh/ssh_known_hosts")
 """Hosts that the administrator of this machine pinned (sshd(8)), where no file is named."""
 MAIN: Final = "main"
@@ -47,16 +46,21 @@ def follow(
     signers = source.verify
 
     def trust(tree: Tree) -> str | None:
-        """Say which file of a tree names who may sign what comes after it."""
+        """Say which file of a tree names who may sign what comes after it; a tree that cannot be read lets nothing in."""
         loaded = loader.load(tree, forms=forms, now=clock.now())
-        return None if loaded.declaration is None else loaded.declaration.settings.config_verify
+        if loaded.declaration is None:
+            raise VerificationError(
+                "cannot tell who may sign the next commit: the one in force cannot be read any more",
+                hint="--config-verify FILE says who may",
+            )
+        return loaded.declaration.settings.config_verify
 
     return TrackedConfig(
         url=url,
         branch=branch,
         folder=folder / MIRROR,
         credentials=opener(source),
-        signers=None if signers is None else lambda: read(signers),
+        signers=None if signers is None else lambda: read_given(signers),
         trust=trust,
         kept=kept,
     )
@@ -86,23 +90,6 @@ def opener(source: ConfigSource) -> Callable[[], Credentials]:
 
     def credentials() -> Credentials:
         hosts = source.known_hosts or (KNOWN_HOSTS if KNOWN_HOSTS.exists() else None)
-        return Credentials(
-            token=None if source.token_file is None else read(source.token_file).decode().strip(),
-            ssh_key=None if source.key is None else read(source.key),
-            known_hosts=b"" if hosts is None else read(hosts),
-        )
+        return read_credentials(key=source.key, token=source.token_file, known_hosts=hosts)
 
     return credentials
-
-
-def read(path: Path) -> bytes:
-    """Read a small file.
-
-    Raises:
-        SecretError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(MOST)
-    except OSError as error:
-        raise SecretError(f"cannot read {path}: {error.strerror or error}") from error

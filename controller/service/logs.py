@@ -20,7 +20,7 @@ SYSLOG: Final = {
     logging.DEBUG: 7,
 }
 """Priorities of syslog(3), which the journal reads from `<N>` at the begin of a line (sd-daemon(3))."""
-QUIET: Final = ("asyncssh", "git", "uvicorn", "asyncio", "httpx", "apprise")
+QUIET: Final = ("asyncssh", "git", "uvicorn", "asyncio", "httpx", "httpcore", "apprise")
 """Libraries of which only warnings are told."""
 
 
@@ -54,4 +54,4 @@ def write_logs(
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.WARNING)

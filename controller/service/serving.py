@@ -1,7 +1,8 @@
 """The controller that stays: opened on a state, its parts started in order, and stopped in reverse.
 
 Called by `ctl serve`; calls `ground`, `staying`, `gates` and the loop. SIGTERM and SIGINT stop it: no new work is begun, what runs on
-servers goes on and is found again by the next start. A second signal ends the process at once.
+servers goes on and is found again by the next start. A second signal ends the process at once. SIGHUP has the config repository and
+all repos looked at now.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from typing import Final
 
 from controller import __version__
 from controller.jobs.moments import Moments
+from controller.reconcile.loop.config import follow as follow_others
 from controller.reconcile.loop.force import InForce
-from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.live import Live
 from controller.reconcile.loop.moments import MomentNotices
 from controller.reconcile.loop.news import News
@@ -38,7 +40,6 @@ from controller.service.staying import StayingWorks
 from controller.service.systemd import Systemd
 from controller.service.works import new_id
 from controller.settings import Settings, resolve
-from controller.source.connections import Connections
 
 LOG: Final = logging.getLogger(__name__)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -106,7 +107,7 @@ async def _build(
     write_logs(works.masker, options.variables, debug=options.debug)
     force, news = InForce(), News(ground.store.newsroom, options.clock)
     stack.push_async_callback(force.close)
-    world, moments = _world(options, ground, works, stack, force=force, news=news)
+    world, moments = _world(options, ground, works, force=force, news=news)
     serving = LiveServing(world, version=__version__)
     worker = Worker(world, TABLE, places=options.workers)
     parts: dict[str, Run] = {}
@@ -132,6 +133,7 @@ async def _build(
         process=Process(
             instance=new_id(), host=settings.person.host, pid=os.getpid(), version=__version__
         ),
+        beat=partial(follow_others, world),
         late=partial(_late, world),
     )
     return Staying(world=world, serving=serving, worker=worker, supervisor=supervisor, url=url)
@@ -165,16 +167,15 @@ def _world(
     options: ServeOptions,
     ground: Ground,
     works: StayingWorks,
-    stack: AsyncExitStack,
     *,
     force: InForce,
     news: News,
 ) -> tuple[World, MomentNotices]:
     """Make what the loop works with, and the listener that turns moments of jobs into notices."""
     store, clock = ground.store, options.clock
-    kept = Connections(ground.folder)
-    stack.callback(kept.close)
-    config = follow(options.source, ground.folder, forms=works.forms, clock=clock, kept=kept)
+    config = follow(
+        options.source, ground.folder, forms=works.forms, clock=clock, kept=works.connections
+    )
     board = Noticeboard(store.outbox, force, ground.queue, clock, works.masker)
     moments = MomentNotices(board, new_id)
     watcher = Moments(news, moments)
@@ -240,13 +241,30 @@ def stopped_by_signals(made: Staying, *, drain: bool, systemd: Systemd) -> Itera
         LOG.info("stopping; what runs on servers goes on")
         stopping.append(loop.create_task(_stop(made, drain=drain)))
 
+    looking: set[asyncio.Task[None]] = set()
+
+    def look() -> None:
+        task = loop.create_task(_look(made.world))
+        looking.add(task)
+        task.add_done_callback(looking.discard)
+
     for one in SIGNALS:
         loop.add_signal_handler(one, stop)
+    loop.add_signal_handler(signal.SIGHUP, look)
     try:
         yield
     finally:
-        for one in SIGNALS:
+        for one in (*SIGNALS, signal.SIGHUP):
             loop.remove_signal_handler(one)
+
+
+async def _look(world: World) -> None:
+    """Have the config repository and every repo looked at now, as who reloads a service expects."""
+    LOG.info("looking at the config repository and all repos")
+    generation = world.generation
+    names = () if generation is None else tuple(generation.declaration.repos)
+    for key in (CONFIG, *(Key(Kind.REPO, name) for name in names)):
+        await world.poke(key, why="SIGHUP")
 
 
 async def _stop(made: Staying, *, drain: bool) -> None:

@@ -12,6 +12,8 @@ from controller.secrets.keyring import Keyring
 from controller.service.options import Options
 from controller.service.works import Works
 from controller.settings import Settings
+from controller.source.connections import Connections
+from controller.source.mirrors import Mirrors
 from controller.store.ports import Store
 from controller.transport.ambient import Ambient
 from controller.transport.listener import AgentListener
@@ -35,11 +37,18 @@ class StayingWorks(Works):
         allowed: Allowed,
         age_key: Path | None,
     ) -> None:
-        super().__init__(options, settings, store, folder, stack, cluster=cluster, epoch=epoch)
         self.allowed = allowed
+        self.connections = Connections(folder)
+        """Ssh connections that outlive a look at a remote."""
+        stack.callback(self.connections.close)
+        super().__init__(options, settings, store, folder, stack, cluster=cluster, epoch=epoch)
         self._age_key = age_key
         self.listener: AgentListener | None = None
         """Knows the agents that dialled in, once it listens."""
+
+    def make_mirrors(self, folder: Path) -> Mirrors:
+        """Make what watches repos; paths of this machine only where that is allowed."""
+        return Mirrors(folder, files=self.allowed.file_repos, kept=self.connections)
 
     def keyring(self, declaration: Declaration) -> Keyring:
         """Make what reads the secrets of a declaration, as far as that is allowed."""

@@ -23,6 +23,8 @@ StartLimitIntervalSec=0
 Type=notify
 WatchdogSec=120
 ExecStart={command}
+# A reload looks at the config repository and all repos now.
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2s
 # A stop leaves jobs running on the servers and takes seconds; with --drain it waits for them.

@@ -78,7 +78,7 @@ class Works:
         self._renderer = stack.enter_context(Renderer())
         self._output = OutputFiles(folder)
         self._artifacts = ArtifactFiles(folder)
-        self._mirrors = Mirrors(folder / "mirrors")
+        self._mirrors = self.make_mirrors(folder / "mirrors")
         logs = folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         self._activity = Log(logs, "activity", clock=options.clock, masker=self.masker)
@@ -137,6 +137,10 @@ class Works:
             agent=None if ambient is None else ambient.agent,
             caller=self._caller,
         )
+
+    def make_mirrors(self, folder: Path) -> Mirrors:
+        """Make what watches repos."""
+        return Mirrors(folder)
 
     def keyring(self, declaration: Declaration) -> Keyring:
         """Make what reads the secrets of a declaration."""

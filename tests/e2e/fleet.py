@@ -24,6 +24,7 @@ from pathlib import Path
 from controller.cli.app import run
 from controller.cli.context import OpenRequest, Surroundings
 from controller.cli.port import Controller
+from controller.cli.remote.opening import open_remote
 from controller.clock import SystemClock
 from controller.service.local import open as open_service
 from controller.service.options import Options
@@ -170,6 +171,8 @@ class Fleet:
         return Seen(code=code, out=out.getvalue(), err=err.getvalue())
 
     def _open(self, request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
+        if request.way is not None:
+            return open_remote(request.way, request.listener)
         return open_service(
             Options(
                 directory=request.directory,
