@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -32,6 +34,17 @@ _RULES: Final[Mapping[str, str]] = {
     "lock_timeout": str(BUSY),
     "TimeZone": "UTC",
 }
+
+
+class _Words(StrDumperUnknown):
+    """Text as PostgreSQL takes it: a NUL byte, which only a hostile name has, becomes a character that no text has.
+
+    What a row is read back from is the JSON beside, where a NUL is an escape.
+    """
+
+    def dump(self, obj: str) -> Buffer | None:
+        """Write out a text."""
+        return super().dump(obj.replace("\x00", "\ufffe") if "\x00" in obj else obj)
 
 
 def name_of(url: str) -> str:
@@ -78,6 +91,7 @@ def _engine(url: str, rules: Mapping[str, str], *, isolation: str) -> Engine:
     def connect() -> psycopg.Connection[tuple[object, ...]]:
         connection = psycopg.connect(wanted)
         try:
+            connection.adapters.register_dumper(str, _Words)
             connection.execute(f"SELECT {settings}".encode())
             connection.commit()
             _refuse_unfit(connection)

@@ -23,6 +23,8 @@ from controller.store.postgres import make_tables
 SHIPPED = Path("/usr/lib/postgresql")
 ROLE = "tillerman"
 TEMPLATE = "newest"
+TOGETHER = 20
+"""Databases that are deleted one after the other."""
 
 
 def binaries() -> Path | None:
@@ -49,6 +51,7 @@ class Cluster:
         self._programs = programs
         self._owner = owner()
         self._numbers = itertools.count(1)
+        self._gone: list[str] = []
         os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
         self._run("initdb", "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C.UTF-8")
         settings = (
@@ -89,23 +92,27 @@ class Cluster:
         make_tables(self.url(TEMPLATE))
 
     def sql(self, database: str, statement: str) -> list[tuple[object, ...]]:
-        """Run one statement on its own."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        """Run one statement on its own in a database, given by name or URL."""
+        url = database if "://" in database else self.url(database)
+        with psycopg.connect(url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def cut(self, url: str) -> None:
         """Break every connection to a database."""
         self.sql(
-            name_of(url),
+            url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
 
     def drop(self, url: str) -> None:
-        """Delete a database of a test, whoever still uses it."""
-        name = name_of(url)
-        self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        """Delete the database of a test, sooner or later: each time PostgreSQL first writes out all it holds."""
+        self._gone.append(name_of(url))
+        if len(self._gone) >= TOGETHER:
+            for name in self._gone:
+                self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._gone.clear()
 
     def _make(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"

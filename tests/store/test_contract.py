@@ -330,13 +330,18 @@ async def test_what_cannot_be_kept_is_refused_and_leaves_no_trace(store: Store) 
 
 
 async def test_hostile_names_are_only_text(store: Store) -> None:
-    name = "x'; DROP TABLE jobs; --\u202e"
-    text = f"{name}\x00"
-    job = a_job(1, target=name, server=name, cause=text)
-    run = Run(id=a_run().id, actor=text, created_at=NOW, title=text)
+    name = "x'; DROP TABLE jobs; --\x00\u202e"
+    job = a_job(1, target=name, server=name, cause=name)
+    run = Run(id=a_run().id, actor=name, created_at=NOW, title=name)
     await store.runs.add(run, with_bodies(job))
     assert await store.jobs.list(target=name, server=name) == (job,)
     assert await store.runs.list() == (run,)
+    assert await store.jobs.get(JobId(name)) is None
+    assert await store.jobs.find("\x00") == ()
+    assert await store.jobs.bodies([JobId(name)]) == {}
+    await store.records.put([a_record(name, name)])
+    await store.records.put([a_record(name, name, by=name)])
+    assert await store.records.all() == {(name, name): a_record(name, name, by=name)}
 
 
 async def test_wishes_are_changed_one_after_the_other_and_read_back_with_the_job(

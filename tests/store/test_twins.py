@@ -1,4 +1,4 @@
-"""The same history on memory and on SQLite reads back the same, refusals included."""
+"""The same history on memory and in a database reads back the same, refusals included."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -15,8 +15,11 @@ from controller.model.observation import ServerSeen
 from controller.model.standing import Approval, Ignore, Pin, Suspension
 from controller.store.memory import MemoryStore
 from controller.store.ports import Store
+from controller.store.postgres import open_store as open_postgres
 from controller.store.sqlite import open_store
 from tests.fakes.clocks import START, FakeClock
+from tests.fakes.postgres import Cluster
+from tests.store.conftest import Opens
 from tests.store.shelf import NOW, a_job, a_record, a_run, an_event, with_bodies
 from tests.store.test_standings import FACTS
 
@@ -117,18 +120,28 @@ async def everything(store: Store) -> list[object]:
 @given(history=st.lists(STEP, max_size=25))
 def test_twins(tmp_path_factory: pytest.TempPathFactory, history: list[tuple[object, ...]]) -> None:
     folder: Path = tmp_path_factory.mktemp("twins") / ".ctl"
+    asyncio.run(compare(history, lambda clock: open_store(folder, clock=clock)))
 
-    async def go() -> None:
-        clock = FakeClock()
-        memory, sqlite = MemoryStore(clock), open_store(folder, clock=clock)
-        for step in history:
-            if step[0] == "wait":
-                clock.set(clock.now() + timedelta(minutes=1))
-            assert await take(memory, step) == await take(sqlite, step)
-        assert await everything(memory) == await everything(sqlite)
-        await sqlite.close()
-        again = open_store(folder, clock=FakeClock())
-        assert await everything(memory) == await everything(again)
-        await again.close()
 
-    asyncio.run(go())
+@pytest.mark.sweep
+@settings(deadline=None, max_examples=40)
+@given(history=st.lists(STEP, max_size=25))
+def test_twins_on_postgres(cluster: Cluster, history: list[tuple[object, ...]]) -> None:
+    url = cluster.fresh()
+    asyncio.run(compare(history, lambda clock: open_postgres(url, clock=clock)))
+    cluster.drop(url)
+
+
+async def compare(history: list[tuple[object, ...]], opens: Opens) -> None:
+    """Take the same steps on memory and on a database, which must then know the same, also when opened anew."""
+    clock = FakeClock()
+    memory, other = MemoryStore(clock), opens(clock)
+    for step in history:
+        if step[0] == "wait":
+            clock.set(clock.now() + timedelta(minutes=1))
+        assert await take(memory, step) == await take(other, step)
+    assert await everything(memory) == await everything(other)
+    await other.close()
+    again = opens(FakeClock())
+    assert await everything(memory) == await everything(again)
+    await again.close()
