@@ -79,7 +79,10 @@ async def take_sources(rooms: Rooms, seen: Seen, targets: Iterable[Target]) -> S
 
 def in_scope(seen: Seen, target: Target) -> bool:
     """Say whether any pair of a target is looked at."""
-    return any(seen.scope.holds(target.name, member) for member in target.members)
+    servers, targets = seen.scope.servers, seen.scope.targets
+    if targets is not None and target.name not in targets:
+        return False
+    return bool(target.members) if servers is None else not servers.isdisjoint(target.members)
 
 
 def accepted_of(repo: Repo, known: Mapping[str, RepoSeen]) -> Sha | None:
