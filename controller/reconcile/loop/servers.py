@@ -5,21 +5,19 @@ force there. One failure says nothing yet: what was seen before stays in force u
 looked at when it has: whoever hears it pokes this key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
-from hashlib import sha256
-from typing import Final
 
 from controller.model.inventory import Server
-from controller.model.notice import Notice, Occasion
 from controller.model.observation import ServerSeen
 from controller.model.scope import Scope
 from controller.model.serving import Contact
-from controller.planning.contacts import Turn, due_look, met, turn
+from controller.planning.contacts import due_look, met
 from controller.reconcile.connectivity import write_connectivity
 from controller.reconcile.decided import see_standing
 from controller.reconcile.deciding import resolve_pairs
+from controller.reconcile.loop import outages
+from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import After, Done, Result
@@ -30,10 +28,6 @@ from controller.reconcile.recalling import recall_repos
 from controller.reconcile.requests import InvalidDeclarationError, PlanRequest
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
-
-PROBLEM: Final = "unreachable"
-GROUP: Final = "servers/unreachable"
-"""One outage takes many servers away: people hear of them together."""
 
 
 async def reconcile(world: World, name: str) -> Result:
@@ -103,7 +97,7 @@ async def _keep(world: World, before: Contact | None, after: Contact, found: Ser
     if before is None or (before.reached, before.cause) != (after.reached, after.cause):
         await write_connectivity(world.rooms, found)
         world.news.tell("server", found.server, reached=after.reached, cause=after.cause)
-    await _tell(world, before, after)
+    await outages.tell_of_turn(world, before, after)
     kept = without_contents(found)
     if found.reached or after.down:
         await store.observations.put_servers([kept])
@@ -122,74 +116,9 @@ def _new(before: Contact | None, after: Contact) -> Iterator[str]:
     return (name for name in after.looked if name not in known)
 
 
-def changed_targets(before: ServerSeen | None, after: ServerSeen) -> set[str]:
-    """List the targets of which a look found something else than the look before."""
-    one, other = _parts(before), _parts(after)
-    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-
-
-def _parts(seen: ServerSeen | None) -> Mapping[str, object]:
-    """Give what a look found by target, without the moments."""
-    if seen is None:
-        return {}
-    names = {*seen.markers, *seen.checks, *seen.locks, *seen.deliveries}
-    host = (seen.reached, seen.login, seen.root, seen.limits)
-    parts: dict[str, object] = {}
-    for name in names:
-        marker, check = seen.markers.get(name), seen.checks.get(name)
-        delivery = seen.deliveries.get(name)
-        parts[name] = (
-            host,
-            None if marker is None else marker.sha256,
-            None if check is None else (check.digest, check.exit_code),
-            seen.locks.get(name),
-            None if delivery is None else replace(delivery, at=seen.at),
-        )
-    return parts
-
-
 def _targets(generation: Generation, server: str) -> tuple[str, ...]:
     targets = generation.declaration.targets.values()
     return tuple(sorted(one.name for one in targets if server in one.members))
-
-
-async def _tell(world: World, before: Contact | None, after: Contact) -> None:
-    """Tell people of a server that is down now, or is back."""
-    now, name = after.checked_at, after.server
-    match turn(before, after):
-        case Turn.DOWN:
-            told = {
-                "since": after.since.isoformat(),
-                "failures": after.failures,
-                "cause": None if after.cause is None else after.cause.value,
-            }
-            await world.rooms.connectivity.append("down", world.rooms.actor, server=name, **told)
-            cause = "" if after.cause is None else f" ({after.cause.value})"
-            title = f"server {name} is down since {after.since:%Y-%m-%d %H:%M} UTC{cause}"
-            await world.notices.post(
-                replace(
-                    _notice(Occasion.UNREACHABLE, name, now, title),
-                    lines=(after.message,) if after.message else (),
-                    facts={"server": name, **told},
-                    problem=PROBLEM,
-                )
-            )
-        case Turn.BACK:
-            seconds = 0.0 if before is None else max(0.0, (now - before.since).total_seconds())
-            await world.rooms.connectivity.append(
-                "back", world.rooms.actor, server=name, down_seconds=seconds
-            )
-            title = f"server {name} is back after {_span(seconds)}"
-            await world.notices.over(
-                f"server/{name}",
-                PROBLEM,
-                replace(
-                    _notice(Occasion.RECOVERED, name, now, title),
-                    facts={"server": name, "down_seconds": seconds},
-                ),
-            )
-        case Turn.NOTHING:
-            return
 
 
 async def _forget(world: World, name: str, contact: Contact | None) -> None:
@@ -197,29 +126,5 @@ async def _forget(world: World, name: str, contact: Contact | None) -> None:
     if contact is None:
         return
     if contact.down:
-        now = world.rooms.clock.now()
-        title = f"server {name} is no longer declared"
-        notice = _notice(Occasion.RECOVERED, name, now, title)
-        await world.notices.over(f"server/{name}", PROBLEM, notice)
+        await outages.tell_gone(world, name)
     await world.rooms.store.contacts.forget([name])
-
-
-def _notice(occasion: Occasion, server: str, at: datetime, title: str) -> Notice:
-    """Make a notice whose id is the same when the same is told again after a crash."""
-    told = sha256(f"{occasion} {server} {at.isoformat()}".encode()).hexdigest()[:24]
-    return Notice(
-        id=f"server-{told}",
-        at=at,
-        occasion=occasion,
-        subject=f"server/{server}",
-        title=title,
-        group=GROUP,
-    )
-
-
-def _span(seconds: float) -> str:
-    """Write a length of time, rounded."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
