@@ -18,9 +18,11 @@ from controller.clock import SystemClock
 from controller.errors import Disposition, StateAwayError, StateError, UsageError
 from controller.model.job import State
 from controller.store import postgres_database, reader
+from controller.store.migrations.runner import migrate
 from controller.store.postgres import make_tables, open_store
-from controller.store.postgres_connection import name_of, writing_engine
+from controller.store.postgres_connection import making_engine, name_of, writing_engine
 from controller.store.postgres_database import PostgresDatabase
+from controller.store.rows import encode
 from controller.store.schema import HEAD
 from controller.store.shelves import SqlStore
 from controller.store.tables import METADATA
@@ -251,6 +253,22 @@ async def test_of_several_first_starts_one_makes_the_tables(empty_postgres: str)
     for store in stores:
         assert await store.runs.serial() == 4
         await store.close()
+
+
+async def test_an_older_form_goes_on_with_what_it_knew(
+    cluster: Cluster, empty_postgres: str
+) -> None:
+    with making_engine(empty_postgres).begin() as connection:
+        migrate(connection, "0004")
+    run = a_run()
+    with psycopg.connect(empty_postgres) as session:
+        session.execute(b"INSERT INTO runs VALUES (7, %s, %s)", (run.id, encode(run)))
+    store = open_store(empty_postgres, clock=FakeClock())
+    assert await store.runs.list() == (run,)
+    await store.runs.add(a_run(2), [])
+    assert await store.runs.serial() == 8
+    await store.close()
+    assert cluster.sql(empty_postgres, "SELECT version_num FROM alembic_version") == [(HEAD,)]
 
 
 async def test_a_newer_form_is_refused_also_when_it_comes_during_an_outage(
