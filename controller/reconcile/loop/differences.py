@@ -4,7 +4,6 @@ Pure. Called by `servers`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from controller.model.observation import ServerSeen
 
@@ -30,6 +29,6 @@ def _parts(seen: ServerSeen | None) -> Mapping[str, object]:
             None if marker is None else marker.sha256,
             None if check is None else (check.digest, check.exit_code),
             seen.locks.get(name),
-            None if delivery is None else replace(delivery, at=seen.at),
+            None if delivery is None else (delivery.digest, delivery.files, delivery.checkout),
         )
     return parts
