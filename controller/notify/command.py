@@ -1,7 +1,8 @@
 """A message on the standard input of a program of the controller's machine.
 
 Called by the outbox; starts a process. The program gets the document as JSON on its standard input and nothing of our environment;
-what it prints goes nowhere. It is ended, with everything it started, when its time is over.
+what it prints goes nowhere. It is ended, with everything it started, when its time is over; what it leaves behind
+when it ends by itself is its own.
 """
 
 import asyncio
@@ -47,7 +48,8 @@ async def send(message: Message, endpoint: Command) -> None:
     except TimeoutError:
         raise NotifyError(f"the program was ended after {SECONDS:.0f} s") from None
     finally:
-        await _end(process)
+        if process.returncode is None:
+            await _end(process)
     if code:
         said = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
         raise NotifyError(f"the program {said}")

@@ -20,7 +20,7 @@ class MemoryOutbox:
 
     async def post(
         self, letters: Iterable[Letter], *, troubles: Mapping[str, Trouble | None]
-    ) -> None:
+    ) -> int:
         """Store letters, and by "SUBJECT PROBLEM" what trouble there is now (None: none)."""
         further = {letter.id: encode(letter) for letter in letters}
         stand = {name: encode(one) for name, one in troubles.items() if one is not None}
@@ -28,8 +28,8 @@ class MemoryOutbox:
         self._troubles |= stand
         for name in troubles.keys() - stand.keys():
             self._troubles.pop(name, None)
-        self._drop_letters()
         self._drop_troubles()
+        return self._drop_letters()
 
     async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
         """Read the troubles that people were told of, or some of them; those that are over for a while, too."""
@@ -71,12 +71,12 @@ class MemoryOutbox:
         letters = [decode(Letter, data) for data in self._letters.values()]
         return sorted(letters, key=lambda one: (one.created_at, one.id))
 
-    def _drop_letters(self) -> None:
-        many = len(self._letters) - bounds.LETTERS
-        if many > 0:
-            first = sorted(self._all(), key=lambda one: one.state is Delivery.WAITING)
-            for letter in first[:many]:
-                del self._letters[letter.id]
+    def _drop_letters(self) -> int:
+        many = max(0, len(self._letters) - bounds.LETTERS)
+        first = sorted(self._all(), key=lambda one: one.state is Delivery.WAITING)[:many]
+        for letter in first:
+            del self._letters[letter.id]
+        return sum(letter.state is Delivery.WAITING for letter in first)
 
     def _drop_troubles(self) -> None:
         many = len(self._troubles) - bounds.TROUBLES

@@ -58,24 +58,25 @@ class SqlOutbox:
 
     async def post(
         self, letters: Iterable[Letter], *, troubles: Mapping[str, Trouble | None]
-    ) -> None:
+    ) -> int:
         """Store letters, and by "SUBJECT PROBLEM" what trouble there is now (None: none), in one transaction."""
         rows = [_row(letter) for letter in letters]
         stand = [_trouble_row(name, one) for name, one in troubles.items() if one is not None]
         over = [{"its_name": name} for name, one in troubles.items() if one is None]
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> int:
+            dropped = 0
             if rows:
                 connection.execute(_POST, rows)
-                _drop_letters(connection)
+                dropped = _drop_letters(connection)
             if stand:
                 connection.execute(_TROUBLE, stand)
                 _drop_troubles(connection)
             if over:
                 connection.execute(_OVER, over)
+            return dropped
 
-        if rows or stand or over:
-            await self._writer.write(write)
+        return await self._writer.write(write) if rows or stand or over else 0
 
     async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
         """Read the troubles that people were told of, or some of them; those that are over for a while, too."""
@@ -130,19 +131,21 @@ def _trouble_row(name: str, trouble: Trouble) -> dict[str, object]:
     return {"name": name, "at": stamp(trouble.since), "data": encode(trouble)}
 
 
-def _drop_letters(connection: Connection) -> None:
-    """Keep to the bound: the oldest that are settled go first, then the oldest that wait."""
+def _drop_letters(connection: Connection) -> int:
+    """Keep to the bound: the oldest that are settled go first, then the oldest that wait; count the latter."""
+    dropped = 0
     for oldest in (_SETTLED, _WAITING):
         many = (connection.execute(_COUNT).scalar() or 0) - bounds.LETTERS
-        if many > 0:
-            _drop_oldest(connection, oldest, many)
+        dropped = _drop_oldest(connection, oldest, many) if many > 0 else 0
+    return dropped
 
 
-def _drop_oldest(connection: Connection, oldest: Select[str], many: int) -> None:
+def _drop_oldest(connection: Connection, oldest: Select[str], many: int) -> int:
     names = connection.execute(oldest, {"many": many}).scalars().all()
     if names:
         rows = [{"its_id": name} for name in names]
         connection.execute(delete(LETTERS).where(LETTERS.c.id == bindparam("its_id")), rows)
+    return len(names)
 
 
 def _drop_troubles(connection: Connection) -> None:

@@ -143,10 +143,13 @@ class Outbox(Protocol):
 
     async def post(
         self, letters: Iterable[Letter], *, troubles: Mapping[str, Trouble | None]
-    ) -> None:
+    ) -> int:
         """Store letters, and by "SUBJECT PROBLEM" what trouble there is now (None: none), in one transaction.
 
         A letter whose id is there already stays as it is: what is told twice by one who could not know is told once.
+
+        Returns:
+            How many letters that waited were dropped, because there were too many.
         """
         ...
 

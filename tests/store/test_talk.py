@@ -206,9 +206,9 @@ async def test_settled_letters_go_first_and_then_the_oldest(
     letters = [letter_at(number) for number in range(6)]
     await store.outbox.post(letters[:3], troubles={})
     await store.outbox.put([replace(letters[1], state=Delivery.SENT)])
-    await store.outbox.post(letters[3:4], troubles={})
+    assert await store.outbox.post(letters[3:4], troubles={}) == 0
     assert await store.outbox.list() == (letters[3], letters[2], letters[0])
-    await store.outbox.post(letters[4:], troubles={})
+    assert await store.outbox.post(letters[4:], troubles={}) == 2
     assert await store.outbox.list() == (letters[5], letters[4], letters[3])
 
 

@@ -5,14 +5,15 @@ troubles are kept in one transaction, and nothing is kept of a secret: texts are
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from controller.clock import Clock
 from controller.model.masking import Masker
-from controller.model.notice import Letter, Notice, Occasion
+from controller.model.notice import Letter, Notice, Occasion, Trouble
 from controller.model.notifier import Notifier
 from controller.notify import deciding
 from controller.notify.deciding import Decision
@@ -23,6 +24,7 @@ from controller.workqueue.port import Queue
 
 DEPTH: Final = 8
 """Levels of the facts of a notice that are kept."""
+LOG: Final = logging.getLogger(__name__)
 
 
 class Noticeboard:
@@ -45,6 +47,8 @@ class Noticeboard:
         self._clock = clock
         self._masker = masker
         self._turn = asyncio.Lock()
+        self.dropped = 0
+        """Letters that were dropped before anybody could take them, because too many waited."""
 
     def wants(self, occasion: Occasion) -> bool:
         """Say whether any notifier wants to hear of an occasion."""
@@ -113,10 +117,45 @@ class Noticeboard:
         """
         async with self._turn:
             now = self._clock.now()
-            troubles = await self._outbox.troubles()
-            decision = deciding.settled(troubles, notifiers=self._notifiers(), now=now)
-            await self._keep(decision, now)
-            return decision.again
+            troubles = dict(await self._outbox.troubles())
+            decision = self._undeclared(troubles, now)
+            troubles |= {name: one for name, one in decision.troubles.items() if one is not None}
+            later = deciding.settled(troubles, notifiers=self._notifiers(), now=now)
+            await self._keep(_both(decision, later), now)
+            return later.again
+
+    def _undeclared(self, troubles: Mapping[str, Trouble], now: datetime) -> Decision:
+        """End the troubles of what is not declared any more: nobody would do so otherwise."""
+        decision = Decision()
+        for name, trouble in troubles.items():
+            if trouble.over is None and self._is_gone(trouble.notice.subject):
+                title = f"{trouble.notice.subject.partition('/')[2]} is no longer declared"
+                notice = replace(
+                    trouble.notice,
+                    id=f"{trouble.notice.id}/gone",
+                    at=now,
+                    occasion=Occasion.RECOVERED,
+                    title=title,
+                    lines=(),
+                    problem=None,
+                )
+                notifiers = self._notifiers()
+                end = deciding.ended(name, notice, known=trouble, notifiers=notifiers, now=now)
+                decision = _both(decision, end)
+        return decision
+
+    def _is_gone(self, subject: str) -> bool:
+        generation = self._force.generation
+        kind, _, name = subject.partition("/")
+        if generation is None:
+            return False
+        declared: Mapping[str, Collection[str]] = {
+            "target": generation.declaration.targets,
+            "server": generation.declaration.inventory.servers,
+            "repo": generation.declaration.repos,
+            "secret": generation.declaration.secrets,
+        }
+        return kind in declared and name not in declared[kind]
 
     async def write(self, letters: Sequence[Letter]) -> None:
         """Put letters of another kind into the outbox.
@@ -128,7 +167,10 @@ class Noticeboard:
 
     async def _keep(self, decision: Decision, now: datetime) -> None:
         if decision.letters or decision.troubles:
-            await self._outbox.post(decision.letters, troubles=decision.troubles)
+            dropped = await self._outbox.post(decision.letters, troubles=decision.troubles)
+            self.dropped += dropped
+            if dropped:
+                LOG.warning("dropped %d letters: too many wait in the outbox", dropped)
         moments = [letter.due for letter in decision.letters]
         moments += [] if decision.again is None else [decision.again]
         if moments:

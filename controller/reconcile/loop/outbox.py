@@ -103,6 +103,9 @@ async def _send(world: World, bundle: Bundle) -> Letter:
         if posting.is_about_servers(letter):
             _LAST.setdefault(world, {})[letter.receiver] = clock.now()
     await outbox.put([after])
+    if after.state is Delivery.DEAD:
+        told = {"receiver": after.receiver, "letter": after.id, "error": after.error}
+        await world.rooms.activity.append("letter-given-up", world.rooms.actor, **told)
     world.news.tell(
         "letter", after.id, receiver=after.receiver, state=after.state, tries=after.tries
     )

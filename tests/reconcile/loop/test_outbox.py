@@ -16,6 +16,7 @@ from controller.notify import exchange
 from controller.reconcile.loop import outbox
 from controller.reconcile.loop.notices import Noticeboard
 from controller.reconcile.loop.result import After, Done, Result
+from controller.store import bounds
 from tests.fakes.receivers import Answering, Receiver, hang, http_receiver
 from tests.reconcile.loop.small_world import SmallWorld, small_world
 
@@ -86,7 +87,7 @@ async def office(
         await town.declare(
             f"secrets: {{{secrets}}}\nnotifiers: {{{notifiers}{more}}}\n"
             "tasks: {note: {run: 'true'}}\ntargets: {shop: {servers: all, task: note}}\n",
-            servers=2,
+            servers=400,
         )
         rooms, force, queue = town.world.rooms, town.world.force, town.queue
         board = Noticeboard(rooms.store.outbox, force, queue, rooms.clock, rooms.masker)
@@ -172,6 +173,9 @@ async def test_what_is_refused_for_good_is_given_up_and_kept_for_people(tmp_path
         assert await there.round() == Done()
         (letter,) = await there.letters()
         assert (letter.state, letter.error) == (Delivery.DEAD, "it answers 410")
+        line = there.town.house.told()[-1]
+        assert line.event == "letter-given-up"
+        assert line.fields["receiver"] == "notifier/ops"
 
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(
@@ -180,7 +184,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(
     monkeypatch.setattr(exchange, "SECONDS", 2.0)
     async with office(tmp_path, ops=(hang,) * 9, dev=()) as there:
         for number in range(3):
-            await there.post(number, subject=f"target/t{number}")
+            await there.post(number, subject=f"job/{number}")
         async with asyncio.timeout(10):
             await there.round()
         assert len(there.titles("dev")) == 3
@@ -274,6 +278,34 @@ async def test_a_trouble_that_lasts_is_told_again_where_that_is_wanted(tmp_path:
         assert there.titles()[2:] == ["still: web-1 is down"]
 
 
+async def test_a_trouble_of_what_is_not_declared_any_more_is_over(tmp_path: Path) -> None:
+    more = "dev: {url: {secret: ops-url}, repeat: 1h}"
+    async with office(tmp_path, more=more) as there:
+        await there.post(1)
+        await there.post(999)
+        await there.post(8, subject="config")
+        await there.round()
+        said = str([posted.body for posted in there.receivers["ops"].posted])
+        assert "web-999 is no longer declared" in said
+        before = len(there.titles())
+        await there.round(3600)
+        await there.round()
+        told = there.titles()[before:]
+        assert "still: web-1 is down" in told
+        assert not [title for title in told if "web-999" in title]
+
+
+async def test_what_is_too_much_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "LETTERS", 3)
+    async with office(tmp_path) as there:
+        for number in range(5):
+            await there.post(number)
+        assert there.board.dropped == 2
+        assert len(await there.letters()) == 3
+
+
 async def test_notices_of_a_target_go_to_those_whom_it_names(tmp_path: Path) -> None:
     async with office(tmp_path, ops=(), dev=()) as there:
         await there.post(1, subject="target/shop", target="shop")
@@ -301,7 +333,7 @@ async def test_without_declarations_everything_waits(tmp_path: Path) -> None:
 async def test_a_hundred_notices_a_second_are_all_kept_or_told(tmp_path: Path) -> None:
     async with office(tmp_path) as there:
         async with asyncio.TaskGroup() as group:
-            for number in range(300):
+            for number in range(1, 301):
                 group.create_task(there.post(number))
         letters = await there.letters()
         assert len(letters) == 300
