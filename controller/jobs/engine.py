@@ -26,7 +26,7 @@ from controller.jobs.reasons import HALTED
 from controller.jobs.recovery import Move, recover
 from controller.jobs.report import RunReport, SettleReport, count
 from controller.jobs.resolve import resolve
-from controller.jobs.shift import Shift, record_halts
+from controller.jobs.shift import Shift, record_halts, unbegun
 from controller.jobs.stop import stop_on_server
 from controller.jobs.tally import Fate, fate_of, halted
 from controller.jobs.traffic import Traffic
@@ -135,7 +135,7 @@ class Engine:
             led = self._led.get(job.run)
             if led is not None and led.withdraw(id_, reason):
                 continue
-            if (await self._crew.end(job, Signal.SKIP, reason)).state.ended:
+            if (await self._crew.end(job, unbegun(reason), reason)).state.ended:
                 await self._finish_if_over(job.run)
         if self._crew.fatal is not None:
             raise self._crew.fatal
@@ -237,7 +237,8 @@ class Engine:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
         body, known = await self._store.jobs.body(id_), await recall(self._store)
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
-        recorder, values = await self._crew.recorder(job), read_secrets(self._equipment, body)
+        recorder = await self._crew.recorder(job)
+        values = await read_secrets(self._equipment, body)
         async with self._crew.links.to(body.server) as link:
             assignment = self._crew.assignment(recorder, link, body, known, values=values)
             job = await resolve(assignment, signal=signal, reason=reason)

@@ -16,7 +16,7 @@ from controller.jobs.dag import frontier, job_state
 from controller.jobs.ending import DECISION, UNDONE, Bar, End, end_of, reason_of
 from controller.jobs.ledger import Note
 from controller.jobs.machine import Signal
-from controller.jobs.reasons import REVERTED
+from controller.jobs.reasons import REVERTED, STOPPED
 from controller.jobs.recovery import unsettled
 from controller.jobs.step import StepDriver
 from controller.model.job import Job, State, StepRun
@@ -73,7 +73,7 @@ class JobDriver:
     async def _carry_out(self) -> None:
         """Take the target, do the steps, give the target back."""
         if self._job.state is State.PENDING and await self._recorder.stop_requested():
-            await self._end(End(state=State.CANCELLED, reason="stopped before it began"))
+            await self._end(End(state=State.CANCELLED, reason=STOPPED))
             return
         session = await self._assignment.link.session()
         user = foreign_user(self._assignment.body.work, session.facts)

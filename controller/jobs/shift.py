@@ -14,7 +14,7 @@ from controller.jobs.crew import Crew
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import Known
 from controller.jobs.machine import Signal
-from controller.jobs.reasons import HALTED
+from controller.jobs.reasons import HALTED, STOPPED
 from controller.model.ids import JobId, RunId
 from controller.model.inventory import Server
 from controller.model.job import Job, JobBody, Run, State
@@ -79,9 +79,14 @@ class Shift:
         ids = list(jobs)
         for begin in range(0, len(ids), AT_ONCE):
             some = ids[begin : begin + AT_ONCE]
-            ends = (self.crew.end(self.jobs[id_], Signal.SKIP, jobs[id_]) for id_ in some)
+            ends = (self.crew.end(self.jobs[id_], unbegun(jobs[id_]), jobs[id_]) for id_ in some)
             skipped += await asyncio.gather(*ends)
         return skipped
+
+
+def unbegun(reason: str) -> Signal:
+    """Say how a job ends that does not begin for a reason: a person stopped it, or it is skipped."""
+    return Signal.CANCEL if reason == STOPPED else Signal.SKIP
 
 
 async def record_halts(crew: Crew, id_: RunId, halted: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from controller.jobs.engine import PARALLEL, Engine
 from controller.jobs.input import Input
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.machine import Signal
+from controller.jobs.reasons import STOPPED
 from controller.jobs.report import RunReport, SettleReport
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
@@ -213,7 +214,7 @@ class LiveEngine:
         del alone
         job = await self._live.engine.stop(id_, step=step, grace=grace, alone=False)
         if job.state is State.PENDING and job.stop_requested:
-            await self._live.engine.withdraw({id_: "stopped before it began"})
+            await self._live.engine.withdraw({id_: STOPPED})
         await self._live.begin(job.run)
         clock = self._live.clock
         until = clock.now() + timedelta(seconds=STOP_SECONDS)
