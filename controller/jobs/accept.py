@@ -38,8 +38,12 @@ async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBo
 async def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> None:
     """Read every secret and put everything together, as it will be done when a step begins."""
     packed: dict[int, Work] = {}
+    read: dict[frozenset[str], dict[str, str]] = {}  # jobs of one target use the same
     for job, body in jobs:
-        values = read_secrets(equipment, body)
+        names = secret_names(body.work)
+        if names not in read:
+            read[names] = await read_secrets(equipment, body)
+        values = read[names]
         named = {name: values[secret] for name, secret in body.work.secrets.items()}
         for step in body.work.steps:
             environment(job, body, step, named)
@@ -50,10 +54,15 @@ async def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> No
             pack_files(body.work, values, user=None, at=job.created_at)
 
 
-def read_secrets(equipment: Equipment, body: JobBody) -> dict[str, str]:
-    """Read the secrets of a job, those of its files included, by secret name.
+async def read_secrets(equipment: Equipment, body: JobBody) -> dict[str, str]:
+    """Read the secrets of a job, those of its files included, by secret name; nobody else waits for a program or a Vault.
 
     Raises:
         SecretError: one of them cannot be read here.
     """
-    return {name: equipment.secrets(name) for name in sorted(secret_names(body.work))}
+    names = sorted(secret_names(body.work))
+    return await asyncio.to_thread(_read, equipment, names) if names else {}
+
+
+def _read(equipment: Equipment, names: Sequence[str]) -> dict[str, str]:
+    return {name: equipment.secrets(name) for name in names}

@@ -133,7 +133,7 @@ class Crew:
         What runs already is not even followed: its output could not be masked.
         """
         try:
-            return read_secrets(self.equipment, body)
+            return await read_secrets(self.equipment, body)
         except SecretError as error:
             if recorder.job.state is not State.PENDING:
                 raise

@@ -25,7 +25,7 @@ async def peek(crew: Crew, id_: JobId) -> None:
     if job is None or not open_:
         return
     body = await equipment.store.jobs.body(id_)
-    values = read_secrets(equipment, body)
+    values = await read_secrets(equipment, body)
     async with crew.links.to(body.server) as link:
         session = await link.session()
         assignment = crew.assignment(
