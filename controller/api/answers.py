@@ -98,6 +98,9 @@ class Status(Answer):
     invalid: Annotated[
         dict[str, Any] | None, Field(description="the newest declarations, when they are refused")
     ] = None
+    held: Annotated[
+        str | None, Field(description="why nothing is carried out, after a restore")
+    ] = None
 
 
 class Step(Answer):

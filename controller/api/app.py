@@ -22,7 +22,7 @@ from controller.api.gate import Gate
 from controller.api.glance import Glance
 from controller.api.metrics import Meter
 from controller.api.port import Serving
-from controller.api.problems import Problem, ProblemError, problem_of, response_of
+from controller.api.problems import INTERNAL, Problem, ProblemError, problem_of, response_of
 from controller.api.proving import Proving
 from controller.api.route import Route
 from controller.api.sessions import Sessions
@@ -78,6 +78,7 @@ def routed() -> FastAPI:
     app.add_exception_handler(ControllerError, told)
     app.add_exception_handler(RequestValidationError, told)
     app.add_exception_handler(HTTPException, told)
+    app.add_exception_handler(Exception, unforeseen)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     return app
 
@@ -127,6 +128,11 @@ async def told(request: Request, error: Exception) -> Response:
             return response_of(of_status(HTTPStatus(error.status_code)))
         case _:
             raise error
+
+
+async def unforeseen(request: Request, error: Exception) -> Response:
+    """Answer as little as can be; the gate logs what it was."""
+    return response_of(INTERNAL)
 
 
 def findings(error: RequestValidationError) -> Problem:

@@ -15,6 +15,8 @@ from controller.api.problems import ProblemError, refuse
 from controller.api.route import Body, Route
 from controller.api.settings import ApiSettings
 
+HEADERS: Final = 100
+"""Headers of a request."""
 DEPTH: Final = 64
 """Lists and objects of JSON inside each other."""
 MEDIA: Final = {Body.JSON: b"application/json", Body.FORM: b"application/x-www-form-urlencoded"}
@@ -35,8 +37,20 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return values[0] if values else None
 
 
-def guard_framing(headers: Headers) -> None:
-    """Refuse a request whose length has two readings, or whose body would have to be unpacked."""
+def guard_framing(headers: Headers, most: int) -> None:
+    """Refuse a request whose head is too large, whose length has two readings, or whose body would have to be unpacked.
+
+    Raises:
+        ProblemError: 400, 415 or 431.
+    """
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    if size > most or len(headers) > HEADERS:
+        raise refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            f"the headers have at most {most} bytes, and there are at most {HEADERS}",
+            connection="close",
+        )
     length, coding = header(headers, b"content-length"), header(headers, b"transfer-encoding")
     if length is not None and coding is not None:
         raise refuse(

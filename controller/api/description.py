@@ -101,7 +101,7 @@ def needs_of(route: Route) -> dict[str, Any]:
         "x-needs": f"Needs the role {route.least}{right}{level}.",
         "security": security,
     }
-    if route.method == "POST":
+    if route.method == "POST" and not route.secret:
         extra["parameters"] = [
             {
                 "name": "Idempotency-Key",

@@ -87,7 +87,7 @@ class Gate:
 
     async def _matched(self, scope: Scope) -> Match:
         try:
-            guard_framing(scope["headers"])
+            guard_framing(scope["headers"], self._desk.settings.header_bytes)
             match = self._table.find(scope["method"], scope["raw_path"])
             self._guard_query(match.route, scope["query_string"])
         except ProblemError:
@@ -137,7 +137,7 @@ class Gate:
         if route.unsafe:
             guard_csrf(call, csrf_of(route, headers, body))
         scope["ctl.call"] = call
-        key = remembering.key_of(headers) if route.method == "POST" else None
+        key = remembering.key_of(route, headers)
         passing = _Passing(call, match, scope, replay(body, receive), outgoing)
         async with self._stream(call):
             if key is None or call.actor.role is None:
@@ -145,6 +145,7 @@ class Gate:
             else:
                 target = scope["raw_path"] + b"?" + scope["query_string"]
                 await self._once(passing, remembering.beginning(call, key, target, body))
+            await outgoing.release()
 
     async def _once(self, passing: "_Passing", begun: Answered) -> None:
         """Do what was asked for under a key, or give the answer it had the first time."""
@@ -154,11 +155,11 @@ class Gate:
             again = remembering.replayed(call, before)
             await again(passing.scope, passing.receive, outgoing.send)
             return
-        outgoing.keep = True
+        outgoing.hold()
         try:
             await self._answer(passing)
         finally:
-            await remembering.keep(call, begun, outgoing.status, bytes(outgoing.body))
+            await remembering.keep(call, begun, outgoing.status, outgoing.body)
 
     async def _answer(self, passing: "_Passing") -> None:
         """Have the app answer; what changes something is written down before and after."""
@@ -174,6 +175,7 @@ class Gate:
             "from": call.place,
         }
         await activity.append("api-asked", call.actor.name, **told)
+        outgoing.hold()
         try:
             await self._app(passing.scope, passing.receive, outgoing.send)
         finally:
@@ -213,26 +215,50 @@ class _Passing:
 
 
 class _Outgoing:
-    """What goes out, and how far it got."""
+    """What goes out, and how far it got. What is held goes out when everything about it is written down."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._held: list[Message] | None = None
         self.status = 0
-        self.body = bytearray()
-        self.keep = False
+        self.ended = False
+
+    @property
+    def body(self) -> bytes:
+        """What is held of the body."""
+        return b"".join(one.get("body", b"") for one in self._held or ())
+
+    def hold(self) -> None:
+        """Keep what comes from now on."""
+        self._held = self._held or []
+
+    async def release(self) -> None:
+        """Let go of what was held."""
+        held, self._held = self._held, None
+        for message in held or ():
+            await self._send(message)
 
     async def send(self, message: Message) -> None:
+        """Take what the app sends."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        elif self.keep and len(self.body) < remembering.LARGEST:
-            self.body += message.get("body", b"")
-        await self._send(message)
+        self.ended = message["type"] == "http.response.body" and not message.get("more_body")
+        if self._held is None:
+            await self._send(message)
+        else:
+            self._held.append(message)
 
     async def instead(self, response: Response, scope: Scope, receive: Receive) -> None:
-        """Answer with a problem, unless an answer is under way: that one breaks off."""
-        if self.status:
+        """Answer with a problem, unless one was answered; an answer that is under way breaks off."""
+        if self._held and self.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._held, self.status, self.ended = None, 0, False
+        if self.ended:
+            await self.release()
+        elif self.status:
             raise ConnectionAbortedError("an answer broke off")
-        await response(scope, receive, self.send)
+        else:
+            self._held = None
+            await response(scope, receive, self.send)
 
 
 def _told(scope: Scope, error: ProblemError) -> Response:

@@ -87,7 +87,12 @@ def spelled(raw: bytes) -> str:
     Raises:
         ProblemError: it has empty or dotted parts, letters that need no escape but have one, or is no path.
     """
-    bad = refuse(HTTPStatus.BAD_REQUEST, "bad-path", "cannot read the path of the request")
+    bad = refuse(
+        HTTPStatus.BAD_REQUEST,
+        "bad-path",
+        "cannot read the path of the request",
+        connection="close",
+    )
     if len(raw) > LONGEST or not _RAW.fullmatch(raw):
         raise bad
     try:

@@ -13,22 +13,27 @@ from starlette.responses import Response
 from controller.api.body import Headers, header
 from controller.api.call import Call
 from controller.api.problems import MEDIA_TYPE, refuse
+from controller.api.route import Route
 from controller.model.serving import Answered
 
 LONGEST: Final = 255
-LARGEST: Final = 1 << 20
-"""Bytes of an answer that is kept."""
 
 
-def key_of(headers: Headers) -> str | None:
+def key_of(route: Route, headers: Headers) -> str | None:
     """Read the key of a request.
 
     Raises:
-        ProblemError: it is none.
+        ProblemError: it is none, or answers of this kind are not kept.
     """
     given = header(headers, b"idempotency-key")
-    if given is None:
+    if given is None or not route.unsafe:
         return None
+    if route.method != "POST" or route.secret:
+        raise refuse(
+            HTTPStatus.BAD_REQUEST,
+            "no-idempotency-key-here",
+            "answers to this are not kept, and it takes no Idempotency-Key",
+        )
     text = given.decode("latin-1").strip('" ')
     if not text or len(text) > LONGEST or not text.isascii() or not text.isprintable():
         raise refuse(

@@ -39,8 +39,8 @@ class Route:
         body: what it takes.
         large: takes bodies as large as webhooks are.
         audited: a line in the activity log before and after.
+        secret: the answer holds a secret, and is kept nowhere.
         stream: stays open; counted against the bound of streams.
-        browser: a page for people; errors lead to the login instead of a problem.
         answers: what a good answer holds, for `/openapi.json`.
         status: of a good answer.
         media: type of a good answer.
@@ -59,8 +59,8 @@ class Route:
     body: Body = Body.NONE
     large: bool = False
     audited: bool = False
+    secret: bool = False
     stream: bool = False
-    browser: bool = False
     answers: type[BaseModel] | None = None
     status: int = 200
     media: str = "application/json"

@@ -163,10 +163,10 @@ NEWS: Final = (
 TOKENS: Final = (
     _read("/tokens", "tokens", tokens.listing, "tokens", least=Role.ADMIN, open_to=None),
     _read("/tokens/audit", "token-audit", tokens.audit, "tokens", least=Role.ADMIN, open_to=None),
-    _change("/tokens", "create-token", tokens.create, "tokens", least=Role.ADMIN, status=201, answers=answers.MintedAnswer),
+    _change("/tokens", "create-token", tokens.create, "tokens", least=Role.ADMIN, status=201, secret=True, answers=answers.MintedAnswer),
     _change(
         "/tokens/{id}/rotate", "rotate-token", tokens.rotate, "tokens",
-        least=Role.ADMIN, status=201, answers=answers.MintedAnswer,
+        least=Role.ADMIN, status=201, secret=True, answers=answers.MintedAnswer,
     ),
     _change(
         "/tokens/{id}/revoke", "revoke-token", tokens.revoke, "tokens",

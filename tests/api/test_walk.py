@@ -95,7 +95,7 @@ async def test_each_route_lets_in_whom_the_table_says(fleet: Fleet, level: Anony
             if route.stream and route.name == "events":
                 continue  # stays open; has tests of its own
             for way in ways:
-                body = {} if route.body is Body.JSON else None
+                body: object = {} if route.body is Body.JSON else None
                 got = await home.ask(route.method, path_of(route), token=way.text, json=body)
                 if got.status_code not in wanted(route, way, level):
                     wrong.append((route.name, way.name, got.status_code, got.text[:200]))

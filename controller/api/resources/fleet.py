@@ -12,6 +12,7 @@ from controller.api.bodies import Name
 from controller.api.call import Asked, Call
 from controller.api.paging import Limit, Page, Paged, names_after, page_of, read_cursor
 from controller.api.problems import refuse
+from controller.jobs.held import HELD
 from controller.model.declaration import Declaration
 from controller.model.serving import Contact
 from controller.planning.document import diagnostic_document
@@ -58,6 +59,7 @@ async def status(call: Asked) -> Response:
             "diagnostics": [diagnostic_document(one) for one in invalid.diagnostics],
         }
     )
+    document["held"] = await call.serving.store.marks.get(HELD)
     return call.answer(document)
 
 
@@ -75,6 +77,7 @@ def within(call: Call, report: StatusReport) -> StatusReport:
             for job in report.running
             if call.sees_target(job.target) and (servers is None or job.server in servers)
         ),
+        upcoming=tuple(one for one in report.upcoming if call.sees_target(one[0])),
     )
 
 
