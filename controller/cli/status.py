@@ -8,8 +8,9 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode, of_plan
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
-from controller.cli.views.status import status_document, status_text
+from controller.cli.views.status import status_text
 from controller.model.diagnostic import Severity
+from controller.reconcile.documents import status_document
 
 app = typer.Typer()
 

@@ -134,6 +134,7 @@ def status_document(report: StatusReport, *, state: str) -> dict[str, object]:
         "targets": [target_line(target) for target in report.targets],
         "problems": plain(report.problems),
         "running": [{"id": j.id, "target": j.target, "server": j.server} for j in report.running],
+        "next_runs": [{"target": name, "at": iso(due)} for name, due in report.upcoming],
         "diagnostics": [diagnostic_document(d) for d in report.diagnostics],
     }
 

@@ -263,7 +263,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """One screen. `diagnostics` with errors mean that the newest declarations are invalid (exit 1)."""
+    """One screen. `diagnostics` with errors mean that the newest declarations are invalid (exit 1).
+
+    `upcoming` are the next due times of schedules, by target, the soonest first.
+    """
 
     commit: Sha | None = None
     dirty: bool = False
@@ -273,6 +276,7 @@ class StatusReport:
     targets: tuple[TargetStatus, ...] = ()
     problems: tuple[Problem, ...] = ()
     running: tuple[Job, ...] = ()
+    upcoming: tuple[tuple[str, datetime], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     summary: Summary = field(default_factory=Summary)
 

@@ -14,6 +14,7 @@ from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Plan
+from controller.planning.schedules import next_due
 from controller.reconcile.decided import decided_words
 from controller.reconcile.deciding import plan_of
 from controller.reconcile.known import known_today
@@ -67,9 +68,20 @@ async def status(rooms: Rooms) -> StatusReport:
             *await said_problems(rooms),
         ),
         running=tuple(job for job in jobs if job.state is not State.LOST),
+        upcoming=upcoming(seen.declaration, rooms.clock.now()),
         diagnostics=(*plan.diagnostics, *refused_findings(rooms)),
         summary=plan.summary,
     )
+
+
+def upcoming(declaration: Declaration, now: datetime) -> tuple[tuple[str, datetime], ...]:
+    """Give the next due time of every target with a schedule, the soonest first."""
+    dues = [
+        (due, name)
+        for name, target in declaration.targets.items()
+        if target.schedule is not None and (due := next_due(target.schedule, now)) is not None
+    ]
+    return tuple((name, due) for due, name in sorted(dues))
 
 
 def refused_findings(rooms: Rooms) -> tuple[Diagnostic, ...]:

@@ -125,6 +125,9 @@ REPORT = StatusReport(
         ),
     ),
     running=(job(),),
+    upcoming=tuple(
+        (f"nightly-{number}", NOW + timedelta(hours=number + 1)) for number in range(12)
+    ),
     summary=Summary(change=1, servers=1),
 )
 GATES = (
@@ -236,6 +239,17 @@ def test_a_schedule_is_shown_with_its_next_due_time() -> None:
     shown = yaml.safe_load(stage("get", "targets", "shop-prod", "-o", "yaml").out)
     assert shown["schedule"] == {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}
     assert (shown["overlap"], shown["notify"]) == ("queue", ["ops"])
+
+
+def test_status_tells_the_next_runs() -> None:
+    stage = Stage(controller=Office())
+    shown = stage("status").out
+    assert f"nightly-0  {NOW + timedelta(hours=1):%Y-%m-%d %H:%M} UTC, in " in shown
+    assert "nightly-9" in shown
+    assert "nightly-10" not in shown
+    assert "and 2 more: ctl get targets -o wide" in shown
+    told = json.loads(stage("status", "-o", "json").out)
+    assert [one["target"] for one in told["next_runs"]][:2] == ["nightly-0", "nightly-1"]
 
 
 def test_notifiers_and_rules_are_shown_without_what_is_secret() -> None:

@@ -1,5 +1,6 @@
 """One screen: each target in a word, under the names of today, without opening a server."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.model.condition import Health, Sync
@@ -40,6 +41,23 @@ async def test_a_target_goes_from_pending_to_in_sync_and_back(tmp_path: Path) ->
         declare(h, shop, n=2)
         one = await line(h)
         assert (one.sync, one.in_sync) == (Sync.PENDING, 0)
+
+
+async def test_the_next_due_times_are_told_soonest_first(tmp_path: Path) -> None:
+    async with house(tmp_path / "house") as h:
+        h.declare(
+            "tasks: {a: {run: x}}\n"
+            "targets:\n"
+            "  nightly: {servers: all, task: a, schedule: {cron: 0 3 * * *}}\n"
+            "  often: {servers: all, task: a, schedule: {every: 1h}}\n"
+            "  never: {servers: all, task: a}\n",
+            servers=1,
+        )
+        h.town.jump(datetime(2026, 12, 1, 2, 30, tzinfo=UTC))
+        assert (await h.controller.status()).upcoming == (
+            ("nightly", datetime(2026, 12, 1, 3, tzinfo=UTC)),
+            ("often", datetime(2026, 12, 1, 3, tzinfo=UTC)),
+        )
 
 
 async def test_a_renamed_target_is_in_sync_before_it_is_moved(tmp_path: Path) -> None:

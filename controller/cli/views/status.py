@@ -1,17 +1,19 @@
 """One screen: what is wanted, what is applied, SYNC and HEALTH per target, problems, what runs now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
-from controller.cli.dates import age, iso, span
+from controller.cli.dates import age, span
 from controller.cli.views.diagnostics import diagnostics_text
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, short
 from controller.model.job import Job
-from controller.planning.document import diagnostic_document
 from controller.reconcile.requests import Problem, StatusReport, TargetStatus
+
+SHOWN: Final = 10
+"""Next runs that are listed."""
 
 
 def status_text(
@@ -29,6 +31,8 @@ def status_text(
         blocks.append("\n".join(_problems(report.problems, style, now)))
     if report.running:
         blocks.append("\n".join(_running(report.running, style, now)))
+    if report.upcoming:
+        blocks.append("\n".join(_upcoming(report.upcoming, style, now)))
     return "\n\n".join(blocks)
 
 
@@ -83,34 +87,12 @@ def _running(jobs: tuple[Job, ...], style: Style, now: datetime) -> Iterator[str
         yield f"  {job.id}  {name} on {line(job.server)}: {job.state} for {took}"
 
 
-def status_document(report: StatusReport, *, state: str) -> dict[str, object]:
-    """Give the status as a document."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "commit": report.commit,
-        "dirty": report.dirty,
-        "author": report.author,
-        "subject": report.subject,
-        "state": state,
-        "observed_at": iso(report.observed_at),
-        "summary": plain(report.summary),
-        "targets": [
-            {
-                "target": target.target,
-                "task": target.task,
-                "servers": target.servers,
-                "in_sync": target.in_sync,
-                "wanted": target.wanted,
-                "applied": target.applied,
-                "sync": target.sync.value,
-                "health": target.health.value,
-                "reason": target.reason,
-                "message": target.message,
-                "since": iso(target.since),
-            }
-            for target in report.targets
-        ],
-        "problems": plain(report.problems),
-        "running": [{"id": j.id, "target": j.target, "server": j.server} for j in report.running],
-        "diagnostics": [diagnostic_document(d) for d in report.diagnostics],
-    }
+def _upcoming(
+    upcoming: Sequence[tuple[str, datetime]], style: Style, now: datetime
+) -> Iterator[str]:
+    yield style.paint("Next runs by schedule, under ctl serve", Ink.STRONG)
+    for name, due in upcoming[:SHOWN]:
+        left = span(max(0.0, (due - now).total_seconds()))
+        yield f"  {line(name)}  {due:%Y-%m-%d %H:%M} UTC, in {left}"
+    if len(upcoming) > SHOWN:
+        yield f"  and {len(upcoming) - SHOWN} more: ctl get targets -o wide"
