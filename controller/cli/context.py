@@ -81,7 +81,7 @@ class OpenRequest:
     """What a command asks of whoever opens a controller.
 
     `write` takes the lock of the state; `bare` needs no config repository; `papers` say who speaks to agents. With a `way` all of it is
-    asked of a controller that serves elsewhere.
+    asked of a controller that serves elsewhere, or (`against`) done here from what that one knows.
     """
 
     directory: Path | None
@@ -93,6 +93,7 @@ class OpenRequest:
     parallel: int = 50
     listener: Listener
     way: Way | None = None
+    against: bool = False
 
 
 class Opener(Protocol):
@@ -205,6 +206,7 @@ class Invocation:
         write: bool = False,
         bare: bool = False,
         here: bool = False,
+        against: bool = False,
         pki: Path | None = None,
         parallel: int = 50,
         listener: Listener | None = None,
@@ -216,6 +218,7 @@ class Invocation:
             pki: the folder of certificates that a flag names.
             bare: where there is no config repository, go on without one, on a state of the person's own.
             here: it works on files of this machine, whatever controller serves elsewhere.
+            against: it works on files of this machine, from what the controller knows that serves elsewhere.
             parallel: servers at once.
             listener: hears of progress.
         """
@@ -230,6 +233,7 @@ class Invocation:
                 parallel=parallel,
                 listener=listener or _unheard,
                 way=None if here else self.way(),
+                against=against,
             )
         )
 

@@ -1,16 +1,17 @@
 """The way to a controller: the only place of `cli` that loads the composition root, and only when a verb needs it."""
 
 import gc
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from controller.cli.context import OpenRequest
 from controller.cli.port import Controller
+from controller.cli.remote.way import Way
 from controller.clock import Clock
 from controller.reconcile.answers import Restored
-from controller.service.options import ServeOptions
+from controller.service.options import Options, ServeOptions
 
 YOUNG: Final = 20_000
 """New objects between two looks of the collector; Python's own 700 costs a large plan a third of its time."""
@@ -21,22 +22,37 @@ def open_controller(request: OpenRequest) -> AbstractAsyncContextManager[Control
     if request.way is not None:
         from controller.cli.remote.opening import open_remote
 
+        if request.against:
+            return open_against(request, request.way)
         return open_remote(request.way, request.listener)
     from controller.service.local import open as open_service
-    from controller.service.options import Options
 
     tune_collector()
-    return open_service(
-        Options(
-            directory=request.directory,
-            state=request.state,
-            actor=request.actor,
-            write=request.write,
-            bare=request.bare,
-            papers=request.papers,
-            parallel=request.parallel,
-            progress=request.listener,
-        )
+    return open_service(options_of(request))
+
+
+@asynccontextmanager
+async def open_against(request: OpenRequest, way: Way) -> AsyncIterator[Controller]:
+    """Open a controller on the checkout here that plans against what the one that serves elsewhere knows."""
+    from controller.cli.remote.opening import snapshot_of
+    from controller.service import local
+
+    tune_collector()
+    async with local.open_against(options_of(request), await snapshot_of(way)) as controller:
+        yield controller
+
+
+def options_of(request: OpenRequest) -> Options:
+    """Say what a command asks for in the words of the composition root."""
+    return Options(
+        directory=request.directory,
+        state=request.state,
+        actor=request.actor,
+        write=request.write,
+        bare=request.bare,
+        papers=request.papers,
+        parallel=request.parallel,
+        progress=request.listener,
     )
 
 

@@ -1,6 +1,7 @@
 """`ctl plan`: what would happen, and why."""
 
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,11 @@ from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.plan import PlanScene, expiry, is_drift, plan_text
 from controller.cli.views.plan_document import plan_document, plan_events
 from controller.cli.views.plan_markdown import plan_markdown
-from controller.errors import RefusedError, UsageError
+from controller.errors import NotFoundError, RefusedError, UsageError
 from controller.model.diagnostic import Severity
 from controller.model.plan import Plan
 from controller.reconcile.requests import PlanRequest
+from controller.source.config import find
 
 app = typer.Typer()
 
@@ -87,7 +89,8 @@ async def plan(
 ) -> int:
     """Show what would happen and why: every line with its file, line, commit and author.
 
-    Changes nothing. Reads markers and runs each check on the servers, unless --no-refresh.
+    Changes nothing. Reads markers and runs each check on the servers, unless --no-refresh. With --controller the checkout here is planned
+    against what the controller knows; where there is none, the controller plans what it has in force.
     """
     if sum(1 for one in (at, between, as_of) if one) > 1:
         raise UsageError("--at, --between and --as-of exclude each other", hint="ctl plan --help")
@@ -109,8 +112,13 @@ async def plan(
         targets=tuple(target or ()),
         full=full,
     )
+    against = ctl.way() is not None and has_config(ctl)
+    if against:
+        if out is not None:
+            raise UsageError("a plan against a controller cannot be saved", hint="leave out --out")
+        request = replace(request, refresh=False)
     with ctl.listen() as listener:
-        async with ctl.open(listener=listener) as controller:
+        async with ctl.open(listener=listener, against=against) as controller:
             answer = await controller.plan(request)
             if out is not None:
                 key = None if sign is None else ctl.surroundings.cwd / sign
@@ -121,6 +129,15 @@ async def plan(
     if any(finding.severity is Severity.ERROR for finding in answer.diagnostics):
         return ExitCode.ERROR
     return of_plan(answer.summary, detailed=detailed_exitcode)
+
+
+def has_config(ctl: Invocation) -> bool:
+    """Say whether there is a config repository here."""
+    try:
+        find(ctl.directory)
+    except NotFoundError:
+        return False
+    return True
 
 
 async def _save(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.model.applied import Applied
-from controller.model.compared import Compared
+from controller.model.compared import Compared, Comparison
 from controller.model.declaration import Secret
 from controller.model.work import Pair, secret_names
 from controller.planning.inputs import PairKey
@@ -46,7 +46,13 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
 def compare_pair(
     keyring: Keyring, pair: Pair, record: Applied | None, declared: Mapping[str, Secret]
 ) -> Mapping[str, Compared]:
-    """Compare the secrets of one pair, by secret name; one that was renamed with what was applied under its earlier name."""
+    """Compare the secrets of one pair, by secret name; one that was renamed with what was applied under its earlier name.
+
+    A record that came from a serving controller came without its key: nothing can be compared then.
+    """
+    if record is not None and record.applied is not None and not record.key:
+        kept = Compared(comparison=Comparison.UNREADABLE, reason="the controller keeps its key")
+        return dict.fromkeys(secret_names(pair.work), kept)
     return comparison.compare(
         "" if record is None else record.key,
         _applied(record, pair, declared),

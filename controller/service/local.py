@@ -5,6 +5,7 @@ Called by the faces; calls `works`. What has started on servers goes on after it
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,14 @@ from controller.reconcile import backups
 from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
 from controller.reconcile.identity import identity, next_epoch
+from controller.reconcile.snapshot import Snapshot, fill
 from controller.service.options import Options
 from controller.service.works import Works, new_id
 from controller.settings import Settings, resolve
 from controller.source.config import ConfigRepo, find
 from controller.store.folder import STATE_FOLDER, folder_of, prepare
 from controller.store.lock import Saver, StateLock, take
+from controller.store.memory import MemoryStore
 from controller.store.sqlite import open_store
 
 OWN_STATE: Final = Path(".local/state/ctl/by-hand")
@@ -55,6 +58,30 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
         )
         saver = Saver(lock, options.actor, mine=options.write)
         yield LocalController(works.rooms(ConfigRepo(root), saver.saving))
+
+
+@asynccontextmanager
+async def open_against(options: Options, snapshot: Snapshot) -> AsyncIterator[LocalController]:
+    """Open a controller on a checkout here that plans against what another one knows; it keeps nothing.
+
+    Raises:
+        NotFoundError: there is no config repository.
+        StateError: the state folder of the checkout, where repos are mirrored, cannot be used.
+    """
+    settings = resolve(options.variables, flags={})
+    root, usual = places(options, settings)
+    async with AsyncExitStack() as stack:
+        store = MemoryStore(options.clock)
+        await fill(store, snapshot)
+        works = Works(options, settings, store, prepare(usual), stack)
+        rooms = works.rooms(ConfigRepo(root), never)
+        yield LocalController(replace(rooms, state=snapshot.state))
+
+
+@asynccontextmanager
+async def never() -> AsyncIterator[bool]:
+    """Say that nothing may be kept."""
+    yield False
 
 
 def places(options: Options, settings: Settings) -> tuple[Path, Path]:

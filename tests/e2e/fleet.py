@@ -18,16 +18,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from controller.cli.app import run
 from controller.cli.context import OpenRequest, Surroundings
+from controller.cli.doorway import open_against, options_of
 from controller.cli.port import Controller
 from controller.cli.remote.opening import open_remote
 from controller.clock import SystemClock
 from controller.service.local import open as open_service
-from controller.service.options import Options
 from tests.fakes import processes
 from tests.fakes.repositories import Repository
 from tests.fakes.sshd import Sshd
@@ -171,21 +171,11 @@ class Fleet:
         return Seen(code=code, out=out.getvalue(), err=err.getvalue())
 
     def _open(self, request: OpenRequest) -> AbstractAsyncContextManager[Controller]:
-        if request.way is not None:
+        if request.way is not None and not request.against:
             return open_remote(request.way, request.listener)
-        return open_service(
-            Options(
-                directory=request.directory,
-                state=request.state,
-                actor=request.actor,
-                write=request.write,
-                bare=request.bare,
-                papers=request.papers,
-                parallel=request.parallel,
-                progress=request.listener,
-                variables=self.environment,
-            )
-        )
+        if request.way is not None:
+            return open_against(request, request.way)
+        return open_service(replace(options_of(request), variables=self.environment))
 
     def spawn(
         self, *argv: str, state: Path | None = None, prefix: tuple[str, ...] = ()

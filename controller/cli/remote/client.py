@@ -17,6 +17,7 @@ from controller.errors import (
     ControllerError,
     DeclarationError,
     LockedError,
+    NeedsAgentError,
     NotFoundError,
     RefusedError,
     SecretError,
@@ -37,6 +38,7 @@ KINDS: Final[tuple[type[ControllerError], ...]] = (
     UsageError,
     NotFoundError,
     LockedError,
+    NeedsAgentError,
     StalePlanError,
     RefusedError,
     DeclarationError,
@@ -168,17 +170,20 @@ def error_of(response: httpx.Response) -> ControllerError:
             f"the controller answers {response.status_code} {response.reason_phrase}",
             hint="is it a controller of Tillerman that listens there?",
         )
-    reference = told.get("reference")
-    for kind in KINDS:
-        if kind.reference == reference:
-            return kind(detail, hint=hint)
-    return _by_status(response.status_code, detail, hint)
+    known = revived(told.get("reference"), detail, hint)
+    return known or _by_status(response.status_code, detail, hint)
+
+
+def revived(reference: object, message: str, hint: str | None) -> ControllerError | None:
+    """Make the error that a reference names; None for one that does not keep its kind."""
+    kind = next((one for one in KINDS if one.reference == reference), None)
+    return None if kind is None else kind(message, hint=hint)
 
 
 def _by_status(status: int, detail: str, hint: str | None) -> ControllerError:
     match status:
         case 401:
-            return RefusedError(detail, hint=hint or "CTL_TOKEN, or token_file of the context")
+            return RefusedError(detail, hint="CTL_TOKEN, or token_file of the context")
         case 403 | 409 | 412 | 423 | 428 | 429:
             return RefusedError(detail, hint=hint)
         case 404:

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from controller.cli.port import Controller
-from controller.cli.remote.client import Client
+from controller.cli.remote.client import Client, mapping
 from controller.cli.remote.controller import RemoteController
+from controller.cli.remote.reading import read
 from controller.cli.remote.way import Way
 from controller.reconcile.requests import Listener
+from controller.reconcile.snapshot import Snapshot
 
 
 @asynccontextmanager
@@ -18,3 +20,13 @@ async def open_remote(way: Way, listener: Listener) -> AsyncIterator[Controller]
         yield RemoteController(client, listener)
     finally:
         await client.close()
+
+
+async def snapshot_of(way: Way) -> Snapshot:
+    """Ask a controller for everything it knows that a plan is compared with."""
+    client = Client(way)
+    try:
+        told = mapping(await client.get("/api/v1/state"))
+    finally:
+        await client.close()
+    return read(Snapshot, told)

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from controller.cli.remote.client import UnreachedError, listing, mapping
-from controller.errors import ControllerError
+from controller.cli.remote.client import UnreachedError, listing, mapping, revived
+from controller.errors import ControllerError, TransportError, Unreachable
 from controller.jobs.report import count
 from controller.journal.line import Line
 from controller.model.diagnostic import Diagnostic
@@ -178,8 +178,10 @@ def line_of(document: object) -> Line:
 
 
 def _trouble(told: Mapping[str, object]) -> ControllerError:
-    hint = told.get("hint")
-    return ControllerError(str(told["message"]), hint=None if hint is None else str(hint))
+    message, hint = str(told["message"]), told.get("hint")
+    said = None if hint is None else str(hint)
+    known = revived(told.get("reference"), message, said)
+    return known or TransportError(message, cause=Unreachable.STATE, hint=said)
 
 
 def _moment(value: object) -> datetime | None:
