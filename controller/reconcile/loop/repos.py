@@ -40,10 +40,11 @@ async def reconcile(world: World, name: str) -> Result:
     key, now = Key(Kind.REPO, name), world.rooms.clock.now()
     known = (await world.rooms.store.observations.repos()).get(name)
     left = await seconds_left(world, repo, known, now)
-    if left > 0:
+    gone = left > 0 and known is not None and await is_gone(world, repo, known)
+    if left > 0 and not gone:
         return After(left, "its interval is not over")
     await world.looking(key)
-    after = await look(world, generation, repo, known)
+    after = await look(world, generation, repo, known, gone=gone)
     if after is not None and after.error is not None and after.error_code not in REFUSED:
         raise SourceError(after.error)
     return After(interval_of(repo), "its interval")
@@ -60,7 +61,7 @@ async def seconds_left(world: World, repo: Repo, known: RepoSeen | None, now: da
         return 0.0
     if known.error is not None and known.error_code not in REFUSED:
         return 0.0  # the switch says how long it waits between tries
-    if await world.wanted(Key(Kind.REPO, repo.name)) or await is_gone(world, repo, known):
+    if await world.wanted(Key(Kind.REPO, repo.name)):
         return 0.0
     due = known.checked_at + timedelta(seconds=interval_of(repo))
     return max(0.0, (due - now).total_seconds())
@@ -72,11 +73,10 @@ async def is_gone(world: World, repo: Repo, known: RepoSeen) -> bool:
 
 
 async def look(
-    world: World, generation: Generation, repo: Repo, known: RepoSeen | None
+    world: World, generation: Generation, repo: Repo, known: RepoSeen | None, *, gone: bool
 ) -> RepoSeen | None:
-    """Ask the remote; give what is known of it then."""
+    """Ask the remote, wake the targets of what is new, or was `gone`; give what is known of the repo then."""
     observations = world.rooms.store.observations
-    gone = known is not None and await is_gone(world, repo, known)
     before = {} if known is None else {repo.name: known}
     if repo.was is not None and known is None:
         before = dict(await observations.repos())

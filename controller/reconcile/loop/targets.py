@@ -24,7 +24,7 @@ from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.live import resting
 from controller.reconcile.loop.recording import record
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import After, Done, Result, sooner
 from controller.reconcile.loop.waits import next_moment
 from controller.reconcile.loop.world import World
 from controller.reconcile.requests import PlanRequest
@@ -58,7 +58,6 @@ async def reconcile(world: World, name: str) -> Result:
     seen = await planned(world, generation, name)
     if seen is None:
         return Done()
-    await fetch_again(world, seen, name)
     plan = plan_of(seen)
     jobs = [
         job
@@ -73,7 +72,7 @@ async def reconcile(world: World, name: str) -> Result:
         return Done()  # the end of that run wakes this key
     if waits_for(plan, seen, name) is not None:
         return await sleep(world, seen, name, Choice())
-    return await act(world, seen, name, jobs)
+    return sooner(await act(world, seen, name, jobs), await fetch_again(world, seen, name))
 
 
 async def never_seen(world: World, generation: Generation, name: str) -> list[str]:
@@ -101,11 +100,14 @@ async def planned(world: World, generation: Generation, name: str) -> Seen | Non
     return await walk(rooms, seen, LOOP)
 
 
-async def fetch_again(world: World, seen: Seen, name: str) -> None:
-    """Have a repo looked at whose commit is not here; its look wakes the target."""
+async def fetch_again(world: World, seen: Seen, name: str) -> Result:
+    """Have a repo looked at whose commit is not here any more, or not yet."""
     target = seen.declaration.targets.get(name)
-    if target is not None and target.repo is not None and name not in seen.sources:
-        await world.add(Key(Kind.REPO, target.repo))
+    repo = None if target is None else seen.declaration.repos.get(target.repo or "")
+    if repo is None or not repo.active or name in seen.sources:
+        return Done()
+    await world.add(Key(Kind.REPO, repo.name))
+    return After(UNSEEN_SECONDS, f"no commit of repo {repo.name} is here")
 
 
 async def withdraw(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> None:
