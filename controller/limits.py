@@ -377,6 +377,7 @@ LIMITS: Final = (
         ("program that is told", 30, "seconds", "it is ended, and tried again later"),
         ("one message by Apprise", 60, "seconds", "it is tried again later"),
         ("messages by Apprise at once", 4, "messages", "further ones wait"),
+        ("document of a message", 256 << 10, "bytes", "facts and most lines are left out"),
         ("title of a message", 200, "characters", "the rest is counted"),
         ("notices told one by one in a message", 50, "notices", "the rest is counted"),
         ("lines of one notice", 100, "lines", "the rest is counted"),

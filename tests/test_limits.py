@@ -512,6 +512,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "program that is told": command.SECONDS,
         "one message by Apprise": apprise.SECONDS,
         "messages by Apprise at once": apprise.THREADS,
+        "document of a message": messages.LARGEST,
         "title of a message": messages.TITLE,
         "notices told one by one in a message": messages.NOTICES,
         "lines of one notice": messages.ALONE,

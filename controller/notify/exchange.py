@@ -5,6 +5,7 @@ what a receiver says in its body is nobody's business here, and could be without
 """
 
 import asyncio
+import base64
 import http
 import os
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from controller.notify.trouble import NotifyError
 
@@ -162,11 +163,19 @@ def _head(request: Request, place: SplitResult) -> bytes:
     host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname or ""
     shown = host if place.port is None else f"{host}:{place.port}"
     own = {"Host": shown, "Content-Length": str(len(request.body)), "Connection": "close"}
-    for name, value in (own | dict(request.headers)).items():
+    for name, value in (own | _login(place) | dict(request.headers)).items():
         if not value.isascii() or not value.isprintable():
             raise NotifyError(f"the header {name} cannot hold its value", permanent=True)
         lines.append(f"{name}: {value}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _login(place: SplitResult) -> dict[str, str]:
+    """Say who we are, where the address does: https://USER:PASSWORD@HOST/."""
+    if place.username is None:
+        return {}
+    words = f"{unquote(place.username)}:{unquote(place.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
 async def _read(reader: asyncio.StreamReader) -> Answer:

@@ -3,7 +3,9 @@
 Pure. Called by `reconcile`. Whatever comes from servers, commits or declarations goes through `safe_text` here.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,6 +29,10 @@ ITEMS: Final = 100
 """Items of one list or mapping of the document."""
 DEPTH: Final = 4
 """Levels of the facts in the document."""
+LARGEST: Final = 256 << 10
+"""Bytes of a document; a larger one goes without facts and with few lines, and says so."""
+FEW: Final = 2
+"""Lines of a notice in a document that would be too large."""
 
 Short = Callable[[Iterable[str]], str]
 """Writes many names short, as web-[01:12]."""
@@ -54,21 +60,19 @@ def message_of(id_: str, notices: Sequence[Notice], *, now: datetime, short: Sho
     shown = notices[:NOTICES]
     title = _line(_title(notices, short), width=TITLE)
     text = "\n".join(_lines(shown[0]) if len(notices) == 1 else _list(notices, shown))
-    return Message(
-        id=id_,
-        at=now,
-        title=title,
-        text=text,
-        document={
-            "format_version": FORMAT,
-            "id": id_,
-            "title": title,
-            "text": text,
-            "count": len(notices),
-            "occasions": sorted({notice.occasion.value for notice in notices}),
-            "notices": [_document(notice) for notice in shown],
-        },
-    )
+    document: dict[str, object] = {
+        "format_version": FORMAT,
+        "id": id_,
+        "title": title,
+        "text": text,
+        "count": len(notices),
+        "occasions": sorted({notice.occasion.value for notice in notices}),
+        "notices": [_document(notice) for notice in shown],
+    }
+    if len(json.dumps(document)) > LARGEST:
+        few = [replace(one, facts={}, lines=one.lines[:FEW]) for one in shown]
+        document |= {"text": title, "shortened": True, "notices": [_document(one) for one in few]}
+    return Message(id=id_, at=now, title=title, text=text, document=document)
 
 
 def _title(notices: Sequence[Notice], short: Short) -> str:

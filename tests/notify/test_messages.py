@@ -67,6 +67,16 @@ def test_what_is_too_much_is_counted() -> None:
     assert said(a_notice(1, lines=lines))[1].endswith("… and 3 more lines")
 
 
+def test_a_document_that_is_too_large_goes_without_what_is_not_needed() -> None:
+    large = "x" * messages.LINE
+    facts = {str(n): [large] * messages.ITEMS for n in range(messages.ITEMS)}
+    many = [a_notice(n, lines=(large,) * 50, facts=facts) for n in range(messages.NOTICES)]
+    message = message_of("m1", many, now=NOW, short=short_names)
+    assert len(json.dumps(message.document)) < messages.LARGEST
+    assert message.document["shortened"] is True
+    assert message.document["count"] == messages.NOTICES
+
+
 def test_the_document_says_the_same_for_machines() -> None:
     facts = {"server": "web-01", "failures": 4, "since": NOW, "list": [1, None, {"a": {"b": {}}}]}
     message = message_of("m1", [a_notice(1, facts=facts)], now=NOW, short=short_names)

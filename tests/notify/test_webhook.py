@@ -113,6 +113,17 @@ async def test_a_receiver_may_ask_for_more_time(said: str, seconds: float | None
     assert error.retry_after == seconds
 
 
+async def test_a_login_in_the_address_is_given_as_a_header_and_never_shown() -> None:
+    async with http_receiver(an_answer(307, "Location: /other"), an_answer(500)) as receiver:
+        url = receiver.url.replace("127", "ops%40x:canary%2F@127")
+        await refused(Webhook(url=url))
+    said = {posted.headers["authorization"] for posted in receiver.posted}
+    assert said == {f"Basic {base64.b64encode(b'ops@x:canary/').decode()}"}
+    assert [posted.headers["host"] for posted in receiver.posted] == [
+        receiver.url.split("/")[2]
+    ] * 2
+
+
 async def test_interim_answers_are_skipped() -> None:
     answer = an_answer(100) + an_answer(103, "Link: </x>") + an_answer(200)
     async with http_receiver(answer) as receiver:
