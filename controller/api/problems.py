@@ -15,6 +15,7 @@ from starlette.responses import Response
 from controller.errors import (
     ControllerError,
     DeclarationError,
+    Disposition,
     IllegalTransitionError,
     LockedError,
     NotFoundError,
@@ -43,7 +44,7 @@ STATUSES: Final[tuple[tuple[type[ControllerError], HTTPStatus], ...]] = (
     (TransportError, HTTPStatus.BAD_GATEWAY),
     (StateError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-"""The first kind that fits decides; what is not here is a bug and becomes 500."""
+"""The first kind that fits decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +79,31 @@ def refuse(
 
 def problem_of(error: ControllerError) -> Problem:
     """Say an error of the controller as a problem."""
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return INTERNAL
+    return Problem(
+        status=status,
+        reference=error.reference,
+        detail=safe_text(error.message),
+        hint=None if error.hint is None else safe_text(error.hint),
+    )
+
+
+def status_of(error: ControllerError) -> HTTPStatus:
+    """Say the status of an error: by its kind, else by what is done about it."""
     for kind, status in STATUSES:
         if isinstance(error, kind):
-            return Problem(
-                status=status,
-                reference=error.reference,
-                detail=safe_text(error.message),
-                hint=None if error.hint is None else safe_text(error.hint),
-            )
-    return INTERNAL
+            return status
+    return DISPOSED[error.disposition]
+
+
+DISPOSED: Final = {
+    Disposition.RETRY: HTTPStatus.BAD_GATEWAY,
+    Disposition.STALL: HTTPStatus.CONFLICT,
+    Disposition.BUG: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""For kinds that are not in the table: what comes right by itself, what a person must change, and what is a bug."""
 
 
 INTERNAL: Final = Problem(
