@@ -1,7 +1,7 @@
 """A PostgreSQL of the tests' own: a fresh cluster in a folder of its own, reached by a Unix socket only.
 
 Every process of a test run starts one when a test first asks; each test gets a database of its own, copied from one that has the
-newest form already.
+newest form already, or made as new after another test.
 """
 
 import contextlib
@@ -23,8 +23,33 @@ from controller.store.postgres import make_tables
 SHIPPED = Path("/usr/lib/postgresql")
 ROLE = "tillerman"
 TEMPLATE = "newest"
-TOGETHER = 20
-"""Databases that are deleted one after the other."""
+KEEP = """
+DO $$
+DECLARE made text;
+BEGIN
+    CREATE SCHEMA pristine;
+    FOR made IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('CREATE TABLE pristine.%1$I AS TABLE public.%1$I', made);
+    END LOOP;
+END $$
+"""
+"""Remembers what stands in fresh tables."""
+RESET = """
+DO $$
+DECLARE made text;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR made IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        IF to_regclass(format('pristine.%I', made)) IS NULL THEN
+            EXECUTE format('DROP TABLE public.%I CASCADE', made);
+        ELSE
+            EXECUTE format('DELETE FROM public.%I', made);
+            EXECUTE format('INSERT INTO public.%1$I TABLE pristine.%1$I', made);
+        END IF;
+    END LOOP;
+END $$
+"""
+"""Makes tables as they were; a new database would cost ten times as much, and deleting it again as much."""
 
 
 def binaries() -> Path | None:
@@ -51,7 +76,7 @@ class Cluster:
         self._programs = programs
         self._owner = owner()
         self._numbers = itertools.count(1)
-        self._gone: list[str] = []
+        self._free: list[str] = []
         os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
         self._run("initdb", "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C.UTF-8")
         settings = (
@@ -83,13 +108,14 @@ class Cluster:
         return self._make("template0")
 
     def fresh(self) -> str:
-        """Make a database of the newest form and give its URL."""
-        return self._make(TEMPLATE)
+        """Give the URL of a database of the newest form that nobody uses."""
+        return self._free.pop() if self._free else self._make(TEMPLATE)
 
     def template(self) -> None:
         """Make the database that others are copied from."""
         self.sql("postgres", f"CREATE DATABASE {TEMPLATE}")
         make_tables(self.url(TEMPLATE))
+        self.sql(TEMPLATE, KEEP)
 
     def sql(self, database: str, statement: str) -> list[tuple[object, ...]]:
         """Run one statement on its own in a database, given by name or URL."""
@@ -106,13 +132,11 @@ class Cluster:
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
 
-    def drop(self, url: str) -> None:
-        """Delete the database of a test, sooner or later: each time PostgreSQL first writes out all it holds."""
-        self._gone.append(name_of(url))
-        if len(self._gone) >= TOGETHER:
-            for name in self._gone:
-                self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            self._gone.clear()
+    def take_back(self, url: str) -> None:
+        """Make the database of a test as new for the next one."""
+        self.cut(url)
+        self.sql(url, RESET)
+        self._free.append(url)
 
     def _make(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
@@ -137,15 +161,23 @@ def name_of(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
 
 
+_RUNNING: list[Cluster] = []
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A server for all tests of this process."""
+    """A server for all tests of this process, whichever folder of tests asks first."""
+    if _RUNNING:
+        yield _RUNNING[0]
+        return
     programs = binaries()
     if programs is None:
         pytest.skip("there is no PostgreSQL on this machine (apt install postgresql)")
     with started(programs) as made:
         made.template()
+        _RUNNING.append(made)
         yield made
+        _RUNNING.clear()
 
 
 @contextlib.contextmanager
@@ -166,12 +198,10 @@ def postgres(cluster: Cluster) -> Iterator[str]:
     """The URL of a database of the newest form, for one test."""
     url = cluster.fresh()
     yield url
-    cluster.drop(url)
+    cluster.take_back(url)
 
 
 @pytest.fixture
-def empty_postgres(cluster: Cluster) -> Iterator[str]:
+def empty_postgres(cluster: Cluster) -> str:
     """The URL of an empty database, for one test."""
-    url = cluster.empty()
-    yield url
-    cluster.drop(url)
+    return cluster.empty()

@@ -129,7 +129,7 @@ def test_twins(tmp_path_factory: pytest.TempPathFactory, history: list[tuple[obj
 def test_twins_on_postgres(cluster: Cluster, history: list[tuple[object, ...]]) -> None:
     url = cluster.fresh()
     asyncio.run(compare(history, lambda clock: open_postgres(url, clock=clock)))
-    cluster.drop(url)
+    cluster.take_back(url)
 
 
 async def compare(history: list[tuple[object, ...]], opens: Opens) -> None:
