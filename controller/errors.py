@@ -167,7 +167,7 @@ class StateError(ControllerError):
 
 
 class StateAwayError(StateError):
-    """The database of the state is out of reach for now; of a write it is known that nothing was kept."""
+    """The database of the state stayed out of reach; whether the last write was kept may not be known."""
 
     reference = "state-away"
     disposition = Disposition.RETRY
