@@ -144,6 +144,7 @@ class LocalController:
             servers=await store.observations.servers(),
             repos=await store.observations.repos(),
             records=await store.records.all(),
+            contacts=await store.contacts.all(),
         )
 
     async def why(self, target: str, server: str) -> tuple[GateResult, ...]:

@@ -12,6 +12,7 @@ from controller.model.observation import ServerSeen
 from controller.model.rollout import Rollout
 from controller.model.safe_text import safe_text
 from controller.model.schedule import Schedule
+from controller.model.serving import Contact
 from controller.reconcile.documents import iso, plain
 from controller.reconcile.requests import Sightings
 
@@ -56,6 +57,7 @@ def server_document(world: World, name: str) -> dict[str, object]:
         "active": server.active,
         "place": where(server.place),
         "observed": None if seen is None else seen_document(seen),
+        "contact": contact_document(world.seen.contacts.get(name)),
         "targets": sorted(t.name for t in world.declared.targets.values() if name in t.members),
     }
 
@@ -74,6 +76,14 @@ def seen_document(seen: ServerSeen) -> dict[str, object]:
         "host": plain(seen.host),
         "markers": sorted(seen.markers),
     }
+
+
+def contact_document(contact: Contact | None) -> object:
+    """Give how a server was reached over time."""
+    document = plain(contact)
+    if not isinstance(document, dict):
+        return None
+    return {key: value for key, value in document.items() if key != "server"}
 
 
 def repo_document(world: World, name: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from controller.model.ids import JobId, Sha
 from controller.model.job import Job, Run, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Change, Plan, Summary
+from controller.model.serving import Contact
 from controller.model.task import Limits, ResultType
 from controller.transport.port import ServerScript
 
@@ -288,6 +289,8 @@ class Sightings:
     servers: Mapping[str, ServerSeen] = field(default_factory=dict)
     repos: Mapping[str, RepoSeen] = field(default_factory=dict)
     records: Mapping[tuple[str, str], Applied] = field(default_factory=dict)
+    contacts: Mapping[str, Contact] = field(default_factory=dict)
+    """How servers were reached over time; only a controller that stays knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from controller.model.notifier import Notifier, NotifierKind
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Gate, Summary
 from controller.model.schedule import Overlap, Schedule
+from controller.model.serving import Contact
 from controller.model.task import Step, Task
 from controller.model.token import Role
 from controller.planning.gates import GateResult
@@ -96,6 +97,21 @@ SEEN = Sightings(
     servers={
         "web-1": ServerSeen(
             server="web-1", at=NOW - timedelta(hours=2), reached=False, cause=Unreachable.DNS
+        )
+    },
+    contacts={
+        "web-1": Contact(
+            server="web-1",
+            reached=False,
+            since=NOW - timedelta(hours=3),
+            checked_at=NOW - timedelta(minutes=5),
+            failures=9,
+            down=True,
+            cause=Unreachable.TCP,
+            message=EVIL,
+            login_at=NOW - timedelta(days=2),
+            flaps=(NOW - timedelta(hours=3),),
+            down_seconds=3_600.0,
         )
     },
     repos={"shop": RepoSeen(repo="shop", url="https://git.example.com/shop.git", accepted=COMMIT)},
@@ -241,6 +257,18 @@ def test_a_schedule_is_shown_with_its_next_due_time() -> None:
     assert (shown["overlap"], shown["notify"]) == ("queue", ["ops"])
 
 
+def test_a_server_is_shown_as_it_was_reached_over_time() -> None:
+    stage = Stage(controller=Office())
+    wide = stage("get", "servers", "-o", "wide").out
+    assert "down since 3 h ago (tcp)" in wide
+    head, row = (line.split("  ") for line in wide.splitlines()[:2])
+    assert {"LOGIN", "FLAPS", "DOWNTIME"} <= {cell.strip() for cell in head}
+    assert {"2 d ago", "1", "4 h"} <= {cell.strip() for cell in row}
+    shown = yaml.safe_load(stage("get", "servers", "web-1", "-o", "yaml").out)
+    assert (shown["contact"]["down"], shown["contact"]["failures"]) == (True, 9)
+    assert "server" not in shown["contact"]
+
+
 def test_status_tells_the_next_runs() -> None:
     stage = Stage(controller=Office())
     shown = stage("status").out
@@ -291,7 +319,7 @@ def test_the_table_of_servers_says_when_each_was_reached() -> None:
     rows = Stage(controller=Office())("get", "servers").out.splitlines()
     assert rows == [
         "NAME   ADDRESS   CARRIER  GROUPS  SEEN",
-        "web-1  10.0.0.1  ssh      web     not reached 2 h ago (dns)",
+        "web-1  10.0.0.1  ssh      web     down since 3 h ago (tcp)",
     ]
 
 

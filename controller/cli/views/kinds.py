@@ -26,6 +26,7 @@ from controller.cli.views.world import World
 from controller.model.declaration import Declaration, Repo, Target
 from controller.model.inventory import Carrier, Server
 from controller.model.observation import ServerSeen
+from controller.model.serving import Contact
 from controller.model.task import Task
 from controller.planning.schedules import next_due
 
@@ -51,7 +52,9 @@ class Kind:
         return sorted(self.pick(world.declared))
 
 
-def _reach(seen: ServerSeen | None, now: datetime) -> str:
+def _reach(seen: ServerSeen | None, contact: Contact | None, now: datetime) -> str:
+    if contact is not None and (seen is None or contact.checked_at >= seen.at):
+        return _reached(contact, now)
     if seen is None:
         return "never seen"
     if seen.reached:
@@ -59,19 +62,41 @@ def _reach(seen: ServerSeen | None, now: datetime) -> str:
     return f"not reached {age(seen.at, now)} ({seen.cause or 'unknown'})"
 
 
+def _reached(contact: Contact, now: datetime) -> str:
+    """Say how a controller that stays reached a server last."""
+    checked = age(contact.checked_at, now)
+    if contact.reached:
+        return f"reached {checked}"
+    cause = contact.cause or "unknown"
+    if contact.down:
+        return f"down since {age(contact.since, now)} ({cause})"
+    return f"not reached {checked} ({cause}), tried again"
+
+
+def _times(contact: Contact | None, now: datetime) -> tuple[str, str, str]:
+    """Say when a server last let us in, how often that changed of late, and how long it was down in all."""
+    if contact is None:
+        return "-", "-", "-"
+    login = "never" if contact.login_at is None else age(contact.login_at, now)
+    lasts = (now - contact.since).total_seconds() if contact.down else 0.0
+    return login, str(len(contact.flaps)), span(contact.down_seconds + max(0.0, lasts))
+
+
 def _server_row(world: World, name: str, wide: bool) -> tuple[str, ...]:
     server = world.declared.inventory.servers[name]
+    contact = world.seen.contacts.get(name)
     labels = ",".join(f"{key}={value}" for key, value in server.labels.items())
     row = (
         name,
         server.address,
         server.carrier.value,
         ",".join(server.groups) or "-",
-        _reach(world.seen.servers.get(name), world.now),
+        _reach(world.seen.servers.get(name), contact, world.now),
     )
     seen = world.seen.servers.get(name)
     host = host_text(seen.host) if seen is not None and seen.host is not None else "-"
-    more = (labels or "-", *_door(server), host, where(server.place))
+    times = _times(contact, world.now)
+    more = (labels or "-", *_door(server), host, *times, where(server.place))
     return row + more if wide else row
 
 
@@ -178,7 +203,7 @@ KINDS: Final = {
             singular="server",
             aliases=("srv",),
             heads=("NAME", "ADDRESS", "CARRIER", "GROUPS", "SEEN"),
-            more=("LABELS", "USER", "PORT", "HOST", "PLACE"),
+            more=("LABELS", "USER", "PORT", "HOST", "LOGIN", "FLAPS", "DOWNTIME", "PLACE"),
             pick=lambda declared: declared.inventory.servers,
             row=_server_row,
             document=server_document,
