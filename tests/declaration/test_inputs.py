@@ -9,10 +9,14 @@ import pytest
 from controller.declaration.inputs import Sourced, source_digest
 from controller.declaration.pairs import resolve
 from controller.declaration.renderer import Renderer
-from controller.model.declaration import Declaration, OnCommit, OnDrift, Repo
+from controller.model.access import Access, Rule
+from controller.model.declaration import Declaration, OnCommit, OnDrift, Repo, Settings
 from controller.model.digest import digest_of, input_digest
 from controller.model.ids import Sha
+from controller.model.retention import Retention
+from controller.model.schedule import Overlap, Schedule
 from controller.model.task import Param, Result, ResultType, Retry, Task
+from controller.model.token import Role
 from controller.model.tree import Entry
 from controller.model.work import Work
 from tests.planning.world import declaration, place, server, sourced, step, target, task
@@ -87,7 +91,20 @@ def test_what_cannot_change_a_result_does_not(renderer: Renderer, change: Change
 
 
 def test_policy_and_reach_do_not_count(renderer: Renderer) -> None:
-    made = base(on_commit=OnCommit.PLAN, on_drift=OnDrift.HEAL)
+    made = base(
+        on_commit=OnCommit.PLAN,
+        on_drift=OnDrift.HEAL,
+        schedule=Schedule(every=3_600.0),
+        overlap=Overlap.REPLACE,
+        notify=("ops",),
+    )
+    settings = Settings(config_interval=10.0, retention=Retention(runs=10))
+    made = replace(
+        made,
+        settings=settings,
+        repos={"shop": replace(made.repos["shop"], webhook="hook", interval=60.0)},
+        access=Access(rules={"ops": Rule(name="ops", role=Role.VIEWER)}),
+    )
     moved = replace(
         made,
         inventory=declaration(
