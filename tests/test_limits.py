@@ -26,6 +26,15 @@ from controller.agent import (
     tls as agent_tls,
     uploads,
 )
+from controller.api import (
+    body as api_body,
+    gate,
+    matching,
+    metrics,
+    paging,
+    rates,
+)
+from controller.api.settings import ApiSettings
 from controller.cli import (
     person,
     remembered,
@@ -138,14 +147,18 @@ from controller.reconcile import (
     results,
     resuming,
     rollback,
+    said,
 )
 from controller.reconcile.loop import (
+    choosing,
     firing,
     moments,
+    news,
     outbox,
     retention as loop_retention,
     schedules as loop_schedules,
     statuses as loop_statuses,
+    worker,
 )
 from controller.secrets import (
     age,
@@ -202,6 +215,7 @@ from controller.wire import (
 from controller.wire.limits import LIMITS as WIRE
 from controller.workqueue import memory as queue_memory, port, postgres as queue_postgres
 
+API = ApiSettings()
 IN_FORCE: dict[str, dict[str, float]] = {
     "declaration": {
         "files of a config repository": loader.MOST_FILES,
@@ -290,6 +304,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "manifest in a marker": marker.MANIFEST_LIMIT,
         "starts sent again that never began": job_step.RESENDS,
         "pause between two tries to reach a server": job_link.LONGEST_PAUSE,
+        "jobs whose trouble is remembered": job_crew.TROUBLES,
     },
     "reconcile": {
         "repos asked at once": repos.AT_ONCE,
@@ -314,6 +329,11 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "runs deleted in one pass": loop_retention.RUNS,
         "rows of a kind deleted in one pass": loop_retention.ROWS,
         "certificates looked at for their end": endings.MOST,
+        "keys reconciled at once, runs aside": worker.PLACES,
+        "runs driven at once": worker.RUNS,
+        "news that wait to be written": news.MOST,
+        "drift of a pair healed within an hour": choosing.HEALS,
+        "what is said of a key": said.LONGEST,
     },
     "transport": {
         "ssh connections kept idle": ssh.IDLE,
@@ -521,6 +541,28 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "time in which a letter is tried": posting.GIVEN_UP.total_seconds(),
         "moments remembered of a trouble": notify_deciding.CHANGES,
         "forges whose kind is remembered": forge_sender.MOST_REMEMBERED,
+    },
+    "api": {
+        "body of a request": API.body,
+        "headers of a request together": API.header_bytes,
+        "headers of a request": api_body.HEADERS,
+        "path of a request": matching.LONGEST,
+        "query of a request": gate.LONGEST_QUERY,
+        "depth of JSON": api_body.DEPTH,
+        "time for the headers of a request": API.header_seconds,
+        "time for the body of a request": API.body_seconds,
+        "connections": API.connections,
+        "connections of one address": API.connections_each,
+        "requests of one token at once": API.per_token.burst,
+        "requests of one address at once": API.per_address.burst,
+        "refused tokens of one address at once": API.failures.burst,
+        "callers told apart": rates.KNOWN,
+        "streams of one token": API.streams,
+        "streams": API.streams_all,
+        "large bodies read at once": gate.LARGE_AT_ONCE,
+        "logins of browsers": API.sessions,
+        "items of a page": paging.MOST,
+        "targets and servers told one by one in metrics": metrics.LABELLED,
     },
     "cli": {
         "standard input of ctl run": run.MOST_STDIN,
