@@ -73,7 +73,7 @@ def _target(
         protect=data.get("protect") is True,
         rollout=build_rollout(wishes, block),
         schedule=schedule,
-        overlap=Overlap(cast("str", data["overlap"])) if "overlap" in data else None,
+        overlap=_overlap(wishes, block),
         approval=_approval(block),
         windows=build_windows(wishes, crons, block),
         when_offline=WhenOffline(cast("str", data.get("when_offline", WhenOffline.QUEUE))),
@@ -91,6 +91,19 @@ def _on_commit(block: Block, schedule: Schedule | None) -> OnCommit:
     by_clock = schedule is not None and "repo" not in block.data
     usual = OnCommit.IGNORE if by_clock else OnCommit.APPLY
     return OnCommit(cast("str", block.data.get("on_commit", usual)))
+
+
+def _overlap(wishes: Wishes, block: Block) -> Overlap | None:
+    if "overlap" not in block.data:
+        return None
+    if "overlap" in block.own and "schedule" not in block.data:
+        wishes.findings.warn(
+            "overlap-without-schedule",
+            f"the overlap of {block.name} says nothing: only due times of a schedule overlap",
+            block.where("overlap"),
+            "remove it, or add a schedule; a change of inputs always waits for the run before",
+        )
+    return Overlap(cast("str", block.data["overlap"]))
 
 
 def _notify(wishes: Wishes, block: Block) -> tuple[str, ...]:

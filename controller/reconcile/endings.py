@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.errors import ControllerError, NotFoundError
+from controller.errors import ControllerError, NotFoundError, RefusedError, StateError
 from controller.model.declaration import Declaration
 from controller.model.standing import Ignore, Pin, Standing, Suspension
 from controller.model.token import Token
@@ -64,7 +64,11 @@ def certificate_endings(folder: Path, now: datetime) -> tuple[Ending, ...]:
     """
     try:
         ledger = shelf.look(folder)
-    except NotFoundError:
+    except (
+        NotFoundError,
+        RefusedError,
+        StateError,
+    ):  # whoever signs there says what is wrong with it
         found = _of_files(folder)
     else:
         found = _of_ledger(ledger, now)

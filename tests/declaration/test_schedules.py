@@ -47,8 +47,16 @@ def test_what_only_the_clock_runs_is_not_run_by_a_commit(keys: str, wanted: OnCo
 
 
 def test_overlap_is_kept_as_it_is_said() -> None:
-    assert declared(target("overlap: replace")).targets["x"].overlap is Overlap.REPLACE
+    both = target("overlap: replace, schedule: {every: 6h}")
+    assert declared(both).targets["x"].overlap is Overlap.REPLACE
+    assert findings(loaded(both)) == []
     assert declared(target("priority: 1")).targets["x"].overlap is None
+
+
+def test_overlap_without_a_schedule_is_warned_of() -> None:
+    result = loaded(target("overlap: queue"))
+    assert result.declaration is not None
+    assert findings(result) == ["inventory/all.yaml:3:38 overlap-without-schedule"]
 
 
 def test_a_schedule_of_its_own_replaces_the_other_kind_of_the_defaults() -> None:
