@@ -27,6 +27,7 @@ PARTS = (
     "dispatch",
     "polls",
     "queue",
+    "api",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")
