@@ -271,6 +271,7 @@ LIMITS: Final = (
         ("folder of offered scripts", 2000, "entries", "the folder is refused"),
         ("text of a script that is shown", 1 << 20, "bytes", "the rest is left out"),
         ("scripts of controllers kept", 64, "scripts", "the oldest go"),
+        ("threads for what blocks", 16, "threads", "the rest waits its turn"),
         ("result in a report", 512 << 10, "bytes", "it is cut, said so"),
         ("one report", 1 << 20, "bytes", "it is not read"),
         ("marker of a target", 64 << 10, "bytes", "it is refused"),

@@ -22,7 +22,8 @@ from controller.agent.peer import Peer
 from controller.agent.pump import Pump
 from controller.agent.settings import Settings, check_run
 from controller.agent.tls import Credentials
-from controller.execution.errors import BrokenError
+from controller.execution.errors import BrokenError, FullError
+from controller.execution.threads import Threads
 from controller.wire.handshake import Identity
 from controller.wire.limits import Limits
 from controller.wire.messages.greetings import Goodbye
@@ -32,6 +33,8 @@ LOOK = 5.0
 """Seconds between looks at the certificates."""
 LEAVE = 2.0
 """Seconds for goodbyes to leave."""
+THREADS = 16
+"""For work that blocks: looking at files and names; the rest waits its turn."""
 ALARM = 30
 """Seconds from the end of the loop to the end of the process, whatever hangs."""
 BOUNDS = Limits(credit=512 << 10)
@@ -77,14 +80,17 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._stop: asyncio.Future[None] = loop.create_future()
         self._now: asyncio.Future[None] = loop.create_future()
+        threads = Threads(THREADS, "agent")
+        loop.set_default_executor(threads)
         loop.set_exception_handler(lambda _, context: self._fault(context))
         for one in STOPS:
             loop.add_signal_handler(one, self._signalled)
         crew = Crew(self._log, self._broken)
         leases = Leases(self._settings.state)
         try:
+            threads.begin()
             await self._answers.open()
-        except BrokenError as error:
+        except (BrokenError, FullError) as error:
             raise AgentError(error.message, hint=error.hint) from error
         pump = Pump(self._identity(), leases, self._answers, crew, self._log)
         try:

@@ -14,7 +14,6 @@ import select
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from controller.execution import clock, linux
@@ -22,6 +21,7 @@ from controller.execution.errors import RefusedError
 from controller.execution.login import Login, find_login
 from controller.execution.processes import MARK, Processes
 from controller.execution.spec import Spec, check
+from controller.execution.threads import Threads
 from controller.wire.messages.files import Probe, Probed
 
 AT_ONCE = 32
@@ -42,7 +42,7 @@ class Looking:
     """Runs probes, so many at once; more wait."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="probe")
+        self._threads = Threads(AT_ONCE, "probe")
 
     async def probe(self, asked: Probe) -> Probed:
         """Run a probe; what cannot be started has exit code 126 and says why.

@@ -13,7 +13,6 @@ come between reading a lock and following it.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, TypeVar
@@ -21,6 +20,7 @@ from typing import Callable, TypeVar
 from controller.agent.claims import MOST_MARKER, NAME, Claims
 from controller.agent.holders import encode_holder
 from controller.execution.errors import RefusedError
+from controller.execution.threads import Threads
 from controller.wire.messages.targets import (
     ClaimTarget,
     ForgetTarget,
@@ -48,7 +48,7 @@ class Targets:
 
     def __init__(self, base: Path, own: Path, boot: str, is_open: Callable[[str], bool]) -> None:
         self._claims = Claims(base, own, boot, is_open)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="targets")
+        self._thread = Threads(1, "targets")
 
     async def open(self, running: dict[str, tuple[str, str]]) -> None:
         """Make the folder ready, and have the runner over ssh see what runs here.

@@ -15,11 +15,11 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from controller.execution.errors import BrokenError
+from controller.execution.errors import BrokenError, FullError
 from controller.execution.lines import decode, encode
+from controller.execution.threads import Threads
 
 Entry = dict[str, object]
 """Everything known of one attempt: the keys of its records, later ones over earlier ones."""
@@ -99,7 +99,7 @@ class Ledger:
         self._writer: asyncio.Task[None] | None = None
         self._broken: str | None = None
         self._gone: deque[str] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._thread = Threads(1, "ledger")
 
     @property
     def kept(self) -> int:
@@ -120,8 +120,11 @@ class Ledger:
             self._take_room(0)
             os.fsync(self._descriptor)
             sync_folder(self.path.parent)
+            self._thread.begin()
         except OSError as error:
             raise BrokenError(f"cannot open the ledger {self.path}: {error.strerror}") from error
+        except FullError as error:
+            raise BrokenError(f"cannot open the ledger {self.path}: {error.message}") from error
         self.known = fold(records)
         for name, entry in list(self.known.items()):
             if entry["event"] == "discarded":

@@ -5,7 +5,7 @@ Part of `agent_session`; it calls `agent_calls`.
 
 from typing import Final
 
-from controller.errors import NotFoundError
+from controller.errors import NotFoundError, RefusedError
 from controller.model.ids import AttemptId
 from controller.transport import agent_words as words
 from controller.transport.agent_calls import AgentCalls
@@ -49,8 +49,8 @@ class AgentOffers(AgentCalls):
         """Give the report of a script's attempt that has ended; None where there is none."""
         try:
             said = await self._ask(server.GetReport(attempt=attempt), server.Report)
-        except NotFoundError:
-            return None
+        except (NotFoundError, RefusedError):
+            return None  # refused by an agent of a version that makes none: the job has ended all the same
         return words.report(attempt, said)
 
     async def pool(self) -> Pool:

@@ -60,6 +60,10 @@ class AgentHost:
     shared: Path | None = None
     """The folder of targets that it shares with who comes by ssh."""
     port: int = 0
+    program: tuple[str, ...] = ("-m", "controller.agent")
+    """How Python finds the agent."""
+    connect: int = 0
+    """The port of a controller that it dials; 0: it listens itself."""
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
 
@@ -76,14 +80,15 @@ class AgentHost:
         return "".join(one.read_text() for one in self.logs)
 
     def start(self) -> "AgentHost":
-        """Start the process and wait until it listens."""
-        self.port = self.port or free_port()
+        """Start the process; where it listens, wait until it does."""
+        self.port = self.port or (0 if self.connect else free_port())
+        listens, dials = f"--listen=127.0.0.1:{self.port}", f"--connect=127.0.0.1:{self.connect}"
         self.logs.append(self.folder / f"log-{len(self.logs)}")
         with self.logs[-1].open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "controller.agent", "run"),
-                    *("--listen", f"127.0.0.1:{self.port}", "--name", self.name),
+                    *(sys.executable, *self.program, "run"),
+                    *(dials if self.connect else listens, "--name", self.name),
                     *("--pki", str(self.pki), "--state", str(self.state), "--base", str(self.base)),
                     *self.words,
                 ],
@@ -94,7 +99,8 @@ class AgentHost:
                 start_new_session=True,
             )
         try:
-            wait_for(self._listens)
+            if not self.connect:
+                wait_for(self._listens)
         except TimeoutError:
             raise AssertionError(self.log) from None
         return self
@@ -158,12 +164,21 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def agent_on(
-    fleet: Fleet, authority: Authority, name: str, *words: str, base: Path | None = None
+    fleet: Fleet,
+    authority: Authority,
+    name: str,
+    *words: str,
+    base: Path | None = None,
+    connect: int = 0,
+    program: tuple[str, ...] = ("-m", "controller.agent"),
 ) -> Iterator[AgentHost]:
-    """Run an agent for a world, and let the person who types there be its controller."""
+    """Run an agent for a world, and let the person who types there be its controller, or the one that it dials."""
+    leader = "hub" if connect else "main"
+    if not (authority.folder / "named" / leader).exists():
+        authority.issue(leader, "controller", "--san", "127.0.0.1")
     own = fleet.home / ".config/ctl/config.yaml"
     own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(f"pki: {{dir: {authority.folder / 'named/main'}}}\n")
+    own.write_text(f"pki: {{dir: {authority.folder / 'named' / leader}}}\n")
     pki = authority.folder / "named" / name
     if not pki.exists():
         authority.issue(name, "agent")
@@ -173,7 +188,15 @@ def agent_on(
     groups = make_groups(folder.name)
     if groups is not None:
         words = (*words, "--cgroup", str(groups))
-    host = AgentHost(name=name, folder=folder, pki=pki, words=words, shared=base)
+    host = AgentHost(
+        program=program,
+        name=name,
+        folder=folder,
+        pki=pki,
+        words=words,
+        shared=base,
+        connect=connect,
+    )
     try:
         host.start()
         fleet.agents[name] = (host.port, host.base)

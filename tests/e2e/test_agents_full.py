@@ -1,18 +1,21 @@
 """Agents without room: disks that are full, no descriptors, no processes. It is told, nothing is lost, and all goes on when there is room."""
 
 import contextlib
+import os
 import resource
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.agents import AgentHost, Authority, agent_on, declared
 from tests.e2e.fleet import ROOT, Fleet, finished, wait_for
+from tests.fakes import processes
 
 DISK = "8m"
+PIDS = Path("/sys/fs/cgroup/pids")
 WAITING = 6
 """The exit code of who waited in vain."""
 
@@ -55,6 +58,60 @@ def runs_once(fleet: Fleet, log: Path) -> None:
     fleet.ctl("plan", "--detailed-exitcode").ended(0)
     assert log.read_text() == "ran\n"
     fleet.ctl("logs", "verify").ended(0)
+
+
+@contextlib.contextmanager
+def crowded(host: AgentHost) -> Iterator[Callable[[int | None], None]]:
+    """Count the processes and threads of an agent and all it starts; give what leaves it only so many more."""
+    folder = PIDS / f"ctl-e2e-{os.getpid()}"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("no right to limit the number of processes here")
+    assert host.process is not None
+
+    def leave(spare: int | None) -> None:
+        used = int((folder / "pids.current").read_text())
+        (folder / "pids.max").write_text("max" if spare is None else str(used + spare))
+
+    try:
+        for pid in [host.process.pid, *processes.below(host.process.pid)]:
+            (folder / "cgroup.procs").write_text(str(pid))
+        yield leave
+    finally:
+        leave(None)
+        wait_for(lambda: emptied(folder))
+        folder.rmdir()
+
+
+def emptied(folder: Path) -> bool:
+    """Move everybody out of a group; say whether nobody is left."""
+    for pid in (folder / "cgroup.procs").read_text().split():
+        with contextlib.suppress(OSError):  # it has ended
+            (PIDS / "cgroup.procs").write_text(pid)
+    return not (folder / "cgroup.procs").read_text()
+
+
+@pytest.mark.parametrize(
+    "spare", [0, *(pytest.param(n, marks=pytest.mark.sweep) for n in (1, 2, 3))]
+)
+def test_an_agent_that_may_have_no_more_processes_says_so_and_goes_on_later(
+    fleet: Fleet, authority: Authority, spare: int
+) -> None:
+    log = fleet.folder / "log"
+    with agent_on(fleet, authority, "app-1") as app, crowded(app) as leave:
+        declare(fleet, app, f"echo ran >> {log}")
+        leave(spare)
+        said = fleet.ctl("apply", "-y", "--timeout", "10s")
+        assert "Traceback" not in said.all
+        assert said.code == 0 or "never started" in said.all, said.all
+        assert app.process is not None
+        assert app.process.poll() is None, app.log
+        assert log.exists() == (said.code == 0)
+        leave(None)
+        if said.code != 0:
+            fleet.ctl("jobs", "retry", "@last").ended(0)
+        runs_once(fleet, log)
 
 
 @pytest.mark.parametrize("which", ["state", pytest.param("base", marks=pytest.mark.sweep)])

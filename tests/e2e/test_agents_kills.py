@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.agents import AgentHost, Authority, agent_on
-from tests.e2e.fleet import Fleet, finished, wait_for
+from tests.e2e.agents import AgentHost, Authority, agent_on, free_port
+from tests.e2e.fleet import Fleet, finished, launched, wait_for
+from tests.e2e.listening import PullFleet, listening
 from tests.e2e.relay import Relay, Way, relayed
 from tests.fakes import processes
+from tests.fakes.repositories import Repository
 
 LINES = 100_000
 """Of output: about three megabytes, in three parts."""
@@ -25,6 +28,8 @@ STREAM = "".join(f"line {n:07} of a steady stream\n" for n in range(1, LINES + 1
 SECONDS = 15.0
 """A sweep of cuts goes on no longer."""
 CODE = 7
+PATIENCE = 90.0
+"""Seconds for one command: an agent that dials may first have to come back."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,10 +39,16 @@ class World:
     fleet: Fleet
     app: AgentHost
     relay: Relay
+    dialled: bool = True
+    """Whether the agent is dialled; else it dials."""
 
     @property
     def starts(self) -> Path:
         return self.fleet.folder / "starts"
+
+    def wait(self, holds: Callable[[], object]) -> None:
+        """Wait for a moment; an agent that dials comes the later the longer nobody was there."""
+        wait_for(holds, seconds=10 if self.dialled else 60)
 
     def part(self, number: int) -> Path:
         """Where the step says how far it is."""
@@ -53,7 +64,7 @@ class World:
             f"  seq -f 'line %07.0f of a steady stream' $(((part - 1) * {each} + 1)) $((part * {each} < {LINES} ? part * {each} : {LINES}))\n"
             f"  touch {self.fleet.folder}/part-$part\n  sleep 0.15\ndone\nexit {code}\n"
         )
-        self.fleet.agents["app-1"] = (self.relay.port, self.app.base)
+        self.fleet.agents["app-1"] = (self.relay.port if self.dialled else 0, self.app.base)
         self.fleet.declare(
             f"tasks: {{talk: {{run: sh {script}}}}}\ntargets: {{t: {{servers: app-1, task: talk}}}}\n"
         )
@@ -105,12 +116,51 @@ class World:
         assert not self.fleet.ctl("plan", "-o", "json").json.get("locks")
 
 
-@pytest.fixture
-def world(fleet: Fleet, authority: Authority) -> Iterator[World]:
-    with agent_on(fleet, authority, "app-1") as app, relayed(app.port) as relay:
-        made = World(fleet=fleet, app=app, relay=relay)
+@pytest.fixture(
+    params=[
+        "agent",
+        pytest.param("pull", marks=(pytest.mark.sweep, pytest.mark.timeout(200))),
+    ]
+)
+def world(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """An agent that is dialled, or one that dials whatever command is running."""
+    making = dialling if request.param == "pull" else dialled
+    with making(tmp_path, authority, monkeypatch) as made:
         made.declare()
         yield made
+
+
+@contextmanager
+def dialled(folder: Path, authority: Authority, _: pytest.MonkeyPatch) -> Iterator[World]:
+    with (
+        launched(folder) as fleet,
+        agent_on(fleet, authority, "app-1") as app,
+        relayed(app.port) as relay,
+    ):
+        yield World(fleet=fleet, app=app, relay=relay)
+
+
+@contextmanager
+def dialling(
+    folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    port = free_port()
+    monkeypatch.setattr("controller.service.local.Works", listening(port))
+    (folder / "home").mkdir()
+    fleet = PullFleet(folder=folder, config=Repository(folder / "config"), port=port)
+    try:
+        with (
+            relayed(port) as relay,
+            agent_on(fleet, authority, "app-1", connect=relay.port) as app,
+        ):
+            yield World(fleet=fleet, app=app, relay=relay, dialled=False)
+    finally:
+        fleet.clean()
 
 
 def told(world: World, event: str) -> bool:
@@ -132,12 +182,12 @@ def kill_agent(world: World, applying: "subprocess.Popen[str]") -> None:
     """Kill the daemon, and have it started again."""
     world.app.end(signal.SIGKILL)
     world.app.start()
-    finished(applying)
+    finished(applying, seconds=PATIENCE)
 
 
 def kill_controller(world: World, applying: "subprocess.Popen[str]") -> None:
     processes.send(applying.pid, signal.SIGKILL)
-    finished(applying)
+    finished(applying, seconds=PATIENCE)
 
 
 def kill_both(world: World, applying: "subprocess.Popen[str]") -> None:
@@ -149,7 +199,7 @@ def kill_both(world: World, applying: "subprocess.Popen[str]") -> None:
 def cut(world: World, applying: "subprocess.Popen[str]") -> None:
     """Break the connection off; it can be made again at once."""
     world.relay.cut()
-    finished(applying)
+    finished(applying, seconds=PATIENCE)
 
 
 def lose(world: World, applying: "subprocess.Popen[str]") -> None:
@@ -157,7 +207,7 @@ def lose(world: World, applying: "subprocess.Popen[str]") -> None:
     world.relay.down()
     time.sleep(1)
     world.relay.up()
-    finished(applying)
+    finished(applying, seconds=PATIENCE)
 
 
 def stall(world: World, applying: "subprocess.Popen[str]") -> None:
@@ -165,7 +215,7 @@ def stall(world: World, applying: "subprocess.Popen[str]") -> None:
     world.relay.stall()
     time.sleep(1)
     world.relay.up()
-    finished(applying).ended(0)
+    finished(applying, seconds=PATIENCE).ended(0)
 
 
 def tear(world: World, applying: "subprocess.Popen[str]") -> None:
@@ -173,7 +223,7 @@ def tear(world: World, applying: "subprocess.Popen[str]") -> None:
     world.relay.cut_after("back", 37)
     time.sleep(0.3)
     world.relay.cut_after("there", 37)
-    finished(applying)
+    finished(applying, seconds=PATIENCE)
 
 
 FAULTS = (kill_agent, kill_controller, cut, lose, stall, tear)
@@ -197,7 +247,7 @@ def test_whatever_breaks_at_this_moment_it_runs_once_and_no_byte_is_lost(
     world: World, moment: str, fault: "Callable[[World, subprocess.Popen[str]], None]"
 ) -> None:
     applying = world.fleet.spawn("apply", "-y")
-    wait_for(lambda: MOMENTS[moment](world))
+    world.wait(lambda: MOMENTS[moment](world))
     fault(world, applying)
     world.judge()
 
@@ -206,7 +256,7 @@ def test_whatever_breaks_at_this_moment_it_runs_once_and_no_byte_is_lost(
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_a_connection_cut_after_any_byte_loses_and_repeats_nothing(world: World, way: Way) -> None:
-    finished(world.fleet.spawn("apply", "-y")).ended(0)
+    finished(world.fleet.spawn("apply", "-y"), seconds=PATIENCE).ended(0)
     world.judge()
     size = world.relay.carried[way]
     began = time.monotonic()
@@ -217,7 +267,7 @@ def test_a_connection_cut_after_any_byte_loses_and_repeats_nothing(world: World,
         world.anew()
         made = world.relay.made
         world.relay.cut_after(way, 1 + int(size * step * 0.6))
-        finished(world.fleet.spawn("apply", "-y"))
+        finished(world.fleet.spawn("apply", "-y"), seconds=PATIENCE)
         cuts += world.relay.made > made + 1
         world.judge()
     assert cuts > 1
@@ -235,13 +285,13 @@ def test_a_supervisor_that_is_killed_is_an_interruption_and_nothing_starts_by_it
     world: World, moment: str
 ) -> None:
     applying = world.fleet.spawn("apply", "-y")
-    wait_for(lambda: MOMENTS[moment](world))
+    world.wait(lambda: MOMENTS[moment](world))
     (job,) = world.fleet.jobs()
     pids = processes.marked(f"CTL_MARK=:{job['id']}.".encode())
     parents = {int(processes.fields_of(pid)[1]) for pid in pids if processes.fields_of(pid)}
     for pid in parents - set(pids):
         os.kill(pid, signal.SIGKILL)
-    done = finished(applying)
+    done = finished(applying, seconds=PATIENCE)
     assert done.code in {2, 4, 5}, done.all
     (job,) = world.fleet.jobs()
     assert job["state"] in {"interrupted", "failed"}, job
@@ -261,7 +311,7 @@ def test_an_exit_code_is_exact_though_nobody_was_there_to_see_it(
 ) -> None:
     world.declare(code=CODE)
     applying = world.fleet.spawn("apply", "-y")
-    wait_for(world.starts.exists)
+    world.wait(world.starts.exists)
     fault(world, applying)
     world.relay.up()
     world.fleet.ctl("run", "--on", "app-1", "--", "true").ended(0)  # takes up what is under way
