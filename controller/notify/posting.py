@@ -19,7 +19,7 @@ LONGEST: Final = 3600.0
 """Seconds between two tries at most, unless the receiver asks for more."""
 GIVEN_UP: Final = timedelta(hours=24)
 """After so long nothing is tried any more."""
-TOGETHER: Final = 200
+TOGETHER: Final = 5000
 """Notices in one message; the next one takes the rest."""
 SPACING: Final = timedelta(minutes=5)
 """Between two messages about servers to one receiver: an outage is found server by server, and is still one outage."""

@@ -21,10 +21,26 @@ from tests.store.test_serving import CONTACT, PART, TOKEN, due_at
 from tests.store.test_talk import ANSWERED, TROUBLE, letter_at
 
 Step = tuple[str, int, int]
-KINDS = (
-    "token revoke use beat contact forget due mark swap unmark "
-    "news reserve complete drop post settle trouble over"
-).split()
+KINDS = [
+    "token",
+    "revoke",
+    "use",
+    "beat",
+    "contact",
+    "forget",
+    "due",
+    "mark",
+    "swap",
+    "unmark",
+    "news",
+    "reserve",
+    "complete",
+    "drop",
+    "post",
+    "settle",
+    "trouble",
+    "over",
+]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(KINDS),

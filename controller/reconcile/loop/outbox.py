@@ -20,7 +20,7 @@ from controller.reconcile.loop.postman import deliver
 from controller.reconcile.loop.result import After, Done, Result
 from controller.reconcile.loop.world import World
 
-READ: Final = 1000
+READ: Final = 5000
 """Letters that wait which one round looks at; the next round takes further ones."""
 RECEIVERS: Final = 8
 """Receivers that are written to at the same time."""
