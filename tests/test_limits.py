@@ -86,6 +86,7 @@ from controller.execution import (
 )
 from controller.jobs import (
     conductor,
+    crew as job_crew,
     engine,
     environment,
     link as job_link,
@@ -332,7 +333,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "certificates looked at for their end": endings.MOST,
         "keys reconciled at once, runs aside": worker.PLACES,
         "runs driven at once": worker.RUNS,
-        "news that wait to be written": news.MOST,
+        "news that wait to be written": loop_news.MOST,
         "drift of a pair healed within an hour": choosing.HEALS,
         "what is said of a key": said.LONGEST,
     },

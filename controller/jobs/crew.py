@@ -7,6 +7,7 @@ other, unless the state itself cannot be written: then all work here stops.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from controller.errors import ControllerError, SecretError, StateError
 from controller.jobs.accept import read_secrets
@@ -21,6 +22,9 @@ from controller.jobs.ports import Equipment
 from controller.jobs.record import Recorder
 from controller.model.ids import JobId
 from controller.model.job import Job, JobBody, State
+
+TROUBLES: Final = 10_000
+"""Jobs of which it is remembered why the controller could not go on; of older ones only the log tells."""
 
 
 class Crew:
@@ -90,7 +94,10 @@ class Crew:
     async def tell_of_trouble(self, job: Job, error: ControllerError) -> None:
         """Remember why a job is left as it is."""
         message = self.equipment.masker.text(error.message)
+        self.troubles.pop(job.id, None)
         self.troubles[job.id] = message
+        while len(self.troubles) > TROUBLES:
+            del self.troubles[next(iter(self.troubles))]
         await self.equipment.activity.append(
             "job-trouble",
             self.equipment.actor,

@@ -186,7 +186,7 @@ class Engine:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
         job = await self._store.jobs.get(id_)
         if alone and job is not None:
-            await self._crew.drive(job, body, await recall(self._store), None)
+            await self._crew.drive(job, body, await recall(self._store, [body]), None)
             job = await self._store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
@@ -204,7 +204,7 @@ class Engine:
             raise NotFoundError(f"cannot find job {id_}: it was never recorded")
         if [each.move for each in recover([job])] == [Move.RESUME]:
             body = await self._store.jobs.body(id_)
-            job = await self._crew.drive(job, body, await recall(self._store), None)
+            job = await self._crew.drive(job, body, await recall(self._store, [body]), None)
         if self._crew.fatal is not None:
             raise self._crew.fatal
         return job
@@ -235,7 +235,8 @@ class Engine:
             raise NotFoundError(f"cannot resolve job {id_}: it was never recorded")
         if job.state is not State.LOST:
             raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
-        body, known = await self._store.jobs.body(id_), await recall(self._store)
+        body = await self._store.jobs.body(id_)
+        known = await recall(self._store, [body])
         await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
         recorder = await self._crew.recorder(job)
         values = await read_secrets(self._equipment, body)
@@ -272,7 +273,7 @@ class Engine:
             crew=crew,
             jobs=open_,
             bodies=bodies,
-            known=await recall(self._store),
+            known=await recall(self._store, bodies.values()),
             run=run,
             stdin=stdin,
         )

@@ -3,14 +3,18 @@
 Called by `engine`; reads the store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from controller.model.applied import Applied
 from controller.model.ids import Digest
 from controller.model.job import Job, JobBody
 from controller.model.observation import MarkerSeen
 from controller.store.ports import Store
+
+FEW: Final = 50
+"""So many servers are asked for one by one; for more, all are read at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +51,16 @@ class Known:
         return self.records.get(body.was) if marker is None else marker.record
 
 
-async def recall(store: Store) -> Known:
-    """Read what is known of all pairs."""
-    seen = await store.observations.servers()
+async def recall(store: Store, bodies: Iterable[JobBody]) -> Known:
+    """Read what is known of all pairs on the servers of some jobs."""
+    names: set[str] = set()
+    for body in bodies:
+        names |= {body.server.name} if body.was is None else {body.server.name, body.was[1]}
+    if len(names) <= FEW:
+        found = {name: await store.observations.server(name) for name in sorted(names)}
+        seen = {name: one for name, one in found.items() if one is not None}
+    else:
+        seen = dict(await store.observations.servers())
     return Known(
         records=await store.records.all(),
         markers={(t, s): m for s, each in seen.items() for t, m in each.markers.items()},

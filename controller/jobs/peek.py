@@ -29,7 +29,11 @@ async def peek(crew: Crew, id_: JobId) -> None:
     async with crew.links.to(body.server) as link:
         session = await link.session()
         assignment = crew.assignment(
-            await crew.recorder(job), link, body, await recall(equipment.store), values=values
+            await crew.recorder(job),
+            link,
+            body,
+            await recall(equipment.store, [body]),
+            values=values,
         )
         for step in job.steps:
             for attempt in step.attempts:

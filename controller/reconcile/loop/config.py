@@ -33,6 +33,8 @@ ACCEPTED: Final = "config/accepted"
 """The mark that names the commit in force."""
 INTERVAL: Final = 60.0
 """Seconds between two looks while no declaration says otherwise."""
+LEAST_SECONDS: Final = 5.0
+"""The config repository is looked at no more often, whatever is declared."""
 SUBJECT: Final = "config"
 PROBLEM: Final = "invalid"
 SHOWN: Final = 5
@@ -66,7 +68,8 @@ def interval(world: World) -> float:
     """Give the seconds between two looks."""
     if world.generation is None:
         return INTERVAL
-    return spread(world.generation.declaration.settings.config_interval, SUBJECT)
+    declared = world.generation.declaration.settings.config_interval
+    return spread(max(LEAST_SECONDS, declared), SUBJECT)
 
 
 async def seconds_left(world: World) -> float:

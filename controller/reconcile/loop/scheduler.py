@@ -1,6 +1,6 @@
-"""The part that says what is due: adds every key when it begins, when other declarations come into force, and every few minutes.
+"""The part that says what is due: adds every key when it begins and when other declarations come into force, and some every few minutes.
 
-Run by the supervisor. It never judges whether anything is to be done: a reconciler finds that out from the records. So nothing is lost
+Those are the keys that do not wait in the queue anyway. Run by the supervisor. It never judges whether anything is to be done: a reconciler finds that out from the records. So nothing is lost
 for good, whatever became of a key.
 """
 
@@ -31,15 +31,19 @@ class Scheduler:
         Raises:
             StateError: the state cannot be used.
         """
+        news = True
         while True:
             self._world.changed.clear()
-            await self.sweep()
-            await self._wait()
+            await self.sweep(whole=news)
+            news = await self._wait()
 
-    async def sweep(self) -> None:
-        """Add every key once."""
+    async def sweep(self, *, whole: bool = True) -> None:
+        """Add every key once; without `whole` only those that do not wait: of the others it is known when they are due."""
+        waiting = set() if whole else {one.key for one in await self._world.queue.waiting()}
         number = 0
         async for key in self._keys():
+            if str(key) in waiting:
+                continue
             await self._world.add(key)
             number += 1
             if number % BREATH == 0:
@@ -61,14 +65,15 @@ class Scheduler:
         for key in (OUTBOX, EXPIRY, RETENTION):
             yield key
 
-    async def _wait(self) -> None:
-        """Wait until it is time again, or other declarations are in force."""
+    async def _wait(self) -> bool:
+        """Wait until it is time again, or other declarations are in force; say whether they are."""
         waits = [
             asyncio.ensure_future(self._world.changed.wait()),
             asyncio.ensure_future(self._world.rooms.clock.sleep(EVERY_SECONDS)),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return self._world.changed.is_set()
         finally:
             for each in waits:
                 each.cancel()

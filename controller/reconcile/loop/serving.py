@@ -98,6 +98,10 @@ class LiveServing:
         """Have a key looked at now; one wish that comes within so many seconds of another is heard when they are over."""
         await self._world.poke(key, why=why, after=after)
 
+    def wake(self) -> None:
+        """Have everything looked at, as when other declarations come into force; such as when what was held is let go."""
+        self._world.changed.set()
+
     async def wait_news(self, seconds: float) -> None:
         """Wait until something new was written here, so long at most."""
         await self._world.news.wait(seconds)

@@ -19,6 +19,8 @@ PLACES: Final = 16
 """Keys that are reconciled at once, runs aside."""
 RUNS: Final = 500
 """Runs that are driven at once."""
+LONGEST_SECONDS: Final = 86_400.0
+"""A key comes back after so long at most, whatever it waits for."""
 FULL_SECONDS: Final = 5.0
 """After so long a run is tried again for which there was no place."""
 
@@ -165,5 +167,6 @@ class Worker:
     async def _finish(self, claim: Claim, result: Result) -> None:
         """Have a key come back when it is due; added before it is let go, so that it is never lost in between."""
         if isinstance(result, After):
-            await self._world.queue.add(claim.key, after=result.seconds, priority=0)
+            after = min(max(result.seconds, 0.0), LONGEST_SECONDS)
+            await self._world.queue.add(claim.key, after=after)
         await self._world.queue.done(claim)
