@@ -72,7 +72,9 @@ class MemoryOutbox:
         return sorted(letters, key=lambda one: (one.created_at, one.id))
 
     def _drop_letters(self) -> int:
-        many = max(0, len(self._letters) - bounds.LETTERS)
+        many = len(self._letters) - bounds.LETTERS
+        if many <= 0:
+            return 0
         first = sorted(self._all(), key=lambda one: one.state is Delivery.WAITING)[:many]
         for letter in first:
             del self._letters[letter.id]
