@@ -12,6 +12,7 @@ from controller.model.job import Job, State, Trigger
 from controller.model.serving import Due
 from controller.reconcile.loop import owing, schedules, servers
 from controller.reconcile.loop.result import After, Done
+from tests.reconcile.loop.estate import Land, estate
 from tests.reconcile.loop.small_world import START, SmallWorld, small_world
 
 HOUR = timedelta(hours=1)
@@ -392,3 +393,27 @@ async def test_every_due_time_of_two_days_is_fired_once_with_restarts_in_between
     assert outcomes == {"fired"}
     assert len(await rows(town)) == 2 * 24
     assert len({job.run for job in await jobs(town)}) == 2 * 24
+
+
+async def test_a_controller_that_was_away_makes_up_for_it_once(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    # Half of the time between two due times is left for whatever a slow machine needs.
+    anchor = (land.clock.now() - timedelta(minutes=5)).isoformat(timespec="seconds")
+    land.declare(
+        f"  tick: {{servers: all, task: deploy, schedule: {{every: 10m, anchor: '{anchor}'}}}}\n"
+    )
+    async with estate(land) as first:
+        await first.look_at_config()
+        await first.quiet()
+        land.clock.shift(600)
+        done = await first.ended(2)
+        assert {(job.trigger, job.state) for job in done} == {(Trigger.SCHEDULE, State.SUCCEEDED)}
+        await first.quiet()
+    land.clock.shift(3_600)
+    async with estate(land) as second:
+        await second.look_at_config()
+        await second.ended(4)
+        await second.quiet()
+        assert len(await second.jobs()) == 4
+        found = await land.store.dues.list("tick")
+        assert [one.outcome for one in reversed(found)] == ["fired", *["missed"] * 5, "fired"]
