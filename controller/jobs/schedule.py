@@ -192,7 +192,7 @@ class _Places:
         if here >= width:
             return False
         first = elsewhere.wanted.get(server)
-        if here + elsewhere.busy.get(server, 0) < width and (first is None or rank < first):
+        if here + elsewhere.busy.get(server, 0) < width and (first is None or rank <= first):
             return True
         self._blocked_elsewhere = True
         self.wants[server] = min(rank, self.wants.get(server, rank))

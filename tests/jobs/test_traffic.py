@@ -6,6 +6,7 @@ from controller.jobs.schedule import RECHECK
 from controller.jobs.traffic import Traffic
 from controller.model.ids import RunId
 from controller.model.job import State
+from tests.fakes.fleet import Program
 from tests.jobs.rig import Rig
 
 MINE, THEIRS = RunId("run1"), RunId("run2")
@@ -62,3 +63,17 @@ async def test_what_is_driven_here_is_not_counted_twice() -> None:
     await rig.submit((replace(job, state=State.RUNNING), body), run="run2")
     await traffic.refresh()
     assert traffic.around(MINE).busy == {"web-1": 1}
+
+
+async def test_runs_that_are_equally_urgent_have_their_turns_on_a_server_one_after_the_other() -> (
+    None
+):
+    rig = Rig(lambda _server, _spec: Program(seconds=3.0))
+    engine = rig.engine()
+    runs = [f"run{number}" for number in range(4)]
+    for run in runs:
+        await rig.submit(rig.job(target=None), run=run, engine=engine)
+    async with asyncio.timeout(10):
+        reports = await asyncio.gather(*(engine.drive(RunId(run)) for run in runs))
+    assert [[str(job.state) for job in report.jobs] for report in reports] == [["succeeded"]] * 4
+    assert rig.fleet.machine("web-1").busiest == 1
