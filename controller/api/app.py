@@ -4,6 +4,7 @@ Called by `service`; gives an ASGI app. FastAPI reads parameters and bodies and 
 read, was decided before by the gate.
 """
 
+import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from controller.api import description
 from controller.api.admission import NOBODY
@@ -36,7 +36,7 @@ SHOWN: Final = 10
 """Findings about a request that are told at once."""
 
 
-def build(serving: Serving, settings: ApiSettings) -> ASGIApp:
+def build(serving: Serving, settings: ApiSettings) -> Gate:
     """Make the app of a controller.
 
     Args:
@@ -53,6 +53,7 @@ def build(serving: Serving, settings: ApiSettings) -> ASGIApp:
         glance=Glance(serving),
         meter=Meter(serving),
         proving=Proving(tokens, settings, clock),
+        closing=asyncio.Event(),
     )
     app = routed()
     queries = {

@@ -3,6 +3,7 @@
 Made by the gate, taken by every handler.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -43,6 +44,8 @@ class Desk:
     glance: Glance
     meter: Meter
     proving: Proving
+    closing: asyncio.Event
+    """Set when the controller stops: streams end then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,10 @@ class Gate:
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._streams = Streams(desk.settings.streams, desk.settings.streams_all)
 
+    def close(self) -> None:
+        """End the streams that are open: the controller stops."""
+        self._desk.closing.set()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
@@ -175,7 +179,8 @@ class Gate:
             "from": call.place,
         }
         await activity.append("api-asked", call.actor.name, **told)
-        outgoing.hold()
+        if not call.route.stream:
+            outgoing.hold()
         try:
             await self._app(passing.scope, passing.receive, outgoing.send)
         finally:

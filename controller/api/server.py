@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import ClassVar, Final, cast
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from controller.api.gate import Gate
 from controller.api.settings import ApiSettings, Listen, Tls
 from controller.errors import UsageError
 
@@ -111,9 +111,8 @@ class Server:
         settings: the bounds.
     """
 
-    def __init__(
-        self, app: ASGIApp, listen: Listen, tls: Tls | None, settings: ApiSettings
-    ) -> None:
+    def __init__(self, app: Gate, listen: Listen, tls: Tls | None, settings: ApiSettings) -> None:
+        self._app = app
         self._listen = listen
         self._config = uvicorn.Config(
             app,
@@ -178,7 +177,8 @@ class Server:
                 one.close()
 
     def stop(self) -> None:
-        """Take no more requests, and end when those under way have ended."""
+        """Take no more requests, end streams, and end when what is under way has ended."""
+        self._app.close()
         self._server.should_exit = True
 
 
@@ -190,7 +190,7 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def serve(app: ASGIApp, listen: Listen, tls: Tls | None, settings: ApiSettings) -> Server:
+def serve(app: Gate, listen: Listen, tls: Tls | None, settings: ApiSettings) -> Server:
     """Make the server of an app; `bind` takes its address, `run` serves."""
     return Server(app, listen, tls, settings)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from controller.api import answers, shapes
 from controller.api.resources import (
+    backups,
     decisions,
     doors,
     fleet,
@@ -174,7 +175,14 @@ TOKENS: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final[tuple[Route, ...]] = (*CONTROLLER, *FLEET, *WORK, *DECISIONS, *NEWS, *TOKENS)
+STATE: Final = (
+    _change(
+        "/backup", "backup", backups.backup, "controller",
+        least=Role.ADMIN, body=Body.NONE, secret=True, stream=True, media="application/octet-stream",
+    ),
+)  # fmt: skip
+
+ROUTES: Final[tuple[Route, ...]] = (*CONTROLLER, *FLEET, *WORK, *DECISIONS, *NEWS, *TOKENS, *STATE)
 
 
 def named(routes: Iterable[Route]) -> dict[str, Route]:

@@ -9,13 +9,12 @@ from starlette.responses import Response
 from controller.api import shapes
 from controller.api.call import Asked, Call
 from controller.api.pages import page
-from controller.api.resources.fleet import within
+from controller.api.resources.fleet import next_runs, within
 from controller.api.resources.logs import line_document, sees_line
 from controller.api.shapes import Shape, shown
 from controller.journal.log import Log
 from controller.model.applied import Applied
 from controller.model.declaration import Target
-from controller.planning.schedules import next_due
 from controller.reconcile.documents import iso, job_document, plain, status_document
 
 Rows = list[dict[str, object]]
@@ -45,7 +44,7 @@ async def home(call: Asked) -> Response:
             "commit": invalid.sha,
         },
         "targets": [with_(one, message="") for one in rows(status["targets"])],
-        "next_runs": next_runs(call),
+        "next_runs": {name: at or "never" for name, at in next_runs(call).items()},
         "problems": [with_(one, message="", clear=None) for one in rows(status["problems"])],
         "matrix": await matrix(call),
         "jobs": [seen_by(call, one, shapes.JOB) for one in recent],
@@ -74,16 +73,6 @@ def seen_by(call: Call, document: object, shape: Shape) -> dict[str, object]:
     """Give a document as whoever asks sees it."""
     made = plain(document)
     return cast("dict[str, object]", shown(made, shape) if call.strange else made)
-
-
-def next_runs(call: Call) -> dict[str, str]:
-    """Say when each scheduled target runs next."""
-    now, found = call.serving.clock.now(), {}
-    for target in call.declaration.targets.values():
-        if target.schedule is not None and call.sees_target(target.name):
-            due = next_due(target.schedule, now)
-            found[target.name] = "never" if due is None else str(iso(due))
-    return found
 
 
 async def matrix(call: Call) -> dict[str, object]:

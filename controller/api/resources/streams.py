@@ -61,6 +61,8 @@ class Pulse:
     async def good(self) -> bool:
         """Say whether whoever listens may go on; looked at every few seconds."""
         call = self._call
+        if call.desk.closing.is_set():
+            return False
         if call.actor.kind == "anonymous":
             return True
         if (self._now() - self._looked).total_seconds() >= call.desk.settings.recheck_seconds:
@@ -113,7 +115,9 @@ async def changes(call: Call, at: int, first: str) -> AsyncIterator[bytes]:
             yield b": still here\n\n"
         if not fresh:
             await call.serving.wait_news(LOOK)
-    yield event("bye", {"reason": "the token is not good any more"})
+    stops = call.desk.closing.is_set()
+    reason = "the controller stops" if stops else "the token is not good any more"
+    yield event("bye", {"reason": reason})
 
 
 def sees(call: Call, news: News) -> bool:
