@@ -21,13 +21,13 @@ from controller.cli.remote.reading import (
     repo_check_of,
     report_of,
     run_of,
+    seen_of,
     status_of,
 )
 from controller.cli.remote.tokens import RemoteTokens
 from controller.errors import RefusedError, UsageError
 from controller.journal.backup import Paper
 from controller.model.declaration import Declaration
-from controller.model.observation import ServerSeen
 from controller.model.plan import Plan
 from controller.model.standing import Approval, Ignore, Pin, Suspension
 from controller.planning.document import read_document
@@ -206,7 +206,7 @@ class RemoteController:
         told = mapping(await self._client.send("POST", f"{API}/servers/{word(name)}/check"))
         code = told.get("exit_code")
         return ServerCheck(
-            seen=read(ServerSeen, {**mapping(told["observed"]), "server": name}),
+            seen=seen_of(name, mapping(told["observed"])),
             exit_code=None if code is None else int(str(code)),
             output=str(told.get("output", "")).encode(),
             took=float(str(told.get("took", 0.0))),

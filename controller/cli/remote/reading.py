@@ -15,6 +15,7 @@ from controller.jobs.report import count
 from controller.journal.line import Line
 from controller.model.diagnostic import Diagnostic
 from controller.model.job import Job, Run
+from controller.model.observation import ServerSeen
 from controller.model.past import TargetRun
 from controller.model.plan import Summary
 from controller.model.token import Token
@@ -146,6 +147,12 @@ def report_of(document: object, run: Run | None, jobs: tuple[Job, ...]) -> RunRe
         waiting=any(not job.state.ended for job in jobs),
         forgotten=read(int, told.get("forgotten", 0)),
     )
+
+
+def seen_of(server: str, told: Mapping[str, object]) -> ServerSeen:
+    """Read how a server was seen; of its markers and checks only the names are told."""
+    kept = ("at", "reached", "cause", "message", "boot_id", "login", "root", "host")
+    return read(ServerSeen, {"server": server, **{key: told[key] for key in kept if key in told}})
 
 
 def repo_check_of(document: object) -> RepoCheck:
