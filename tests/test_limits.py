@@ -155,7 +155,7 @@ from controller.reconcile.loop import (
     choosing,
     firing,
     moments,
-    news,
+    news as loop_news,
     outbox,
     retention as loop_retention,
     schedules as loop_schedules,
