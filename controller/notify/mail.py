@@ -62,17 +62,11 @@ async def send(message: Message, endpoint: Mailbox) -> None:
     work = asyncio.get_running_loop().run_in_executor(_THREADS, _deliver, mail, endpoint, line)
     try:
         async with asyncio.timeout(SECONDS):
-            await asyncio.shield(work)
+            await work
     except TimeoutError:
         raise NotifyError(f"the mail server took over {SECONDS:.0f} s") from None
     finally:
         line.cut()
-        work.cancel()
-        with contextlib.suppress(NotifyError, asyncio.CancelledError):
-            if work.done():
-                work.result()
-            else:
-                work.add_done_callback(_forget)
 
 
 def mail_of(message: Message, endpoint: Mailbox) -> EmailMessage:
@@ -230,9 +224,3 @@ def _talk(mail: EmailMessage, endpoint: Mailbox, line: _Line) -> None:
 def _refused(what: str, code: int) -> NotifyError:
     """Say that the server said no; its words stay with it, because they may repeat ours."""
     return NotifyError(f"the mail server refuses {what}: {code}", permanent=code not in TRANSIENT)
-
-
-def _forget(work: "asyncio.Future[None]") -> None:
-    """Take the end of a thread that nobody waits for any more."""
-    if not work.cancelled():
-        work.exception()

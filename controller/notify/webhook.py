@@ -21,8 +21,8 @@ from controller.notify.trouble import NotifyError
 
 PREFIX: Final = "whsec_"
 """Begins a key in the form of Standard Webhooks: the rest is its bytes in base64."""
-PASSING: Final = frozenset({408, 409, 423, 425, 429, 509})
-"""Statuses below 500, and 509, that tell of the moment and not of the message."""
+PASSING: Final = frozenset({408, 409, 423, 425, 429})
+"""Statuses below 500 that tell of the moment and not of the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
