@@ -7,6 +7,7 @@ question, so what works by hand works under `serve` as it is.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -187,9 +188,12 @@ class LiveEngine:
         clock = self._live.clock
         until = None if within is None else clock.now() + timedelta(seconds=within)
         while True:
+            driven = bell.is_set()
             report = await self._live.engine.report(run)
-            if bell.is_set() or all(resting(job) for job in report.jobs):
-                return report
+            going = [job for job in report.jobs if not resting(job)]
+            if driven or not going:
+                left = any(job.id not in report.troubles for job in going)
+                return replace(report, waiting=left)
             if self._halted.is_set() or (until is not None and clock.now() >= until):
                 return await self._live.engine.report(run, waiting=True)
             await self._rest(bell)

@@ -6,6 +6,7 @@ long as their jobs and take no place from others.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from controller.errors import NotFoundError, StateAwayError, StateError
@@ -21,6 +22,8 @@ RUNS: Final = 500
 """Runs that are driven at once."""
 LONGEST_SECONDS: Final = 86_400.0
 """A key comes back after so long at most, whatever it waits for."""
+AGAIN_SECONDS: Final = 1.0
+"""After so long a key is taken again whose worker ended meanwhile."""
 FULL_SECONDS: Final = 5.0
 """After so long a run is tried again for which there was no place."""
 
@@ -126,6 +129,7 @@ class Worker:
         counts.busy += 1
         work = asyncio.ensure_future(self._table[key.kind](world, key.name))
         lost = asyncio.ensure_future(world.queue.lost(claim))
+        outcome = None
         try:
             await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -133,6 +137,9 @@ class Worker:
             outcome = await self._conclude(key, claim, work)
         finally:
             counts.busy -= 1
+            if outcome is None:  # this part ends, and begins anew
+                with suppress(StateError):
+                    await world.queue.back(claim, after=AGAIN_SECONDS)
             for each in (work, lost):
                 each.cancel()
             await asyncio.gather(work, lost, return_exceptions=True)

@@ -158,6 +158,30 @@ async def test_a_state_that_cannot_be_used_ends_the_worker_and_one_that_is_away_
         await work()
 
 
+async def test_a_worker_that_begins_anew_takes_up_what_the_one_before_had_in_hand(
+    tmp_path: Path,
+) -> None:
+    begun: list[str] = []
+
+    async def work(_world: World, name: str) -> Result:
+        begun.append(name)
+        if begun.count("slow") == 1:
+            await asyncio.sleep(30 if name == "slow" else 0.05)
+            raise StateError("gone for a moment")
+        return Done()
+
+    async with estate(Land(tmp_path), begin=False, table=table(repo=work)) as here:
+        for name in ("slow", "bad"):
+            await here.world.add(Key(Kind.REPO, name))
+        with pytest.raises(StateError, match="gone for a moment"):
+            await here.worker.run()
+        again = asyncio.ensure_future(here.worker.run())
+        here.land.clock.shift(2)
+        await here.until(lambda: begun.count("slow") == begun.count("bad") == 2)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+
+
 async def test_a_key_of_another_version_is_passed_over(tmp_path: Path) -> None:
     async with estate(Land(tmp_path), table=table()) as here:
         await here.world.queue.add("teleport/web-1")
