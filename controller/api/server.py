@@ -121,6 +121,7 @@ class Server:
             loop="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # what strangers send badly is no news; a line for each would fill the log
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -40,7 +40,7 @@ async def test_it_serves_over_tls_and_over_nothing_old(home: House, tls: Tls) ->
     task = asyncio.create_task(server.run())
     trusted = ssl.create_default_context(cafile=tls.certificate)
     old = ssl.create_default_context(cafile=tls.certificate)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     try:
         async with httpx.AsyncClient(verify=trusted) as client:

@@ -17,6 +17,7 @@ from controller.model.ids import JobId, RunId
 from controller.model.job import Job, Run, State
 from controller.reconcile.archiving import kept
 from controller.reconcile.documents import job_document, run_document
+from controller.reconcile.minding import engine_now
 
 Id = Annotated[
     str,
@@ -138,9 +139,12 @@ async def archive(call: Asked, id: WholeId) -> Response:  # noqa: A002
 async def feed(call: Asked, id: WholeId, body: InputBody) -> Response:  # noqa: A002
     """Give standard input to what takes it now; each byte at most once."""
     found = await call.job(id)
-    desk = call.controller.jobs
     data = base64.b64decode(body.data)
-    await desk.feed(found.id, data, step=body.step, close=body.close)
+    typing = (await engine_now(call.rooms)).input(found.id, step=body.step)
+    try:
+        await typing.feed(data, close=body.close)
+    finally:
+        await typing.close()  # of the way to the server; the input itself ends by `close` alone
     return call.answer({"taken": len(data), "closed": body.close})
 
 

@@ -6,7 +6,9 @@ A stream ends when its token does, when the job has ended, or when the reader is
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -31,6 +33,9 @@ KEEP_ALIVE: Final = 15.0
 LOOK: Final = 1.0
 FOLLOW: Final = 0.25
 LongestId = Annotated[str | None, Header(max_length=8000)]
+Chunks = AsyncGenerator[LogChunk | None, None]
+Places = dict[tuple[str, int], int]
+"""Where the attempts of steps stand, in bytes."""
 _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,200}):(\d{1,6})=(\d{1,15})")
 
 
@@ -167,9 +172,7 @@ async def output(
     return StreamingResponse(chunk_events(call, job, said, places(last_event_id)), media_type=MEDIA)
 
 
-async def chunks(
-    call: Call, job: Job, step: str | None, *, follow: bool
-) -> AsyncIterator[LogChunk | None]:
+async def chunks(call: Call, job: Job, step: str | None, *, follow: bool) -> Chunks:
     """Give stored output as it grows; None whenever there is nothing new for a moment."""
     pulse = Pulse(call)
     store = call.serving.store
@@ -185,52 +188,62 @@ async def chunks(
             await call.serving.clock.sleep(FOLLOW)
 
 
-async def octets(said: AsyncIterator[LogChunk | None], offset: int) -> AsyncIterator[bytes]:
+async def octets(said: Chunks, offset: int) -> AsyncIterator[bytes]:
     """Give the bytes alone, but for the first ones."""
-    async for chunk in said:
-        if chunk is not None:
-            data = chunk.data[offset:]
-            offset = max(0, offset - len(chunk.data))
-            if data:
-                yield data
+    async with aclosing(said):
+        async for chunk in said:
+            if chunk is not None:
+                data = chunk.data[offset:]
+                offset = max(0, offset - len(chunk.data))
+                if data:
+                    yield data
 
 
-async def chunk_events(
-    call: Call, job: Job, said: AsyncIterator[LogChunk | None], done: dict[tuple[str, int], int]
-) -> AsyncIterator[bytes]:
+async def chunk_events(call: Call, job: Job, said: Chunks, done: Places) -> AsyncIterator[bytes]:
     """Give output as events, each with where all attempts stand after it."""
     pulse = Pulse(call)
-    async for chunk in said:
-        if chunk is None:
-            if pulse.silent():
+    async with aclosing(said):
+        async for chunk in said:
+            fresh = None if chunk is None else unseen(chunk, done)
+            if fresh is not None:
+                pulse.spoke()
+                yield event("chunk", chunk_document(fresh), place_of(done))
+            elif pulse.silent():
                 yield b": still here\n\n"
-            continue
-        key, end = (chunk.step, chunk.attempt), chunk.offset + len(chunk.data)
-        seen = done.get(key, 0)
-        if end <= seen:
-            continue
-        done[key] = end
-        pulse.spoke()
-        fresh = max(0, seen - chunk.offset)
-        document = {
-            "step": chunk.step,
-            "attempt": chunk.attempt,
-            "offset": chunk.offset + fresh,
-            "gap": 0 if fresh else chunk.gap,
-            "data": base64.b64encode(chunk.data[fresh:]).decode(),
-        }
-        yield event("chunk", document, place_of(done))
     now = await call.serving.store.jobs.get(job.id) or job
     yield event("end", {"job": now.id, "state": now.state.value, "exit_code": now.exit_code})
 
 
-def place_of(done: dict[tuple[str, int], int]) -> str:
+def unseen(chunk: LogChunk, done: Places) -> LogChunk | None:
+    """Give what of a chunk was not given before, and note it; None when all of it was."""
+    key, end = (chunk.step, chunk.attempt), chunk.offset + len(chunk.data)
+    seen = done.get(key, 0)
+    if end <= seen:
+        return None
+    done[key] = end
+    if seen <= chunk.offset:
+        return chunk
+    return replace(chunk, offset=seen, data=chunk.data[seen - chunk.offset :], gap=0)
+
+
+def chunk_document(chunk: LogChunk) -> dict[str, object]:
+    """Write a chunk."""
+    return {
+        "step": chunk.step,
+        "attempt": chunk.attempt,
+        "offset": chunk.offset,
+        "gap": chunk.gap,
+        "data": base64.b64encode(chunk.data).decode(),
+    }
+
+
+def place_of(done: Places) -> str:
     """Write where all attempts stand."""
     text = ",".join(f"{step}:{attempt}={end}" for (step, attempt), end in done.items())
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def places(text: str | None) -> dict[tuple[str, int], int]:
+def places(text: str | None) -> Places:
     """Read where all attempts stood.
 
     Raises:

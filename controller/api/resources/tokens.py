@@ -1,8 +1,9 @@
 """Tokens: made, listed, rotated, revoked, and what was done about them. For admins whose scope is the whole fleet."""
 
+import asyncio
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from controller.model.token import Scope, Token
 from controller.reconcile.documents import iso
 from controller.reconcile.tokens import Minted
 
+AUDITED: Final = 10_000
+"""Lines of the activity log that are looked through."""
 Id = Annotated[str, Path(pattern="^[0-9A-Za-z]{8}$")]
 
 
@@ -61,7 +64,7 @@ async def revoke(call: Asked, id: Id) -> Response:  # noqa: A002
 async def audit(call: Asked, limit: Limit = 100) -> Response:
     """List what was done with tokens and by them, newest last, from the end of the activity log."""
     call.must_reach_all()
-    lines = call.rooms.activity.tail(10_000)
+    lines = await asyncio.to_thread(call.rooms.activity.tail, AUDITED)
     found = [line for line in lines if line.event.startswith(("token-", "api-"))]
     return call.answer([line_document(line) for line in found[-limit:]])
 
