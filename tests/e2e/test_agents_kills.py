@@ -25,8 +25,8 @@ LINES = 100_000
 """Of output: about three megabytes, in three parts."""
 PARTS = 3
 STREAM = "".join(f"line {n:07} of a steady stream\n" for n in range(1, LINES + 1)).encode()
-SECONDS = 15.0
-"""A sweep of cuts goes on no longer."""
+SECONDS, LONGER = 15.0, 45.0
+"""A sweep of cuts goes on no longer; an agent that dials takes its time after each."""
 CODE = 7
 PATIENCE = 90.0
 """Seconds for one command: an agent that dials may first have to come back."""
@@ -54,15 +54,15 @@ class World:
         """Where the step says how far it is."""
         return self.fleet.folder / f"part-{number}"
 
-    def declare(self, *, code: int = 0) -> None:
-        """Declare the step: it says that it started, talks in parts, and ends with `code`."""
+    def declare(self, *, code: int = 0, pause: float = 0.15) -> None:
+        """Declare the step: it says that it started, talks in parts with pauses of some seconds, and ends with `code`."""
         each = LINES // PARTS + 1
         script = self.fleet.folder / "talk"
         script.write_text(
             f'echo "$CTL_ATTEMPT" >> {self.starts}\n'
             f"for part in 1 2 3; do\n"
             f"  seq -f 'line %07.0f of a steady stream' $(((part - 1) * {each} + 1)) $((part * {each} < {LINES} ? part * {each} : {LINES}))\n"
-            f"  touch {self.fleet.folder}/part-$part\n  sleep 0.15\ndone\nexit {code}\n"
+            f"  touch {self.fleet.folder}/part-$part\n  sleep {pause}\ndone\nexit {code}\n"
         )
         self.fleet.agents["app-1"] = (self.relay.port if self.dialled else 0, self.app.base)
         self.fleet.declare(
@@ -261,7 +261,7 @@ def test_a_connection_cut_after_any_byte_loses_and_repeats_nothing(world: World,
     size = world.relay.carried[way]
     began = time.monotonic()
     step, cuts = 0.0, 0
-    while time.monotonic() - began < SECONDS:
+    while time.monotonic() - began < (SECONDS if world.dialled else LONGER):
         # golden: a sequence that is spread evenly wherever it stops
         step = (step + 0.618_034) % 1
         world.anew()
@@ -284,6 +284,7 @@ def test_a_connection_cut_after_any_byte_loses_and_repeats_nothing(world: World,
 def test_a_supervisor_that_is_killed_is_an_interruption_and_nothing_starts_by_itself(
     world: World, moment: str
 ) -> None:
+    world.declare(pause=2)  # time to look for it, also at the end
     applying = world.fleet.spawn("apply", "-y")
     world.wait(lambda: MOMENTS[moment](world))
     (job,) = world.fleet.jobs()
