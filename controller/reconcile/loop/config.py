@@ -20,6 +20,7 @@ from controller.model.inventory import Server
 from controller.model.notice import Notice, Occasion
 from controller.model.revision import Revision
 from controller.reconcile.loading import known_hosts
+from controller.reconcile.loop import owing
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.result import After, Result
@@ -206,6 +207,8 @@ async def drop_gone(world: World, before: Declaration, after: Declaration) -> No
                 await world.rooms.store.marks.swap(f"{prefix}{key}", mark, None)
     for name in before.targets.keys() - after.targets.keys():
         await world.add(Key(Kind.TARGET, name))
+    for name in owing.scheduled(before) - owing.scheduled(after):
+        await owing.forget(world, name)
 
 
 async def tell_of_change(world: World, generation: Generation) -> None:

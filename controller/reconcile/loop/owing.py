@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from controller.model.declaration import Declaration
 from controller.model.ids import RunId
 from controller.model.schedule import Schedule
 from controller.reconcile.loop.world import World
@@ -83,6 +84,11 @@ async def forget(world: World, name: str) -> None:
         text = await marks.get(mark)
         if text is not None:
             await marks.swap(mark, text, None)
+
+
+def scheduled(declaration: Declaration) -> set[str]:
+    """Name the targets that have a schedule."""
+    return {name for name, one in declaration.targets.items() if one.schedule is not None}
 
 
 async def known(world: World) -> set[str]:

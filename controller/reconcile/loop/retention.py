@@ -100,7 +100,5 @@ async def _undeclared(world: World, generation: Generation) -> None:
     for server in await world.rooms.store.contacts.all():
         if server not in declared.inventory.servers:
             await world.add(Key(Kind.SERVER, server))
-    for name in await owing.known(world):
-        target = declared.targets.get(name)
-        if target is None or target.schedule is None:
-            await owing.forget(world, name)
+    for name in await owing.known(world) - owing.scheduled(declared):
+        await owing.forget(world, name)

@@ -10,7 +10,7 @@ from controller.model.ids import RunId
 from controller.model.job import Run
 from controller.model.schedule import Schedule
 from controller.model.serving import Due
-from controller.reconcile.loop import owing
+from controller.reconcile.loop import config, owing
 from controller.reconcile.loop.owing import Owed
 from tests.reconcile.loop.small_world import START, SmallWorld, small_world
 
@@ -68,6 +68,24 @@ async def test_only_the_promise_that_was_kept_is_let_go(town: SmallWorld) -> Non
     assert await owing.owed(town.world, "backup") == later
     await owing.settle(town.world, "backup", later)
     assert await owing.owed(town.world, "backup") is None
+
+
+async def test_a_target_that_loses_its_schedule_is_forgotten_at_once(town: SmallWorld) -> None:
+    text = (
+        "tasks: {note: {run: x}}\ntargets:\n"
+        "  stays: {servers: all, task: note, schedule: {every: 1h}}\n"
+        "  loses: {servers: all, task: note, schedule: {every: 1h}}\n"
+        "  goes: {servers: all, task: note, schedule: {every: 1h}}\n"
+    )
+    await town.declare(text, servers=1)
+    assert town.world.generation is not None
+    before = town.world.generation.declaration
+    for name in owing.scheduled(before):
+        await owing.since(town.world, name, NIGHTLY, START)
+    kept = text.splitlines(keepends=True)[:-1]
+    await town.declare("".join(kept[:-1]) + "  loses: {servers: all, task: note}\n")
+    await config.drop_gone(town.world, before, town.world.generation.declaration)
+    assert await owing.known(town.world) == {"stays"}
 
 
 async def test_everything_of_a_target_is_forgotten(town: SmallWorld) -> None:
