@@ -21,7 +21,7 @@ from controller.errors import UsageError
 from controller.journal.line import Line
 from controller.journal.log import Log, Name
 from controller.journal.verify import Finding
-from controller.source.config import find
+from controller.source.place import find
 from controller.store.folder import folder_of
 
 app = typer.Typer()

@@ -32,7 +32,7 @@ State = Annotated[
 ]
 ControllerUrl = Annotated[
     str | None,
-    typer.Option("--controller", metavar="URL", help="A running controller (not supported yet)."),
+    typer.Option("--controller", metavar="URL", help="A controller that serves elsewhere."),
 ]
 Output = Annotated[
     str | None, typer.Option("-o", "--output", metavar="FORMAT", help="How results are printed.")

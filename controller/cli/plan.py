@@ -21,7 +21,7 @@ from controller.errors import NotFoundError, RefusedError, UsageError
 from controller.model.diagnostic import Severity
 from controller.model.plan import Plan
 from controller.reconcile.requests import PlanRequest
-from controller.source.config import find
+from controller.source.place import find
 
 app = typer.Typer()
 

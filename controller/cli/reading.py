@@ -10,7 +10,8 @@ from controller.declaration.loader import load
 from controller.errors import DeclarationError
 from controller.model.declaration import Declaration
 from controller.model.diagnostic import Severity
-from controller.source.config import ConfigRepo, find
+from controller.source.config import ConfigRepo
+from controller.source.place import find
 from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of
 from controller.store.forms import FormsCache
 

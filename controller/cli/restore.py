@@ -12,7 +12,7 @@ from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.words import count, line
 from controller.errors import UsageError
-from controller.source.config import find
+from controller.source.place import find
 from controller.store.folder import STATE_FOLDER, folder_of
 
 app = typer.Typer()

@@ -11,7 +11,7 @@ from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.seen import Seen
 from controller.reconcile.steps import walk
-from controller.source.config import MARK
+from controller.source.place import MARK
 
 
 async def reach_now(rooms: Rooms) -> Reach:

@@ -14,9 +14,10 @@ from controller.errors import UsageError, VerificationError
 from controller.model.tree import Tree
 from controller.service.options import ConfigSource
 from controller.source.access import Credentials
-from controller.source.config import ConfigRepo, find
+from controller.source.config import ConfigRepo
 from controller.source.connections import Connections
 from controller.source.credentials import read_credentials, read_given
+from controller.source.place import find
 from controller.source.tracked import TrackedConfig
 
 MIRROR: Final = "config"

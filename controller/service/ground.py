@@ -19,7 +19,7 @@ from controller.reconcile.identity import identity, next_epoch
 from controller.service.options import Part, ServeOptions
 from controller.service.works import new_id
 from controller.settings import Settings
-from controller.source.config import find
+from controller.source.place import find
 from controller.store.folder import STATE_FOLDER, folder_of, prepare
 from controller.store.leases import Lease
 from controller.store.lock import StateLock, take

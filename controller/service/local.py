@@ -19,7 +19,8 @@ from controller.reconcile.snapshot import Snapshot, fill
 from controller.service.options import Options
 from controller.service.works import Works, new_id
 from controller.settings import Settings, resolve
-from controller.source.config import ConfigRepo, find
+from controller.source.config import ConfigRepo
+from controller.source.place import find
 from controller.store.folder import STATE_FOLDER, folder_of, prepare
 from controller.store.lock import Saver, StateLock, take
 from controller.store.memory import MemoryStore

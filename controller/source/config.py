@@ -28,30 +28,15 @@ from controller.source.objects import (
     refusal,
     too_many,
 )
+from controller.source.place import MARK
 from controller.source.remote import SHA
 from controller.source.watch import Limits
 from controller.source.worktree import SKIPPED, DiskReader, WorkTree, walk
 
-MARK: Final = "ctl.yaml"
 LONGEST_REV: Final = 300
 STATUS: Final = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"]
 NO_REPOSITORY: Final = "not a git repository"
 FOREIGN: Final = "dubious ownership"
-
-
-def find(start: Path) -> Path:
-    """Find the config repository that holds a folder: the nearest one upwards with a `ctl.yaml`.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    here = start.absolute()
-    for folder in (here, *here.parents):
-        if (folder / MARK).is_file():
-            return folder
-    raise NotFoundError(
-        f"cannot find {MARK} in {here} or above it", hint="ctl init, or name the folder with -C"
-    )
 
 
 class ConfigRepo:

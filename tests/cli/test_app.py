@@ -117,7 +117,8 @@ def test_flags_win_over_the_environment() -> None:
         ("plan", "-o", "sarif"),
         ("plan", "--at", "a", "--between", "b", "c"),
         ("plan", "--expires", "soon"),
-        ("plan", "--controller", "http://localhost"),
+        ("plan", "--controller", "localhost"),
+        ("plan", "--controller", "http://user:word@localhost"),
         ("apply", "--no-wait"),
         ("apply", "--resume", "run", "--target", "x"),
         ("apply", "--failed-only"),
@@ -142,7 +143,8 @@ def test_flags_win_over_the_environment() -> None:
         ("completion", "tcsh"),
         ("inventory",),
         *((verb,) for verb in LATER),
-        ("serve", "--listen", "127.0.0.1:1"),
+        ("serve", "--listen", "8420"),
+        ("mcp", "--listen", "127.0.0.1:1"),
     ],
 )
 def test_wrong_usage_is_64_and_opens_nothing(argv: tuple[str, ...]) -> None:
@@ -158,7 +160,7 @@ def test_a_mistyped_verb_is_told_the_near_one() -> None:
 
 
 def test_verbs_of_later_are_refused_by_name() -> None:
-    assert Stage()("serve").err.startswith("error: ctl serve is not supported yet")
+    assert Stage()("mcp").err.startswith("error: ctl mcp is not supported yet")
 
 
 @pytest.mark.parametrize("verb", VERBS)

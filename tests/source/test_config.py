@@ -8,7 +8,8 @@ import pytest
 from controller.errors import NotFoundError
 from controller.model.diagnostic import Place
 from controller.model.revision import Written
-from controller.source.config import ConfigRepo, find
+from controller.source.config import ConfigRepo
+from controller.source.place import find
 from controller.source.worktree import blob_id
 from tests.fakes.repositories import Repository
 
