@@ -50,6 +50,7 @@ class Load:
     fleet: Fleet
     seed: int
     targets: int = 3
+    concurrency: int = 4
     repo: Repository = field(init=False)
     starts: Path = field(init=False)
     canary: str = field(init=False)
@@ -82,7 +83,9 @@ class Load:
             f"repos: {{app: {{url: 'file://{self.repo.path}', interval: 1m}}}}\n"
             f"tasks:\n  a:\n    secrets: {{TOLD: canary}}\n    run: |\n      {word}\n"
             f"targets:\n{targets}",
-            inventory__servers_yaml="servers:\n  here: {local: {}, concurrency: 8}\n",
+            inventory__servers_yaml=(
+                f"servers:\n  here: {{local: {{}}, concurrency: {self.concurrency}}}\n"
+            ),
         )
 
     def commit(self) -> None:

@@ -97,6 +97,14 @@ def test_output_that_is_not_what_was_written_breaks_a_promise(stored: bytes) -> 
     broken("I5", lambda: oracle.output_whole(JOB, {ONE: DATA}, {ONE: stored}))
 
 
+def test_what_was_stored_of_an_interrupted_attempt_is_a_beginning_of_what_it_wrote() -> None:
+    step = JOB.steps[0]
+    attempt = replace(step.attempts[0], state=State.INTERRUPTED, length=None, sha256=None)
+    job = replace(JOB, steps=(replace(step, attempts=(attempt,)),))
+    oracle.output_whole(job, {ONE: DATA}, {ONE: DATA[:3]})
+    broken("I5", lambda: oracle.output_whole(job, {ONE: DATA}, {ONE: DATA[1:]}))
+
+
 @pytest.mark.parametrize("change", [{"length": 1}, {"sha256": "0" * 64}, {"length": None}])
 def test_a_wrong_length_or_hash_breaks_a_promise(change: dict[str, object]) -> None:
     step = JOB.steps[0]
