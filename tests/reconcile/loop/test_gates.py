@@ -208,5 +208,8 @@ async def test_a_repo_that_is_out_of_reach_is_tried_again_and_holds_nothing_back
         await here.until(lambda: len(land.worked) == 4)
         away.rename(land.app.path)
         land.clock.shift(301)
-        await here.quiet()
-        assert "repo/app" not in await here.said()
+
+        async def well() -> bool:
+            return "repo/app" not in await here.said()
+
+        await here.until(well)
