@@ -12,12 +12,12 @@ from controller.cli.exitcodes import ExitCode, of_report
 from controller.cli.options import command
 from controller.cli.plan import Limit, Targets
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.job import job_document
 from controller.cli.views.plan import PlanScene, plan_text
 from controller.cli.views.report import report_document, report_text
 from controller.cli.views.words import count
 from controller.errors import UsageError
 from controller.model.plan import OVERRIDABLE, Plan
+from controller.reconcile.documents import job_document
 from controller.reconcile.requests import ApplyOutcome, ApplyRequest, Confirm
 
 app = typer.Typer()

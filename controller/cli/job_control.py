@@ -10,9 +10,10 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.job_words import ONE, JobWord, StepWord, show_job
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
-from controller.cli.views.job import job_document, job_text
+from controller.cli.views.job import job_text
 from controller.errors import UsageError
 from controller.model.job import Job, State
+from controller.reconcile.documents import job_document
 
 app = typer.Typer()
 

@@ -6,9 +6,10 @@ import typer
 
 from controller.cli.context import Format, Invocation
 from controller.cli.views.documents import to_json, to_yaml
-from controller.cli.views.job import job_document, job_text
+from controller.cli.views.job import job_text
 from controller.errors import UsageError
 from controller.model.job import Job
+from controller.reconcile.documents import job_document
 
 JobWord = Annotated[str, typer.Argument(metavar="JOB", help="A unique prefix of its id, or @last.")]
 StepWord = Annotated[str | None, typer.Option("--step", metavar="NAME", help="This step only.")]

@@ -11,11 +11,12 @@ from controller.cli.job_words import ONE, JobWord, Raw, raw_stream, show_job
 from controller.cli.options import READING, command
 from controller.cli.run import tell
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.job import job_document, jobs_table
+from controller.cli.views.job import jobs_table
 from controller.cli.views.output import OutputView
 from controller.errors import UsageError
 from controller.model.ids import RunId
 from controller.model.job import State
+from controller.reconcile.documents import job_document
 
 app = typer.Typer()
 

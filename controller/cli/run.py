@@ -13,10 +13,10 @@ from controller.cli.dates import read_duration
 from controller.cli.exitcodes import of_report
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.job import job_document
 from controller.cli.views.report import report_document, report_text
 from controller.cli.views.results import results_text
 from controller.errors import UsageError
+from controller.reconcile.documents import job_document
 from controller.reconcile.requests import RunReport, RunRequest
 
 app = typer.Typer()

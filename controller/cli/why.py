@@ -7,7 +7,8 @@ import typer
 from controller.cli.context import Format, Invocation
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
-from controller.cli.views.gates import gates_document, gates_text
+from controller.cli.views.gates import gates_text
+from controller.reconcile.documents import gates_document
 
 app = typer.Typer()
 

@@ -4,7 +4,7 @@ Pure. Called by the faces. Public shapes only ever grow.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -160,7 +160,7 @@ def target_line(target: TargetStatus) -> dict[str, object]:
     }
 
 
-def gates_document(target: str, server: str, results: tuple[GateResult, ...]) -> dict[str, object]:
+def gates_document(target: str, server: str, results: Sequence[GateResult]) -> dict[str, object]:
     """Give the gates of a pair as a document."""
     blocker = first_no(results)
     return {
@@ -169,7 +169,7 @@ def gates_document(target: str, server: str, results: tuple[GateResult, ...]) ->
         "server": server,
         "blocked_by": None if blocker is None else blocker.gate.value,
         "clear": None if blocker is None else blocker.clear,
-        "gates": plain(results),
+        "gates": plain(tuple(results)),
     }
 
 

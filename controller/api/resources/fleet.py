@@ -16,7 +16,6 @@ from controller.jobs.held import HELD
 from controller.model.declaration import Declaration
 from controller.model.serving import Contact
 from controller.planning.document import diagnostic_document
-from controller.planning.schedules import next_due
 from controller.reconcile import declared
 from controller.reconcile.documents import (
     drift_document,
@@ -60,19 +59,8 @@ async def status(call: Asked) -> Response:
             "diagnostics": [diagnostic_document(one) for one in invalid.diagnostics],
         }
     )
-    document["next_runs"] = [{"target": name, "at": at} for name, at in next_runs(call).items()]
     document["held"] = await call.serving.store.marks.get(HELD)
     return call.answer(document)
-
-
-def next_runs(call: Call) -> dict[str, str | None]:
-    """Say when each scheduled target runs next; None: never again."""
-    now = call.serving.clock.now()
-    return {
-        name: iso(next_due(target.schedule, now))
-        for name, target in sorted(call.declaration.targets.items())
-        if target.schedule is not None and call.sees_target(name)
-    }
 
 
 def within(call: Call, report: StatusReport) -> StatusReport:
@@ -83,13 +71,13 @@ def within(call: Call, report: StatusReport) -> StatusReport:
     return replace(
         report,
         targets=tuple(one for one in report.targets if call.sees_target(one.target)),
+        upcoming=tuple(one for one in report.upcoming if call.sees_target(one[0])),
         problems=tuple(one for one in report.problems if sees_subject(call, one.subject, servers)),
         running=tuple(
             job
             for job in report.running
             if call.sees_target(job.target) and (servers is None or job.server in servers)
         ),
-        upcoming=tuple(one for one in report.upcoming if call.sees_target(one[0])),
     )
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from controller.api import shapes
 from controller.api.call import Asked, Call
 from controller.api.pages import page
-from controller.api.resources.fleet import next_runs, within
+from controller.api.resources.fleet import within
 from controller.api.resources.logs import line_document, sees_line
 from controller.api.shapes import Shape, shown
 from controller.journal.log import Log
@@ -44,7 +44,7 @@ async def home(call: Asked) -> Response:
             "commit": invalid.sha,
         },
         "targets": [with_(one, message="") for one in rows(status["targets"])],
-        "next_runs": {name: at or "never" for name, at in next_runs(call).items()},
+        "next_runs": {one["target"]: one["at"] or "never" for one in rows(status["next_runs"])},
         "problems": [with_(one, message="", clear=None) for one in rows(status["problems"])],
         "matrix": await matrix(call),
         "jobs": [seen_by(call, one, shapes.JOB) for one in recent],

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import line
 from controller.planning.gates import GateResult, first_no
@@ -25,16 +24,3 @@ def gates_text(target: str, server: str, results: Sequence[GateResult], style: S
 def _line(result: GateResult, style: Style) -> str:
     mark = style.mark(Symbol.GOOD if result.passed else Symbol.BAD)
     return f"  {mark} {result.gate}: {line(result.message)}"
-
-
-def gates_document(target: str, server: str, results: Sequence[GateResult]) -> dict[str, object]:
-    """Give the gates as a document."""
-    blocker = first_no(results)
-    return {
-        "format_version": FORMAT_VERSION,
-        "target": target,
-        "server": server,
-        "blocked_by": None if blocker is None else blocker.gate.value,
-        "clear": None if blocker is None else blocker.clear,
-        "gates": plain(tuple(results)),
-    }

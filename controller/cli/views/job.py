@@ -3,66 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from controller.cli.dates import age, iso, moment, span
-from controller.cli.views.documents import plain
+from controller.cli.dates import age, moment, span
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, short, size, step_name
-from controller.model.job import Attempt, Job, State, StepRun
-
-
-def job_document(job: Job) -> dict[str, object]:
-    """Give a job as a document."""
-    return {
-        "id": job.id,
-        "run": job.run,
-        "target": job.target,
-        "task": job.task,
-        "server": job.server,
-        "state": job.state.value,
-        "trigger": job.trigger.value,
-        "cause": job.cause,
-        "reason": reason_now(job),
-        "exit_code": job.exit_code,
-        "commit": job.commit,
-        "config_commit": job.config_commit,
-        "branch": job.branch,
-        "previous_commit": job.previous_commit,
-        "digest": job.digest,
-        "created_at": iso(job.created_at),
-        "started_at": iso(job.started_at),
-        "finished_at": iso(job.finished_at),
-        "stop_requested": job.stop_requested,
-        "owner": job.owner,
-        "paused_at": iso(job.paused_at),
-        "paused_seconds": job.paused,
-        "archived": None if job.archived is None else plain(job.archived),
-        "steps": [_step(step) for step in job.steps],
-    }
-
-
-def _step(step: StepRun) -> dict[str, object]:
-    return {
-        "name": step.name,
-        "state": step.state.value,
-        "exit_code": step.exit_code,
-        "reason": step.reason,
-        "outputs": plain(step.outputs),
-        "attempts": plain(step.attempts),
-    }
-
-
-def reason_now(job: Job) -> str | None:
-    """Say why a job is as it is; of one that goes on, what it waits for."""
-    if job.reason or job.state.ended:
-        return job.reason
-    waiting = (
-        attempt.reason
-        for step in job.steps
-        for attempt in step.attempts
-        if attempt.state is State.DISPATCHED
-    )
-    return next(filter(None, waiting), None)
+from controller.model.job import Attempt, Job
+from controller.reconcile.documents import reason_now
 
 
 def jobs_table(

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from controller.cli.dates import span
 from controller.cli.views.change import alone, change_lines
 from controller.cli.views.documents import FORMAT_VERSION, plain
-from controller.cli.views.job import job_document
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import line, step_name
 from controller.model.job import Job, State
+from controller.reconcile.documents import job_document
 from controller.reconcile.requests import RunReport
 
 
