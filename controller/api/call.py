@@ -5,7 +5,7 @@ Made by the gate, taken by every handler.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, cast
 
@@ -62,6 +62,10 @@ class Call:
     place: str
     strange: bool = False
     session: Session | None = None
+    _inside: list[tuple[Declaration, frozenset[str] | None]] = field(
+        default_factory=list, repr=False
+    )
+    """The servers within the scope, and the declarations that this was worked out from."""
 
     @property
     def serving(self) -> Serving:
@@ -101,8 +105,11 @@ class Call:
         if self.grant.whole:
             return True
         inside = self.servers_seen()
-        known = job.target is not None or not self.grant.targets
-        return known and self.sees_target(job.target) and (inside is None or job.server in inside)
+        if inside is not None and job.server not in inside:
+            return False
+        return not self.grant.targets or (
+            job.target is not None and target_in(self.grant, job.target)
+        )
 
     @property
     def caller(self) -> str:
@@ -125,6 +132,17 @@ class Call:
         if why is not None:
             raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", why)
 
+    def must_decide(self, target: str) -> None:
+        """Refuse decisions about a target that has servers outside the scope: they would count for those, too.
+
+        Raises:
+            ProblemError: 403.
+        """
+        declared = self.declaration.targets.get(target)
+        self.must_reach(targets=[target], servers=() if declared is None else declared.members)
+        if declared is None and self.grant.servers:
+            self.must_reach_all()  # nobody knows any more where it lay
+
     def must_reach_all(self) -> None:
         """Refuse what only those may do whose scope is the whole fleet.
 
@@ -135,12 +153,31 @@ class Call:
             raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", "this is about the whole fleet")
 
     def sees_target(self, name: str | None) -> bool:
-        """Say whether a target is within the scope; work of no target is judged by its server."""
-        return name is None or target_in(self.grant, name)
+        """Say whether a target, or any server of it, is within the scope; work of no target is judged by its server."""
+        if name is None or not target_in(self.grant, name):
+            return name is None
+        inside, declared = self.servers_seen(), self.declaration.targets.get(name)
+        return inside is None or (declared is not None and not inside.isdisjoint(declared.members))
+
+    def must_see(self, target: str) -> None:
+        """Refuse to tell of a target that is not within the scope, with no server of it.
+
+        Raises:
+            ProblemError: 403.
+        """
+        self.must_reach(targets=[target])
+        if not self.sees_target(target):
+            why = (
+                f"target {target} has no server within the scope {' and '.join(self.grant.servers)}"
+            )
+            raise refuse(HTTPStatus.FORBIDDEN, "outside-scope", why)
 
     def servers_seen(self) -> frozenset[str] | None:
-        """Give the servers within the scope; None: all."""
-        return servers_in(self.grant, self.declaration.inventory)
+        """Give the servers within the scope; None: all. Worked out once for as long as the same declarations are in force."""
+        known = self.declaration
+        if not self._inside or self._inside[0][0] is not known:
+            self._inside[:] = [(known, servers_in(self.grant, known.inventory))]
+        return self._inside[0][1]
 
     def shown(self, document: object) -> object:
         """Make a document plain, and leave out of it what strangers do not see."""

@@ -57,6 +57,10 @@ class Sessions:
             return None
         return found
 
+    def holds(self, session: Session, now: datetime) -> bool:
+        """Say whether a login that was found before is good still."""
+        return now < session.until and any(one is session for one in self._known.values())
+
     def end(self, value: str) -> None:
         """Log out."""
         self._known.pop(_key(value), None)

@@ -22,6 +22,8 @@ from controller.api.bodies import (
 )
 from controller.api.call import Asked, Call
 from controller.api.problems import refuse
+from controller.api.resources.fleet import found, used
+from controller.api.resources.work import must_run_anything
 from controller.model.safe_text import safe_text
 from controller.planning.document import document
 from controller.reconcile.answers import ServerPool
@@ -56,14 +58,14 @@ async def look_again(call: Call, target: str, why: str) -> None:
 
 async def suspend(call: Asked, name: Name, body: SuspendBody) -> Response:
     """Switch a target off until a moment, or until it is resumed."""
-    call.must_reach(targets=[name])
+    call.must_decide(name)
     done = await call.controller.suspend(name, reason=body.reason, until=moment(call, body.until))
     return call.answer({"suspension": done.suspension, "replaced": done.replaced})
 
 
 async def resume(call: Asked, name: Name, body: ReasonBody) -> Response:
     """Switch a target on again; what its declaration says about it stays."""
-    call.must_reach(targets=[name])
+    call.must_decide(name)
     done = await call.controller.resume(name, reason=body.reason)
     await look_again(call, name, "it was resumed")
     return call.answer({"lifted": done.lifted, "declared": done.declared})
@@ -71,7 +73,7 @@ async def resume(call: Asked, name: Name, body: ReasonBody) -> Response:
 
 async def approve(call: Asked, name: Name, body: ApproveBody) -> Response:
     """Approve exactly what a plan showed: `digest` is that of the target in its `approvable`. Anything else is refused with 409."""
-    call.must_reach(targets=[name])
+    call.must_decide(name)
     done = await call.controller.approve(
         name, confirm=lambda plan: plan.approvable.get(name) == body.digest, reason=body.reason
     )
@@ -94,7 +96,7 @@ async def approve(call: Asked, name: Name, body: ApproveBody) -> Response:
 
 async def rollback(call: Asked, name: Name, body: RollbackBody) -> Response:
     """Hold a target at an earlier commit of its repo."""
-    call.must_reach(targets=[name])
+    call.must_decide(name)
     done = await call.controller.rollback(
         name, to=body.to, reason=body.reason, until=moment(call, body.until)
     )
@@ -104,7 +106,7 @@ async def rollback(call: Asked, name: Name, body: RollbackBody) -> Response:
 
 async def lift(call: Asked, name: Name, body: NeededReasonBody) -> Response:
     """Let go of a target that is held at a commit; `pin` null: it was not held."""
-    call.must_reach(targets=[name])
+    call.must_decide(name)
     done = await call.controller.lift_pin(name, reason=body.reason)
     await look_again(call, name, "its pin was lifted")
     return call.answer({"pin": done})
@@ -147,6 +149,7 @@ async def check_server(call: Asked, name: Name) -> Response:
 
 async def check_repo(call: Asked, name: Name, body: RepoCheckBody) -> Response:
     """Fetch a repo now; `accept_rewind` (with a reason) takes history that was rewritten."""
+    found(used(call).repos, name, "repo")
     if body.accept_rewind:
         call.must_reach_all()
     done = await call.controller.check_repo(
@@ -165,9 +168,9 @@ async def pool(call: Asked, on: Annotated[Selector, Query()]) -> Response:
 
 async def set_pool(call: Asked, body: PoolBody) -> Response:
     """Change how many jobs the agents of servers run at once."""
-    call.must_reach(servers=select(body.on, call.declaration.inventory))
-    found = await call.controller.pools(body.on, workers=body.workers)
-    return call.answer([pool_document(one) for one in found])
+    must_run_anything(call, body.on)  # it counts for the work of every target there
+    changed = await call.controller.pools(body.on, workers=body.workers)
+    return call.answer([pool_document(one) for one in changed])
 
 
 def pool_document(one: ServerPool) -> dict[str, object]:

@@ -202,17 +202,21 @@ async def targets(call: Asked, page: Paged) -> Response:
 async def target(call: Asked, name: Name) -> Response:
     """Give a target: declared, its status, and what is applied on which server."""
     found(call.declaration.targets, name, "target")
-    call.must_reach(targets=[name])
-    world = await world_of(call)
+    call.must_see(name)
+    world, inside = await world_of(call), call.servers_seen()
     lines = (await call.desk.glance.status()).targets
     line = next((target_line(one) for one in lines if one.target == name), None)
+    records = world.seen.records
+    if inside is not None:
+        records = {pair: one for pair, one in records.items() if pair[1] in inside}
+    world = replace(world, seen=replace(world.seen, records=records))
     return call.answer({**declared.target_document(world, name), "status": line})
 
 
 async def history(call: Asked, name: Name, limit: Limit = 20) -> Response:
     """List the runs of a target, newest first."""
     found(call.declaration.targets, name, "target")
-    call.must_reach(targets=[name])
+    call.must_see(name)
     runs = await call.controller.history(name, limit=limit)
     return call.answer([history_document(one) for one in runs])
 

@@ -26,6 +26,7 @@ from controller.model.serving import News
 from controller.reconcile.archiving import kept
 from controller.reconcile.listening import Listening
 from controller.reconcile.requests import LogChunk
+from controller.reconcile.rights import grant_of
 
 MEDIA: Final = "text/event-stream"
 KEEP_ALIVE: Final = 15.0
@@ -72,8 +73,15 @@ class Pulse:
             return True
         if (self._now() - self._looked).total_seconds() >= call.desk.settings.recheck_seconds:
             self._looked = self._now()
-            return await call.desk.tokens.still_good(call.actor.id)
+            return self._may() and await call.desk.tokens.still_good(call.actor.id)
         return True
+
+    def _may(self) -> bool:
+        """Say whether the login is still there, and the rules let whoever listens do what they did when it began."""
+        call, generation = self._call, self._call.serving.generation
+        access = None if generation is None else generation.declaration.access
+        gone = call.session is not None and not call.desk.sessions.holds(call.session, self._now())
+        return not gone and grant_of(call.actor, access) == call.grant
 
     def _now(self) -> datetime:
         return self._call.serving.clock.now()
@@ -121,7 +129,11 @@ async def changes(call: Call, at: int, first: str) -> AsyncIterator[bytes]:
         if not fresh:
             await call.serving.wait_news(LOOK)
     stops = call.desk.closing.is_set()
-    reason = "the controller stops" if stops else "the token is not good any more"
+    reason = (
+        "the controller stops"
+        if stops
+        else "the token, or what it may do, is not the same any more"
+    )
     yield event("bye", {"reason": reason})
 
 
