@@ -189,7 +189,19 @@ def _unit(options: ServeOptions, role: str) -> str:
         role=role,
         ports=[place.port for place in places if place is not None],
         local="local" in (options.allow or "").split(","),
+        credentials=credentials_of(options),
     ).rstrip("\n")
+
+
+def credentials_of(options: ServeOptions) -> dict[str, Path]:
+    """Name the files that hold secrets: the unit's own user cannot read what root keeps to itself."""
+    files = {
+        "config-key": options.source.key,
+        "config-token": options.source.token_file,
+        "age-key": options.age_key,
+        "tls-key": options.doors.key,
+    }
+    return {name: path for name, path in files.items() if path is not None}
 
 
 def words_of(options: ServeOptions, role: str) -> list[str]:

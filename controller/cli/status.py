@@ -39,7 +39,8 @@ async def status(
         now = ctl.surroundings.clock.now()
         ctl.print(status_text(report, ctl.terminal.style, now, state=state, width=width))
     if any(d.severity is Severity.ERROR for d in report.diagnostics):
-        ctl.next("ctl validate")
+        if ctl.way() is None:
+            ctl.next("ctl validate")
         return ExitCode.ERROR
     ctl.next(report.problems[0].clear or "ctl plan" if report.problems else "ctl plan")
     return of_plan(report.summary, detailed=detailed_exitcode)

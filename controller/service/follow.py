@@ -77,6 +77,10 @@ def checkout(source: ConfigSource) -> tuple[str, str]:
     root = find(source.directory or Path.cwd())
     config = ConfigRepo(root)
     head = config.head() if config.in_git else None
+    if config.in_git and head is None:
+        raise UsageError(
+            f"cannot follow {root}: nothing is committed yet", hint="git add --all && git commit"
+        )
     branch = source.branch or ("" if head is None else head.branch)
     if not (root / ".git").exists() or not branch:
         raise UsageError(

@@ -5,7 +5,9 @@ and systemd.resource-control(5). Unlike an agent, a controller needs nothing of 
 network: everything else is taken away. Only `--allow local` needs the machine, and then these lines are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from controller.errors import UsageError
@@ -38,8 +40,7 @@ StateDirectory={name}
 StateDirectoryMode=0700
 CacheDirectory={name}
 # The age key and other secrets come as credentials, readable by this unit alone (systemd.exec(5)):
-#LoadCredential=age-key:/etc/ctl/age.txt
-UMask=0077
+{credentials}UMask=0077
 LimitCORE=0
 KeyringMode=private
 # Descriptors for connections to servers and agents.
@@ -76,6 +77,9 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 """
+NO_CREDENTIALS: Final = "#LoadCredential=age-key:/etc/ctl/age.txt\n"
+CREDENTIALS: Final = "${CREDENTIALS_DIRECTORY}/"
+"""Where systemd puts them; the only thing in a command line that it replaces."""
 PRIVILEGED: Final = 1024
 """Ports below it need a capability."""
 
@@ -88,6 +92,7 @@ def make_unit(
     role: str = "all",
     ports: Sequence[int] = (),
     local: bool = False,
+    credentials: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
     """Write the unit of a serving controller.
 
@@ -98,10 +103,12 @@ def make_unit(
         role: which part of a controller it is.
         ports: where it listens.
         local: whether jobs may run on this machine; then nothing of it is taken away.
+        credentials: files among the words that only root may read, by the names that systemd hands them over under.
 
     Raises:
         UsageError: a word cannot stand in a unit.
     """
+    handed = {str(path): credential for credential, path in credentials.items()}
     bind = any(port < PRIVILEGED for port in ports)
     confinement = CONFINEMENT.format(
         capability="CAP_NET_BIND_SERVICE" if bind else "",
@@ -110,13 +117,29 @@ def make_unit(
     text = UNIT.format(
         role="" if role == "all" else f": {role}",
         name=name,
-        command=" ".join(_quote(word) for word in (program, *words)),
+        command=" ".join(
+            f"{CREDENTIALS}{handed[word]}" if word in handed else _quote(word)
+            for word in (program, *words)
+        ),
+        credentials="".join(
+            f"LoadCredential={credential}:{_path(path)}\n"
+            for credential, path in credentials.items()
+        )
+        or NO_CREDENTIALS,
         stop="infinity" if "--drain" in words else "60s",
         confinement="" if local else confinement,
     )
     if local:  # jobs run here, as whoever they say
         text = text.replace("DynamicUser=yes\n", "")
     return text
+
+
+def _path(path: Path) -> str:
+    """Write a path where systemd reads the rest of a line."""
+    text = str(path)
+    if not (text.isprintable() and path.is_absolute()):
+        raise UsageError(f"cannot write {text!r} into a unit")
+    return text.replace("%", "%%")
 
 
 def _quote(word: str) -> str:

@@ -17,6 +17,7 @@ tasks:
 targets:
   t: {servers: here, task: a}
   by-hand: {servers: here, task: a, on_commit: ignore}
+  nightly: {servers: here, task: a, schedule: {cron: "0 3 * * *"}}
 """
 
 
@@ -38,6 +39,7 @@ def test_what_is_declared_and_seen_is_shown(served: Served) -> None:
     said = served.ctl("status").ended(0).all
     assert "in-sync" in said
     assert served.url in said
+    assert "nightly  2" in said.partition("Next runs")[2]
     servers = served.ctl("get", "servers").ended(0).out
     assert "reached" in servers
     one = served.ctl("get", "targets", "t", "-o", "json").ended(0).json
@@ -105,6 +107,7 @@ def test_a_job_is_stopped_and_nothing_of_it_is_left(served: Served, log: Path) -
     made = served.ctl("run", "slow", "--on", "here", "--detach", "-o", "json").ended(0).json
     wait_for(lambda: "begun" in log.read_text())
     (job,) = [one for one in served.jobs() if one["task"] == "slow"]
+    assert f"{job['id']}  slow on here: running" in served.ctl("status").ended(0).out
     assert made["run"] is not None
     stopped = (
         served.ctl("jobs", "stop", str(job["id"]), "--grace", "1s", "-o", "json").ended(0).json

@@ -31,6 +31,11 @@ def systemd_says(text: str, folder: Path, *words: str) -> subprocess.CompletedPr
         make_unit((*WORDS, "--drain"), program="/bin/true", role="worker", name="ctl-worker"),
         make_unit(WORDS, program="/bin/true", ports=(443, 9444)),
         make_unit((*WORDS, "--allow", "local"), program="/bin/true", local=True),
+        make_unit(
+            (*WORDS, "--age-key", "/etc/ctl/age.txt"),
+            program="/bin/true",
+            credentials={"age-key": Path("/etc/ctl/age.txt")},
+        ),
     ],
 )
 def test_systemd_finds_nothing_wrong_with_it(text: str, tmp_path: Path) -> None:
@@ -64,3 +69,19 @@ def test_no_word_is_more_than_a_word() -> None:
     assert 'ExecStart=/bin/ctl serve --branch "a b%%i$$X"\n' in text
     with pytest.raises(UsageError, match="unit"):
         make_unit(("serve", "a\nExecStart=/bin/sh"), program="/bin/ctl")
+
+
+def test_files_that_root_keeps_to_itself_are_handed_over_as_credentials() -> None:
+    text = make_unit(
+        (*WORDS, "--config-token-file", "/etc/ctl/100% token", "--age-key", "/etc/ctl/age.txt"),
+        program="/bin/ctl",
+        credentials={
+            "config-token": Path("/etc/ctl/100% token"),
+            "age-key": Path("/etc/ctl/age.txt"),
+        },
+    )
+    assert "LoadCredential=config-token:/etc/ctl/100%% token\n" in text
+    assert "--config-token-file ${CREDENTIALS_DIRECTORY}/config-token" in text
+    assert text.count("/etc/ctl/age.txt") == 1
+    with pytest.raises(UsageError):
+        make_unit(WORDS, program="/bin/ctl", credentials={"age-key": Path("age\n.txt")})

@@ -67,6 +67,8 @@ class Client:
 
     def __init__(self, way: Way, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = way.url
+        self.named = way.token is not None
+        """Whether it knows who asks; strangers are shown less of each document."""
         headers = {"accept": "application/json"}
         if way.token is not None:
             headers["authorization"] = f"Bearer {way.token}"

@@ -57,6 +57,8 @@ from controller.reconcile.requests import (
 from controller.transport.port import ScriptSource
 
 API: Final = "/api/v1"
+RUNNING: Final = 20
+"""Jobs that run now and are shown with the status."""
 
 
 class RemoteController:
@@ -144,7 +146,10 @@ class RemoteController:
 
     async def status(self) -> StatusReport:
         """Say how wanted and applied compare."""
-        return status_of(await self._client.get(f"{API}/status"))
+        told = mapping(await self._client.get(f"{API}/status"))
+        running = listing(told.get("running", []))[:RUNNING] if self._client.named else []
+        jobs = [await self._jobs.find(str(mapping(one)["id"])) for one in running]
+        return status_of(told, jobs)
 
     async def why(self, target: str, server: str) -> tuple[GateResult, ...]:
         """Ask every gate of a pair, in order."""

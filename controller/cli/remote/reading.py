@@ -3,7 +3,7 @@
 Pure. Called by the other files of this package. What a newer controller adds is left alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -65,8 +65,8 @@ def run_of(document: object) -> Run:
     return read(Run, document)
 
 
-def status_of(document: object) -> StatusReport:
-    """Read the status."""
+def status_of(document: object, running: Sequence[Job] = ()) -> StatusReport:
+    """Read the status; it only names what runs, so the jobs come beside it."""
     told = mapping(document)
     invalid = told.get("invalid")
     refused = [] if invalid is None else listing(mapping(invalid)["diagnostics"])
@@ -78,6 +78,11 @@ def status_of(document: object) -> StatusReport:
         observed_at=_moment(told.get("observed_at")),
         targets=tuple(read(TargetStatus, one) for one in listing(told["targets"])),
         problems=tuple(read(Problem, one) for one in listing(told.get("problems", []))),
+        running=tuple(running),
+        upcoming=tuple(
+            (str(one["target"]), read(datetime, one["at"]))
+            for one in map(mapping, listing(told.get("next_runs", [])))
+        ),
         diagnostics=(
             *diagnostics_of(listing(told.get("diagnostics", []))),
             *diagnostics_of(refused),
@@ -144,9 +149,17 @@ def report_of(document: object, run: Run | None, jobs: tuple[Job, ...]) -> RunRe
         summary=summary if jobs else read(RunSummary, told.get("summary", {})),
         halted={} if run is None else run.halted,
         refused=counts.refused,
+        took=took(run),
         waiting=any(not job.state.ended for job in jobs),
         forgotten=read(int, told.get("forgotten", 0)),
     )
+
+
+def took(run: Run | None) -> float:
+    """Say how many seconds a run took from its record to its end; 0 while it goes on."""
+    if run is None or run.finished_at is None:
+        return 0.0
+    return max(0.0, (run.finished_at - run.created_at).total_seconds())
 
 
 def seen_of(server: str, told: Mapping[str, object]) -> ServerSeen:
