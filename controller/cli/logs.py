@@ -22,7 +22,7 @@ from controller.journal.line import Line
 from controller.journal.log import Log, Name
 from controller.journal.verify import Finding
 from controller.source.place import find
-from controller.store.folder import folder_of
+from controller.store.folder import STATE_FOLDER, folder_of, is_shared, shared_folder
 
 app = typer.Typer()
 
@@ -41,11 +41,13 @@ def folder(ctl: Invocation) -> Path:
 
     Raises:
         NotFoundError: there is no config repository here.
-        UsageError: the state is a database, whose logs lie elsewhere.
+        UsageError: that is no state.
     """
     state = ctl.settings.where.state
     if state is None:
-        return find(ctl.directory) / ".ctl" / "logs"
+        return find(ctl.directory) / STATE_FOLDER / "logs"
+    if is_shared(state):
+        return shared_folder(ctl.surroundings.environment, ctl.settings.person.home) / "logs"
     return ctl.surroundings.cwd / folder_of(state) / "logs"
 
 

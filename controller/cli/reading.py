@@ -12,7 +12,7 @@ from controller.model.declaration import Declaration
 from controller.model.diagnostic import Severity
 from controller.source.config import ConfigRepo
 from controller.source.place import find
-from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of
+from controller.store.folder import CACHE_FILE, STATE_FOLDER, folder_of, is_shared, shared_folder
 from controller.store.forms import FormsCache
 
 
@@ -35,5 +35,8 @@ def declared(ctl: Invocation) -> Declaration:
 
 def _forms(ctl: Invocation, root: Path) -> FormsCache | None:
     state = ctl.settings.where.state
-    folder = folder_of(state) if state else root / STATE_FOLDER
+    if is_shared(state):
+        folder = shared_folder(ctl.surroundings.environment, ctl.settings.person.home)
+    else:
+        folder = folder_of(state) if state else root / STATE_FOLDER
     return FormsCache(folder / CACHE_FILE) if folder.is_dir() else None

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from controller.model.applied import Applied
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.model.standing import Standing
+from controller.model.standing import Fact, Standing
 from controller.store.ports import Store
 
 
@@ -31,10 +31,7 @@ async def fill(store: Store, snapshot: Snapshot) -> None:
     for repo in snapshot.repos:
         await store.observations.put_repo(repo)
     standing = snapshot.standing
-    for fact in (
-        *standing.suspensions.values(),
-        *standing.approvals,
-        *standing.pins.values(),
-        *standing.ignores,
-    ):
+    facts: list[Fact] = [*standing.suspensions.values(), *standing.approvals]
+    facts += [*standing.pins.values(), *standing.ignores]
+    for fact in facts:
         await store.standings.put(fact)

@@ -17,11 +17,12 @@ from controller.reconcile.controller import LocalController
 from controller.reconcile.identity import identity, next_epoch
 from controller.reconcile.snapshot import Snapshot, fill
 from controller.service.options import Options
+from controller.service.shared import acting, folder_here, name_of, open_shared
 from controller.service.works import Works, new_id
 from controller.settings import Settings, resolve
 from controller.source.config import ConfigRepo
 from controller.source.place import find
-from controller.store.folder import STATE_FOLDER, folder_of, prepare
+from controller.store.folder import STATE_FOLDER, folder_of, is_shared, prepare
 from controller.store.lock import Saver, StateLock, take
 from controller.store.memory import MemoryStore
 from controller.store.sqlite import open_store
@@ -41,6 +42,10 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
     """
     settings = resolve(options.variables, flags={})
     root, usual = places(options, settings)
+    if options.state is not None and is_shared(options.state):
+        async with _open_shared(options, options.state, settings, root) as controller:
+            yield controller
+        return
     folder = prepare(folder_of(options.state) if options.state else usual)
     lock = StateLock(folder, clock=options.clock)
     async with AsyncExitStack() as stack:
@@ -62,6 +67,32 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
 
 
 @asynccontextmanager
+async def _open_shared(
+    options: Options, url: str, settings: Settings, root: Path
+) -> AsyncIterator[LocalController]:
+    """Open a controller on a state that processes share; whoever writes holds the lease of whoever acts."""
+    clock, name = options.clock, name_of(url)
+    async with AsyncExitStack() as stack:
+        store = await open_shared(url, clock=clock, stack=stack)
+        lease = None
+        if options.write:
+            lease = await stack.enter_async_context(
+                acting(store, options.actor, name=name, clock=clock)
+            )
+        works = Works(
+            options,
+            settings,
+            store,
+            folder_here(options.variables, settings.person.home),
+            stack,
+            cluster=await identity(store, new_id),
+            epoch=0 if lease is None else lease.epoch,
+        )
+        rooms = works.rooms(ConfigRepo(root), always if options.write else never)
+        yield LocalController(replace(rooms, state=name))
+
+
+@asynccontextmanager
 async def open_against(options: Options, snapshot: Snapshot) -> AsyncIterator[LocalController]:
     """Open a controller on a checkout here that plans against what another one knows; it keeps nothing.
 
@@ -77,6 +108,12 @@ async def open_against(options: Options, snapshot: Snapshot) -> AsyncIterator[Lo
         works = Works(options, settings, store, prepare(usual), stack)
         rooms = works.rooms(ConfigRepo(root), never)
         yield LocalController(replace(rooms, state=snapshot.state))
+
+
+@asynccontextmanager
+async def always() -> AsyncIterator[bool]:
+    """Say that everything may be kept: the state is ours."""
+    yield True
 
 
 @asynccontextmanager

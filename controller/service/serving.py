@@ -34,6 +34,7 @@ from controller.secrets.allowed import DEFAULT, parse_allow, refusals
 from controller.service.follow import follow
 from controller.service.gates import AgentsDoor, api_server, first_token
 from controller.service.ground import Ground, stand
+from controller.service.local import always
 from controller.service.logs import write_logs
 from controller.service.options import Options, Part, ServeOptions
 from controller.service.staying import StayingWorks
@@ -110,7 +111,12 @@ async def _build(
     world, moments = _world(options, ground, works, force=force, news=news)
     serving = LiveServing(world, version=__version__)
     worker = Worker(world, TABLE, places=options.workers)
-    parts: dict[str, Run] = {}
+    # Parts end in reverse: what the worker tells is written down after it has ended.
+    parts: dict[str, Run] = {
+        "lease": partial(ground.hold, options.clock),
+        "news": news.write,
+        "moments": moments.write,
+    }
     url = ground.name
     if Part.API in options.parts:
         server = api_server(serving, options.doors)
@@ -120,12 +126,13 @@ async def _build(
         if token is not None:
             say(f"admin token, shown this once: {token}")
         parts[Part.API] = server.run
+    else:
+        say(f"serving {url} as {', '.join(sorted(options.parts))}")
     if Part.SCHEDULER in options.parts:
         parts[Part.SCHEDULER] = Scheduler(world).run
     if Part.WORKER in options.parts:
         await _take_agents(options, ground, works, stack, world=world, say=say)
         parts[Part.WORKER] = worker.run
-    parts |= {"news": news.write, "moments": moments.write, "lease": ground.holder(options.clock)}
     supervisor = Supervisor(
         parts,
         shelf=ground.store.parts,
@@ -244,7 +251,7 @@ def stopped_by_signals(made: Staying, *, drain: bool, systemd: Systemd) -> Itera
     looking: set[asyncio.Task[None]] = set()
 
     def look() -> None:
-        task = loop.create_task(_look(made.world))
+        task = loop.create_task(_look(made))
         looking.add(task)
         task.add_done_callback(looking.discard)
 
@@ -258,25 +265,21 @@ def stopped_by_signals(made: Staying, *, drain: bool, systemd: Systemd) -> Itera
             loop.remove_signal_handler(one)
 
 
-async def _look(world: World) -> None:
-    """Have the config repository and every repo looked at now, as who reloads a service expects."""
+async def _look(made: Staying) -> None:
+    """Have the config repository and every repo looked at now, as who reloads a service expects, and everything decided anew."""
     LOG.info("looking at the config repository and all repos")
+    world = made.world
     generation = world.generation
     names = () if generation is None else tuple(generation.declaration.repos)
     for key in (CONFIG, *(Key(Kind.REPO, name) for name in names)):
         await world.poke(key, why="SIGHUP")
+    made.serving.wake()
 
 
 async def _stop(made: Staying, *, drain: bool) -> None:
     if drain:
         await made.worker.drain()
     made.supervisor.stop()
-
-
-@asynccontextmanager
-async def always() -> AsyncIterator[bool]:
-    """Say that what was seen may be kept: the state is ours."""
-    yield True
 
 
 async def _arrived(world: World, name: str) -> None:

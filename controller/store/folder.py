@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,17 +31,33 @@ CACHE_FILE: Final = "cache.db"
 """Parsed declarations, in the state folder."""
 
 
+SHARED: Final = ("postgresql://", "postgres://")
+"""How the URL of a state begins that processes share."""
+SHARED_FILES: Final = Path(".local/state/ctl")
+"""Where files of such a state lie below a home: logs, output, mirrors."""
+
+
+def is_shared(state: str | None) -> bool:
+    """Say whether `--state` names a database that processes share."""
+    return state is not None and state.startswith(SHARED)
+
+
+def shared_folder(variables: Mapping[str, str], home: Path) -> Path:
+    """Say where this machine keeps the files of a shared state: where systemd says (systemd.exec(5)), else below the home."""
+    given = variables.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else home / SHARED_FILES
+
+
 def folder_of(state: str) -> Path:
-    """Read what `--state` names.
+    """Read what `--state` names, where it is a folder.
 
     Raises:
-        UsageError: it is a URL; only folders are supported yet.
+        UsageError: it is a URL of something that no state is kept in.
     """
     if "://" in state:
         scheme = state.partition("://")[0]
         raise UsageError(
-            f"cannot keep the state in {scheme}: it is not supported yet",
-            hint="name a folder with --state",
+            f"cannot keep the state in {scheme}", hint="--state DIR, or postgresql://HOST/DATABASE"
         )
     return Path(state).expanduser()
 

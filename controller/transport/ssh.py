@@ -13,10 +13,10 @@ import asyncssh
 
 from controller.errors import SessionLostError, TransportError, Unreachable
 from controller.model.inventory import Server
+from controller.transport.ambient import Ambient
 from controller.transport.connection import Connections, Way, way_to
 from controller.transport.hostkeys import PinnedKeys
 from controller.transport.lent import LentSession
-from controller.transport.ambient import Ambient
 from controller.transport.login import Logins
 from controller.transport.session import RunnerSession, open_session
 

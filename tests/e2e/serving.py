@@ -18,7 +18,8 @@ from tests.e2e.fleet import Fleet, Seen, wait_for
 
 URL = re.compile(r"serving (http\S+)")
 TOKEN = re.compile(r"admin token, shown this once: (\w+)")
-PATIENCE = 30.0
+ALONE = re.compile(r"serving .+ as (\w+)")
+PATIENCE = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +115,8 @@ def begin(
     for stream in (process.stdout, process.stderr):
         assert stream is not None
         threading.Thread(target=_read, args=(stream, made.said), daemon=True).start()
-    if made.url and not token:
+    alone = "--role" in words and "api" not in words
+    if made._find(ALONE if alone else URL) and not token:
         made.token = made._find(TOKEN)
     return made
 

@@ -85,7 +85,15 @@ async def seconds_left(world: World) -> float:
 
 
 async def recall(world: World) -> None:
-    """Put in force again what was in force before this process began; declarations that were valid once are taken as they are."""
+    """Put in force again what was in force before this process began; declarations that were valid once are taken as they are.
+
+    Raises:
+        RewoundError: the mirror was lost, and the branch does not hold the commit any more that was in force.
+        SourceError: the mirror was lost, and the remote is out of reach.
+    """
+    accepted = await world.rooms.store.marks.get(ACCEPTED)
+    if accepted is not None:
+        await world.config.begin_at(Sha(accepted))
     head = await asyncio.to_thread(world.config.head)
     if head is None:
         return
@@ -102,7 +110,8 @@ async def follow(world: World) -> None:
         SourceError: the remote is out of reach.
     """
     accepted = await world.rooms.store.marks.get(ACCEPTED)
-    if accepted is None or world.generation is None or world.generation.revision.sha == accepted:
+    known = world.generation
+    if accepted is None or (known is not None and known.revision.sha == accepted):
         return
     try:
         revision = await asyncio.to_thread(world.config.revision, Sha(accepted))

@@ -92,10 +92,12 @@ class Supervisor:
         Raises:
             StateError: the state cannot be used for good.
         """
-        helpers = [asyncio.create_task(self._beats()), asyncio.create_task(self._watch_lag())]
+        helpers: list[asyncio.Task[None]] = []
         try:
             for name in self._parts:
                 self._tasks[name] = asyncio.create_task(self._keep(name), name=name)
+            # After the parts, so that the first heartbeat finds them up.
+            helpers += [asyncio.create_task(self._beats()), asyncio.create_task(self._watch_lag())]
             await self._stopping.wait()
         finally:
             for name in reversed(tuple(self._parts)):

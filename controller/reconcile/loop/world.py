@@ -45,6 +45,10 @@ class Followed(Configuration, Protocol):
         """Put a commit in force that a look let in."""
         ...
 
+    async def begin_at(self, sha: Sha) -> None:
+        """Put in force what a state remembers, where the mirror was lost; else do nothing."""
+        ...
+
 
 class Noticeboard(Protocol):
     """Where people are told of what happens."""
