@@ -21,7 +21,7 @@ from tests.cli.stage import Stage
 KNOWN = (252,)
 """Versions of systemd whose count was looked at."""
 DOCS = Path(__file__).parents[2] / "docs"
-PKI, AGENT = (DOCS / "pki.md").read_text(), (DOCS / "agent.md").read_text()
+PKI, AGENT, SERVE = ((DOCS / f"{page}.md").read_text() for page in ("pki", "agent", "serve"))
 
 
 def commands(page: str) -> list[list[str]]:
@@ -45,7 +45,7 @@ def test_every_command_of_the_page_on_certificates_runs_as_it_stands_there(tmp_p
         run([{"deploy": "root"}.get(one, one) for one in words])
 
 
-@pytest.mark.parametrize("words", commands(PKI) + commands(AGENT), ids=" ".join)
+@pytest.mark.parametrize("words", commands(PKI) + commands(AGENT) + commands(SERVE), ids=" ".join)
 def test_every_command_that_is_named_is_one(words: list[str]) -> None:
     command: object = get_command(build(VERBS))
     for word in words:
