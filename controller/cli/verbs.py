@@ -106,7 +106,5 @@ VERBS: Final[dict[str, Verb]] = {
     "version": Verb(module="version", help="Print the version."),
 }
 
-LATER: Final = (
-    "mcp",
-)
+LATER: Final = ("mcp",)
 """Verbs that are known and refused: not supported yet."""

@@ -28,7 +28,9 @@ def copy_database(folder: Path, goal: Path) -> None:
         if not create_private(goal):
             raise StateError(f"cannot write {goal}: it is there already")
         with (
-            contextlib.closing(sqlite3.connect(source_of(folder / DATABASE_FILE), uri=True)) as source,
+            contextlib.closing(
+                sqlite3.connect(source_of(folder / DATABASE_FILE), uri=True)
+            ) as source,
             contextlib.closing(sqlite3.connect(goal)) as copy,
         ):
             source.backup(copy)  # all pages in one step: one moment
