@@ -33,11 +33,10 @@ from controller.reconcile.requests import RunRequest
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.said import all_said
 from controller.service.options import Options
-from controller.service.serving import always
+from controller.service.local import always
 from controller.service.works import Works
 from controller.settings import resolve
 from controller.store.folder import prepare
-from controller.store.memory import MemoryStore
 from controller.store.ports import Store
 from controller.transport.port import AttemptSpec
 from controller.workqueue.memory import MemoryQueue
@@ -50,6 +49,7 @@ from tests.simulation.places import (
     MortalLog,
     MortalStore,
     Origin,
+    QuickStore,
     SimConfig,
     SimDialer,
     SimFleet,
@@ -129,13 +129,13 @@ class Land:
     output: MemoryOutput = field(default_factory=MemoryOutput)
     artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
     state: Path = field(init=False)
-    store: MemoryStore = field(init=False)
+    store: QuickStore = field(init=False)
     fleet: SimFleet = field(init=False)
     written: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.state = prepare(self.folder / "state")
-        self.store = MemoryStore(self.clock)
+        self.store = QuickStore(self.clock)
         self.fleet = SimFleet(self.clock, self._behave, self.rng)
 
     def _behave(self, _server: str, spec: AttemptSpec) -> Program:
@@ -161,7 +161,14 @@ class Being:
         return LocalController(replace(rooms, engine=lambda reach: Brief(self.rooms.engine(reach))))
 
 
-async def be_born(land: Land) -> Being:
+class AtStart(Scheduler):
+    """Adds every key at the start and with other declarations, and else trusts that none is lost."""
+
+    async def _wait(self) -> None:
+        await self._world.changed.wait()
+
+
+async def be_born(land: Land, scheduler: type[Scheduler] = Scheduler) -> Being:
     """Begin a life."""
     life, stack = Lifeline(), AsyncExitStack()
     works = SimWorks(land, life, stack)
@@ -182,7 +189,7 @@ async def be_born(land: Land) -> Being:
         news=news,
         notices=Board(),
     )
-    parts = [Worker(world, TABLE).run(), Scheduler(world).run(), news.write()]
+    parts = [Worker(world, TABLE).run(), scheduler(world).run(), news.write()]
     tasks = [asyncio.ensure_future(part) for part in parts]
     return Being(life=life, world=world, rooms=rooms, parts=tasks, stack=stack)
 
