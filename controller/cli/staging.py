@@ -23,6 +23,8 @@ SERVERS: Final = ("web-1", "web-2")
 EXAMPLE_URL: Final = "https://git.example.com/acme/shop.git"
 EXAMPLE_KEY: Final = "~/.ssh/id_ed25519"
 LOCAL: Final = "  here:\n    local: {}                        # the machine that runs ctl\n    labels: {env: dev}\n"
+FOR_SERVE: Final = shutil.ignore_patterns("serving.yaml")
+"""Declarations that only a controller that stays carries out; by hand they would stand in every plan as blocked."""
 GIT: Final = ("git", "-c", "init.defaultBranch=main", "-c", "commit.gpgSign=false")
 
 
@@ -111,7 +113,7 @@ def build_config(made: Stage) -> None:
     git(made.config, "init", "--quiet")
     with as_file(examples()) as source:
         for part in ("inventory", "pipelines"):
-            shutil.copytree(source / part, made.config / part)
+            shutil.copytree(source / part, made.config / part, ignore=FOR_SERVE)
     replaced(made.config / "inventory/servers.yaml", changes_of_servers(made))
     replaced(made.config / "pipelines/shop.yaml", {EXAMPLE_URL: str(made.shop)})
     made.commit(made.config, "operations", "Declare the fleet", ctl_yaml="settings: {name: demo}\n")

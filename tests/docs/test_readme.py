@@ -19,9 +19,10 @@ README = (ROOT / "README.md").read_text()
 
 
 def declared() -> dict[str, str]:
-    """Give the files of the README's YAML block, each below a comment with its path."""
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    parts = re.split(r"(?m)^# (\S+\.yaml)\n", block)
+    """Give the files of the README's YAML blocks, each below a comment with its path."""
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) > 1
+    parts = re.split(r"(?m)^# (\S+\.yaml)\n", "".join(blocks))
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
