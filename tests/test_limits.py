@@ -28,11 +28,13 @@ from controller.agent import (
     uploads,
 )
 from controller.api import (
+    accepting,
     body as api_body,
     gate,
     matching,
     metrics,
     paging,
+    proving,
     rates,
 )
 from controller.api.settings import ApiSettings
@@ -555,6 +557,10 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "time for the headers of a request": API.header_seconds,
         "time for the body of a request": API.body_seconds,
         "connections": API.connections,
+        "a reader who takes nothing of an answer": API.stall_seconds,
+        "TLS handshakes under way": accepting.HANDSHAKES,
+        "one TLS handshake": accepting.HANDSHAKE_SECONDS,
+        "tokens remembered as good": proving.KNOWN,
         "connections of one address": API.connections_each,
         "requests of one token at once": API.per_token.burst,
         "requests of one address at once": API.per_address.burst,

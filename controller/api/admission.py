@@ -12,7 +12,7 @@ from controller.api.body import Headers, header
 from controller.api.call import Call, Desk
 from controller.api.problems import refuse
 from controller.api.proving import must_wait, unauthorized
-from controller.api.rates import Rates
+from controller.api.rates import Rates, crowd_of
 from controller.api.route import Route
 from controller.api.sessions import Session, cookie_of, same
 from controller.api.settings import Anonymous
@@ -48,7 +48,7 @@ class Admission:
         Raises:
             ProblemError: there were too many of this address.
         """
-        must_wait(self._by_address.take(place, self._desk.serving.clock.now()))
+        must_wait(self._by_address.take(crowd_of(place), self._desk.serving.clock.now()))
 
     async def let_in(self, route: Route, headers: Headers, place: str) -> Call:
         """Let a request in.

@@ -19,6 +19,7 @@ from controller.api.metrics import Meter
 from controller.api.port import Serving
 from controller.api.problems import refuse
 from controller.api.proving import Proving
+from controller.api.rates import crowd_of
 from controller.api.route import Route
 from controller.api.sessions import Session, Sessions
 from controller.api.settings import ApiSettings
@@ -114,7 +115,7 @@ class Call:
     @property
     def caller(self) -> str:
         """Tell callers apart: by token, or by address."""
-        return self.actor.id or self.place
+        return self.actor.id or crowd_of(self.place)
 
     @property
     def declaration(self) -> Declaration:

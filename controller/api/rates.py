@@ -3,6 +3,7 @@
 Called by the gate. What is remembered is bounded: of the longest unseen nothing is known any more, which gives them a full bucket.
 """
 
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,18 @@ from controller.api.settings import Rate
 
 KNOWN: Final = 10_000
 """Callers that are told apart; the longest unseen is forgotten."""
+
+
+def crowd_of(place: str) -> str:
+    """Say who counts as one of those at an address: of IPv6 a whole /64, which is what anybody gets who asks for an address."""
+    try:
+        address = ipaddress.ip_address(place.partition("%")[0])
+    except ValueError:
+        return place
+    if isinstance(address, ipaddress.IPv4Address):
+        return place
+    mapped = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 64), strict=False) if mapped is None else mapped)
 
 
 @dataclass(slots=True)

@@ -14,11 +14,15 @@ from typing import ClassVar, Final, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from controller.api.accepting import Accepting
 from controller.api.gate import Gate
+from controller.api.rates import crowd_of
 from controller.api.settings import ApiSettings, Listen, Tls
 from controller.errors import UsageError
 
 BACKLOG: Final = 512
+LOOKS: Final = 3
+"""Looks in the time after which a reader who takes nothing is cut off."""
 
 
 class Bounds:
@@ -26,61 +30,91 @@ class Bounds:
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self._by_address: Counter[str] = Counter()
+        self._by_crowd: Counter[str] = Counter()
+        self._open: dict[BoundedProtocol, str] = {}
 
-    def enter(self, address: str) -> bool:
-        """Count a connection; false when there may be no more."""
+    def enter(self, one: "BoundedProtocol", crowd: str) -> bool:
+        """Count a connection; false when there may be no more. Who asks nothing has to go for it first, of the busiest address."""
         settings = self.settings
-        full = self._by_address.total() >= settings.connections
-        if full or self._by_address[address] >= settings.connections_each:
+        if self._by_crowd[crowd] >= settings.connections_each:
             return False
-        self._by_address[address] += 1
+        if len(self._open) >= settings.connections and not self._push_out():
+            return False
+        self._open[one] = crowd
+        self._by_crowd[crowd] += 1
         return True
 
-    def leave(self, address: str) -> None:
-        """Count one less."""
-        self._by_address[address] -= 1
-        if self._by_address[address] <= 0:
-            del self._by_address[address]
+    def leave(self, one: "BoundedProtocol") -> None:
+        """Count one less; nothing where it was not counted."""
+        crowd = self._open.pop(one, None)
+        if crowd is None:
+            return
+        self._by_crowd[crowd] -= 1
+        if self._by_crowd[crowd] <= 0:
+            del self._by_crowd[crowd]
+
+    def _push_out(self) -> bool:
+        waiting = [one for one in self._open if not one.busy]
+        if not waiting:
+            return False
+        out = max(waiting, key=lambda one: self._by_crowd[self._open[one]])  # of equals the eldest
+        out.transport.abort()
+        self.leave(out)
+        return True
+
+    async def watch(self) -> None:
+        """End connections whose readers take nothing any more; cancelled with the server."""
+        while True:
+            await asyncio.sleep(self.settings.stall_seconds / LOOKS)
+            for one in tuple(self._open):
+                one.look()
 
 
 class BoundedProtocol(H11Protocol):
     """HTTP/1.1 that waits for headers only so long, and for so many connections only; made by `protocol_of`."""
 
     bounds: ClassVar[Bounds]
-    _counted: str | None = None
     _patience: asyncio.TimerHandle | None = None
+    _unread = 0
+    _stalled = 0
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a request is being answered."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, and wait for its first request."""
         super().connection_made(transport)
-        address = self.client[0] if self.client else "local"
-        if not self.bounds.enter(address):
+        if not self.bounds.enter(self, crowd_of(self.client[0] if self.client else "local")):
             transport.abort()
             return
-        self._counted = address
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._rest()
-        if self._counted is not None:
-            self.bounds.leave(self._counted)
-            self._counted = None
+        self.bounds.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; while they make no whole request, the time runs."""
-        busy = self._busy()
+        busy = self.busy
         super().data_received(data)
-        if self._busy():
+        if self.busy:
             self._rest()
         elif busy or self._patience is None:
             self._wait()
 
-    def _busy(self) -> bool:
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return cycle is not None and not cycle.response_complete
+    def look(self) -> None:
+        """End it when its reader has taken nothing since some looks, though nothing was added that could hide it."""
+        unread = self.transport.get_write_buffer_size()
+        adding = not (self.flow.write_paused or self.transport.is_closing())
+        stalled = not adding and unread >= self._unread > 0
+        self._unread, self._stalled = unread, self._stalled + 1 if stalled else 0
+        if self._stalled >= LOOKS:
+            self.transport.abort()
 
     def _wait(self) -> None:
         self._rest()
@@ -92,7 +126,7 @@ class BoundedProtocol(H11Protocol):
             self._patience = None
 
     def _give_up(self) -> None:
-        if not self._busy():
+        if not self.busy:
             self.transport.abort()
 
 
@@ -114,9 +148,10 @@ class Server:
     def __init__(self, app: Gate, listen: Listen, tls: Tls | None, settings: ApiSettings) -> None:
         self._app = app
         self._listen = listen
+        self._bounds = Bounds(settings)
         self._config = uvicorn.Config(
             app,
-            http=protocol_of(Bounds(settings)),
+            http=protocol_of(self._bounds),
             ws="none",
             loop="none",
             lifespan="off",
@@ -132,8 +167,7 @@ class Server:
             backlog=BACKLOG,
         )
         self._config.load()
-        self._config.ssl = None if tls is None else context_of(tls)
-        self._server = _Quiet(self._config)
+        self._server = _Quiet(self._config, None if tls is None else context_of(tls))
         self._sockets: list[socket.socket] = []
 
     @property
@@ -166,6 +200,7 @@ class Server:
         """Serve until `stop` is called, or the task is cancelled; requests under way get some time to end."""
         if not self._sockets:
             self.bind()
+        watching = asyncio.create_task(self._bounds.watch())
         serving = asyncio.create_task(self._server.serve(sockets=self._sockets))
         try:
             await asyncio.shield(serving)
@@ -174,6 +209,7 @@ class Server:
             await serving
             raise
         finally:
+            watching.cancel()
             for one in self._sockets:
                 one.close()
 
@@ -184,11 +220,33 @@ class Server:
 
 
 class _Quiet(uvicorn.Server):
-    """Uvicorn without handlers for signals: those belong to the process."""
+    """Uvicorn without handlers for signals, which belong to the process, and with a way of our own to take connections."""
+
+    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._context = context
+        self._doors: list[Accepting] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        self._doors = [Accepting(one, self._protocol, self._context) for one in sockets or ()]
+        for door in self._doors:
+            door.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = cast("type[H11Protocol]", self.config.http_protocol_class)(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
 
 def serve(app: Gate, listen: Listen, tls: Tls | None, settings: ApiSettings) -> Server:

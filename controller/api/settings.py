@@ -59,8 +59,9 @@ class ApiSettings:
         header_bytes: of the request line and all headers.
         header_seconds: time in which they must have arrived.
         idle_seconds: time that a connection may stay open without a request.
-        connections: open connections.
-        connections_each: open connections of one address.
+        stall_seconds: time after which a reader who takes nothing of an answer is cut off.
+        connections: open connections; one that asks nothing goes for each that comes then, of the busiest address.
+        connections_each: open connections of one address, or of one /64 of IPv6.
         streams: streams of one token, or of one address without.
         streams_all: streams together.
         recheck_seconds: between two looks whether the token of a stream is still good.
@@ -81,6 +82,7 @@ class ApiSettings:
     header_bytes: int = 16 << 10
     header_seconds: float = 10.0
     idle_seconds: float = 30.0
+    stall_seconds: float = 60.0
     connections: int = 1000
     connections_each: int = 100
     streams: int = 20

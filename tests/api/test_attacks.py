@@ -2,16 +2,26 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
+
+from controller.api.app import build
+from controller.api.rates import crowd_of
+from controller.api.server import serve
+from controller.api.settings import Listen, Rate, Tls
 from controller.model.access import Access, Rule
 from controller.model.token import Role
 from tests.api.conftest import QUICK
-from tests.api.serving import House, house
+from tests.api.serving import House, house, until
 from tests.api.test_doors import FORM, csrf_of, logged_in
+from tests.api.test_server import tls as tls_fixture
 from tests.e2e.fleet import Fleet
 
+certified = tls_fixture
 DECLARED = """\
 repos:
   own: {url: "https://git.example.com/own.git"}
@@ -116,3 +126,118 @@ async def test_a_stream_of_a_browser_ends_with_its_login(home: House) -> None:
         got = await home.ask("POST", "/logout", content=csrf, headers=headers)
         assert got.status_code == 303
         assert "event: bye" in [line async for line in lines]
+
+
+Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def dialled(home: House, number: int) -> Way:
+    """Connect from an address of its own."""
+    return await asyncio.open_connection(*home.server.address, local_addr=(f"127.0.1.{number}", 0))
+
+
+async def test_idle_strangers_make_room_for_whoever_asks(fleet: Fleet) -> None:
+    settings = replace(QUICK, connections=30, connections_each=10, header_seconds=60.0)
+    async with house(fleet, settings) as home:
+        held = [await dialled(home, 1 + at // 10) for at in range(40)]
+        for number in range(50, 55):
+            async with asyncio.timeout(5):
+                reader, writer = await dialled(home, number)
+                writer.write(HEALTH)
+                assert b" 200 " in await reader.read()
+                writer.close()
+        for _, writer in held:
+            writer.close()
+
+
+async def test_whoever_reads_nothing_of_an_answer_is_cut_off(fleet: Fleet) -> None:
+    async with house(fleet, replace(QUICK, stall_seconds=0.6)) as home:
+        await home.client.aclose()
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(deaf, home.server.address)
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40
+        await loop.sock_sendall(deaf, asked)
+        bounds = home.server._bounds
+        await asyncio.sleep(0.3)
+        assert bounds._open, "it is answered"
+        await until(lambda: nobody(home), seconds=15)
+        deaf.close()
+
+
+async def nobody(home: House) -> bool:
+    return not home.server._bounds._open
+
+
+async def test_whoever_reads_slowly_gets_all_of_it(fleet: Fleet) -> None:
+    async with house(fleet, replace(QUICK, stall_seconds=0.9)) as home:
+        reader, writer = await asyncio.open_connection(*home.server.address, limit=4096)
+        ask = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n"
+        writer.write((ask + b"\r\n") * 39 + ask + b"Connection: close\r\n\r\n")
+        got = 0
+        async with asyncio.timeout(60):
+            while data := await reader.read(200_000):
+                got += len(data)
+                await asyncio.sleep(0.002)
+        one = len((await home.ask("GET", "/openapi.json")).content)
+        assert got > 40 * one
+        writer.close()
+
+
+async def test_who_shakes_no_hands_keeps_nobody_from_tls(
+    home: House, certified: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.api.accepting.HANDSHAKES", 8)
+    monkeypatch.setattr("controller.api.accepting.HANDSHAKE_SECONDS", 2.0)
+    settings = replace(QUICK, tls=True)
+    server = serve(build(home.small, settings), Listen(port=0), certified, settings)
+    place = server.bind()
+    task = asyncio.create_task(server.run())
+    trusted = ssl.create_default_context(cafile=certified.certificate)
+    held: list[Way] = []
+    try:
+        held += [
+            await asyncio.open_connection(*place, local_addr=("127.0.1.1", 0)) for _ in range(40)
+        ]
+        async with asyncio.timeout(10):
+            eldest = await asyncio.gather(
+                *(one[0].read() for one in held[:30]), return_exceptions=True
+            )
+        assert len(eldest) == 30
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(*place, ssl=trusted)
+            writer.write(HEALTH)
+            assert b" 200 " in await reader.read()
+            writer.close()
+        async with asyncio.timeout(10):  # the others run out of time
+            await asyncio.gather(*(one[0].read() for one in held), return_exceptions=True)
+    finally:
+        for _, writer in held:
+            writer.close()
+        server.stop()
+        await task
+
+
+async def test_guesses_of_a_neighbour_keep_nobody_out_who_was_in_before(fleet: Fleet) -> None:
+    async with house(fleet, replace(QUICK, failures=Rate(second=0.01, burst=3))) as home:
+        known, fresh = await home.token("known"), await home.token("fresh")
+        path = "/api/v1/tasks"
+        assert (await home.ask("GET", path, token=known)).status_code == 200
+        codes = [(await home.ask("GET", path, token="0" * 32)).status_code for _ in range(5)]
+        assert codes == [401, 401, 401, 429, 429]
+        assert (await home.ask("GET", path, token=known)).status_code == 200
+        assert (await home.ask("GET", path, token=fresh)).status_code == 429
+        await home.desk.revoke(known[:8], by="tests")
+        codes = [(await home.ask("GET", path, token=known)).status_code for _ in range(2)]
+        assert codes == [429, 429]
+
+
+def test_whoever_has_a_network_of_ipv6_counts_as_one() -> None:
+    assert crowd_of("2001:db8:1:2::1") == crowd_of("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    assert crowd_of("2001:db8:1:3::1") != crowd_of("2001:db8:1:2::1")
+    assert crowd_of("fe80::1%eth0") == "fe80::/64"
+    assert crowd_of("::ffff:192.0.2.7") == crowd_of("192.0.2.7") == "192.0.2.7"
+    assert crowd_of("local") == "local"
