@@ -8,20 +8,23 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from controller.clock import Clock
 from controller.errors import NotFoundError, SourceError
 from controller.model.declaration import Repo
-from controller.model.ids import Sha
+from controller.model.ids import JobId, Sha
 from controller.model.inventory import Server
+from controller.model.job import Job
 from controller.model.revision import Revision
 from controller.model.tree import Entry
 from controller.source.access import Credentials
 from controller.source.mirrors import Mirrors
 from controller.source.tracked import Found
 from controller.source.visit import Look
-from controller.store.memory import MemoryStore
+from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
+from controller.store.memory_cleaning import MemoryCleaning
 from tests.fakes.fleet import Behaviour, SimulatedFleet, SimulatedSession
 from tests.fakes.trees import MemoryTree
-from tests.simulation.quiet import QuietClock
+from tests.simulation.quiet import ForeignClock, QuietClock
 
 DATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -152,6 +155,11 @@ class SimConfig:
     async def accept(self, sha: Sha) -> None:
         self._in_force.append(sha)
 
+    async def begin_at(self, sha: Sha) -> None:
+        """Nothing of what was accepted is ever lost here."""
+        if sha not in self._in_force:
+            self._in_force.append(sha)
+
 
 @dataclass(slots=True, kw_only=True)
 class Weather:
@@ -166,7 +174,7 @@ class SimFleet(SimulatedFleet):
     """Servers behind a network that breaks before or after an effect, and delivers in any order."""
 
     def __init__(self, clock: QuietClock, behaviour: Behaviour, rng: Random) -> None:
-        super().__init__(clock, behaviour)
+        super().__init__(ForeignClock(clock), behaviour)
         self.weather = Weather()
         self.rng = rng
         self.breaks = 0
@@ -259,6 +267,38 @@ WRITES: Final = frozenset(
     }
 )  # fmt: skip
 """What of a shelf changes something for good."""
+
+
+class QuickJobs(MemoryJobs):
+    """Jobs that are read again only when they have changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: dict[JobId, tuple[str, object, Job]] = {}
+
+    def _one(self, job: JobId) -> Job:
+        if job not in self._jobs:
+            return super()._one(job)
+        data, beside = self._jobs[job], self._beside[job]
+        known = self._read.get(job)
+        if known is None or known[0] is not data or known[1] is not beside:
+            known = self._read[job] = (data, beside, super()._one(job))
+        return known[2]
+
+
+class QuickStore(MemoryStore):
+    """A store in memory for many jobs."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.jobs = QuickJobs()
+        self.runs = MemoryRuns(self.jobs)
+        self.cleaning = MemoryCleaning(
+            self.runs,
+            history=(self.records.drop_past, self.observations.drop_past),
+            letters=self.outbox.drop,
+            dues=self.dues.drop,
+        )
 
 
 class Shelf:

@@ -71,6 +71,22 @@ class QuietClock:
         self._passed += seconds
 
 
+class ForeignClock:
+    """The clock of other machines: nobody sets it when ours is set."""
+
+    def __init__(self, clock: QuietClock) -> None:
+        self._clock = clock
+        self._start = clock.now()
+
+    def now(self) -> datetime:
+        """Say what it shows."""
+        return self._start + timedelta(seconds=self._clock.passed)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._clock.sleep(seconds)
+
+
 async def settle() -> None:
     """Let everything happen that happens now.
 

@@ -32,8 +32,8 @@ from controller.reconcile.loop.world import Followed, World
 from controller.reconcile.requests import RunRequest
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.said import all_said
-from controller.service.options import Options
 from controller.service.local import always
+from controller.service.options import Options
 from controller.service.works import Works
 from controller.settings import resolve
 from controller.store.folder import prepare

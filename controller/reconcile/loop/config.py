@@ -80,8 +80,10 @@ async def seconds_left(world: World) -> float:
     looked = await world.rooms.store.marks.get(f"{LOOKED}{CONFIG}")
     if looked is None:
         return 0.0
-    due = datetime.fromisoformat(looked) + timedelta(seconds=interval(world))
-    return max(0.0, (due - world.rooms.clock.now()).total_seconds())
+    at, now = datetime.fromisoformat(looked), world.rooms.clock.now()
+    if at > now:  # the clock was ahead then
+        return 0.0
+    return max(0.0, (at + timedelta(seconds=interval(world)) - now).total_seconds())
 
 
 async def recall(world: World) -> None:

@@ -59,6 +59,8 @@ async def seconds_left(world: World, repo: Repo, known: RepoSeen | None, now: da
     """Say how long it is until the repo is to be looked at; 0: now."""
     if known is None or known.url != repo.url or known.checked_at is None:
         return 0.0
+    if known.checked_at > now:  # the clock was ahead then
+        return 0.0
     if known.error is not None and known.error_code not in REFUSED:
         return 0.0  # the switch says how long it waits between tries
     if await world.wanted(Key(Kind.REPO, repo.name)):

@@ -139,12 +139,12 @@ class World:
         await self.rooms.store.marks.put(f"{LOOKED}{key}", self.rooms.clock.now().isoformat())
 
     async def wanted(self, key: Key) -> bool:
-        """Say whether somebody wished for a look that no look answered yet."""
+        """Say whether somebody wished for a look that no look answered yet; one of a clock that was ahead answers none."""
         poked = await self.poked(key)
         if poked is None:
             return False
         looked = await self._moment(f"{LOOKED}{key}")
-        return looked is None or poked >= looked
+        return looked is None or poked >= looked or looked > self.rooms.clock.now()
 
     async def _moment(self, mark: str) -> datetime | None:
         text = await self.rooms.store.marks.get(mark)
