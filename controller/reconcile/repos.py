@@ -151,6 +151,10 @@ async def recall(rooms: Rooms, repo: Repo, accepted: Sha | None) -> Revision | N
 
 async def look(rooms: Rooms, seen: Seen, repo: Repo, accepted: Sha | None) -> Revision:
     """Ask the remote, fetch what is new and have it checked."""
+    # A program or a Vault may take its time to give a token; meanwhile everybody else goes on.
+    await reach_of(seen).keyring.gather(
+        one for one in (repo.token, repo.ssh_key) if one is not None
+    )
     found = await rooms.mirrors.look(
         repo,
         credentials_of(seen, repo),

@@ -112,18 +112,26 @@ def begin(
     """Start a controller on the state of a fleet; it listens when its address is known."""
     process = fleet.spawn("serve", "--listen", "127.0.0.1:0", "--allow", allow, *words)
     made = Served(fleet=fleet, process=process, token=token)
-    for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        threading.Thread(target=_read, args=(stream, made.said), daemon=True).start()
+    made.said = begun_reading(process)
     alone = "--role" in words and "api" not in words
     if made._find(ALONE if alone else URL) and not token:
         made.token = made._find(TOKEN)
     return made
 
 
+def begun_reading(process: subprocess.Popen[str]) -> list[str]:
+    """Read what a process writes, line by line, for as long as it lives."""
+    said: list[str] = []
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        threading.Thread(target=_read, args=(stream, said), daemon=True).start()
+    return said
+
+
 def _read(stream: object, said: list[str]) -> None:
     with contextlib.suppress(ValueError):
-        said.extend(line.rstrip("\n") for line in _lines(stream))
+        for line in _lines(stream):
+            said.append(line.rstrip("\n"))  # noqa: PERF401  # each at once: somebody waits for it
 
 
 def _lines(stream: object) -> Iterator[str]:

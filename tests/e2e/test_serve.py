@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.fleet import Fleet, wait_for
-from tests.e2e.serving import begin, serving, token_of
+from tests.e2e.serving import begin, begun_reading, serving, token_of
 
 
 def declare(fleet: Fleet, run: str, *, more: str = "", target: str = "") -> Path:
@@ -176,3 +176,17 @@ def test_its_token_is_kept_for_its_owner_alone(fleet: Fleet) -> None:
     with serving(fleet, token=token_of(fleet)) as again:
         wait_for(again.in_sync, seconds=20)
         assert "admin token" not in again.text
+
+
+def test_a_watched_status_is_shown_again_when_something_changes(fleet: Fleet) -> None:
+    declare(fleet, "true")
+    fleet.ctl("apply", "-y").ended(0)
+    fleet.ctl("status", "--watch", "-o", "json").ended(64)
+    watching = fleet.spawn("status", "--watch", "-q")
+    said = begun_reading(watching)
+    wait_for(lambda: "in-sync" in "".join(said), seconds=20)
+    fleet.ctl("suspend", "t", "--reason", "audit").ended(0)
+    wait_for(lambda: "audit" in "".join(said), seconds=20)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=20) == 130
+    assert "".join(said).count("TARGET") == 2

@@ -41,6 +41,8 @@ async def push(call: Asked, request: Request, repo: Name) -> Response:
             "bad-signature",
             "this push is not signed with the secret of a repo here",
         ) from None
+    if secret is not None and not hint.push:  # a ping, or an issue: signed, and of no interest
+        return call.answer({"accepted": False}, status=HTTPStatus.ACCEPTED)
     if secret is None:  # not even a guess of a secret that nobody has
         raise refuse(HTTPStatus.UNAUTHORIZED, "bad-signature", "this push is not signed")
     await call.rooms.activity.append(
