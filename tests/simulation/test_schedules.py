@@ -15,7 +15,7 @@ from controller.model.serving import Due
 from tests.simulation.quiet import AtOnce, QuietClock, settle
 from tests.simulation.simworld import AtStart, Being, Land, be_born, die
 
-DAYS = 4
+DAYS = 30
 BERLIN = ZoneInfo("Europe/Berlin")
 GAP, OVERLAP = date(2026, 3, 29), date(2026, 10, 25)
 DECLARED = {
@@ -31,6 +31,8 @@ DECLARED = {
 }
 KILLED, CRASHED, STOPPED, SET = 0.1, 0.15, 0.1, 0.1
 """How often something happens."""
+SLICE = 30.0
+"""Seconds after which it is noticed at the latest that a controller has died."""
 LAG_SECONDS = 1.0
 """How late a due time may be fired by a controller that is up, with a clock that nobody sets."""
 
@@ -110,8 +112,10 @@ class Month:
         return made
 
     async def _wait(self, seconds: float) -> None:
-        await self.land.clock.advance(seconds)
-        self.latest = max(self.latest, self.land.clock.now())
+        while seconds > 0 and not self.being.life.over:
+            await self.land.clock.advance(min(seconds, SLICE))
+            seconds -= SLICE
+            self.latest = max(self.latest, self.land.clock.now())
 
     async def rows(self, name: str) -> list[Due]:
         return sorted(await self.land.store.dues.list(name, limit=100_000), key=lambda one: one.due)
@@ -161,7 +165,7 @@ async def test_in_peace_each_due_time_of_a_month_is_fired_once_and_in_time(
 
 
 @pytest.mark.parametrize(
-    "seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in range(3, 23))]
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in range(2, 7))]
 )
 @pytest.mark.timeout(300)
 async def test_a_month_of_kills_and_clocks_that_are_set_fires_each_due_time_once(

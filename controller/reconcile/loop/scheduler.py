@@ -26,16 +26,17 @@ class Scheduler:
         self._world = world
 
     async def run(self) -> None:
-        """Add every key, again and again.
+        """Add every key, again and again; all of them also when the clock was set back: what waits is due by the one before.
 
         Raises:
             StateError: the state cannot be used.
         """
-        news = True
+        news, clock = True, self._world.rooms.clock
         while True:
+            began = clock.now()
             self._world.changed.clear()
             await self.sweep(whole=news)
-            news = await self._wait()
+            news = await self._wait() or clock.now() < began
 
     async def sweep(self, *, whole: bool = True) -> None:
         """Add every key once; without `whole` only those that do not wait: of the others it is known when they are due."""
