@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -147,8 +146,7 @@ async def serve(
     if print_unit:
         ctl.print(_unit(options, role))
         return 0
-    with ctl.listen() as listener:
-        return await serve_forever(replace(options, tell=listener), say=ctl.terminal.note)
+    return await serve_forever(options, say=ctl.terminal.note)
 
 
 def read_place(text: str, flag: str) -> Place:

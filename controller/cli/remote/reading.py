@@ -83,9 +83,8 @@ def status_of(document: object, running: Sequence[Job] = ()) -> StatusReport:
             (str(one["target"]), read(datetime, one["at"]))
             for one in map(mapping, listing(told.get("next_runs", [])))
         ),
-        diagnostics=(
-            *diagnostics_of(listing(told.get("diagnostics", []))),
-            *diagnostics_of(refused),
+        diagnostics=tuple(
+            dict.fromkeys(diagnostics_of((*listing(told.get("diagnostics", [])), *refused)))
         ),
         summary=read(Summary, told.get("summary", {})),
     )
