@@ -404,6 +404,8 @@ LIMITS: Final = (
         ("depth of JSON", 64, "levels", "it is refused"),
         ("time for the headers of a request", 10, "seconds", "the connection is closed"),
         ("time for the body of a request", 20, "seconds", "it is refused"),
+        ("pieces of a body of any size", 500, "pieces", "further ones hold enough"),
+        ("a piece of a body beyond those, on average", 256, "bytes", "it is refused"),
         ("a reader who takes nothing of an answer", 60, "seconds", "the connection is closed"),
         ("TLS handshakes under way", 256, "connections", "the eldest of the busiest address goes"),
         ("one TLS handshake", 10, "seconds", "the connection is closed"),

@@ -34,6 +34,7 @@ from controller.api import (
     matching,
     metrics,
     paging,
+    pieces,
     proving,
     rates,
 )
@@ -557,6 +558,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "time for the headers of a request": API.header_seconds,
         "time for the body of a request": API.body_seconds,
         "connections": API.connections,
+        "pieces of a body of any size": pieces.FREE,
+        "a piece of a body beyond those, on average": pieces.LEAST,
         "a reader who takes nothing of an answer": API.stall_seconds,
         "TLS handshakes under way": accepting.HANDSHAKES,
         "one TLS handshake": accepting.HANDSHAKE_SECONDS,

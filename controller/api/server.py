@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar, Final, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from controller.api.accepting import Accepting
 from controller.api.gate import Gate
+from controller.api.pieces import Pieces
 from controller.api.rates import crowd_of
 from controller.api.settings import ApiSettings, Listen, Tls
 from controller.errors import UsageError
@@ -86,6 +88,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, and wait for its first request."""
+        self.conn = Pieces(h11.SERVER, self.bounds.settings.header_bytes)
         super().connection_made(transport)
         if not self.bounds.enter(self, crowd_of(self.client[0] if self.client else "local")):
             transport.abort()
@@ -106,6 +109,17 @@ class BoundedProtocol(H11Protocol):
             self._rest()
         elif busy or self._patience is None:
             self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that this is not HTTP, where an answer is still to be given; else end it. Nobody waits for another answer then."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def look(self) -> None:
         """End it when its reader has taken nothing since some looks, though nothing was added that could hide it."""

@@ -148,7 +148,7 @@ class House:
         token: str | None = None,
         json: object = None,
         headers: dict[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
     ) -> httpx.Response:
         """Send one request."""
         sent = dict(headers or {})

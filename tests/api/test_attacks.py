@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from controller.api.app import build
+from controller.api.paging import write_cursor
 from controller.api.rates import crowd_of
 from controller.api.server import serve
 from controller.api.settings import Listen, Rate, Tls
@@ -68,7 +69,8 @@ async def test_whose_scope_is_some_servers_is_told_of_no_target_elsewhere(fleet:
         await home.ask("POST", "/api/v1/targets/theirs/suspend", token=admin, json=REASON)
         for path in ("/api/v1/targets/theirs", "/api/v1/targets/theirs/history"):
             assert (await home.ask("GET", path, token=token)).status_code == 403, path
-        for path in ("/api/v1/targets", "/api/v1/status", "/api/v1/tasks", "/api/v1/repos", "/"):
+        paths = ("targets", "status", "tasks", "repos", "jobs", "runs", "groups")
+        for path in (*(f"/api/v1/{one}" for one in paths), "/", "/metrics"):
             told = (await home.ask("GET", path, token=token)).text
             assert "theirs" not in told, path
             assert "canary" not in told, path
@@ -241,3 +243,49 @@ def test_whoever_has_a_network_of_ipv6_counts_as_one() -> None:
     assert crowd_of("fe80::1%eth0") == "fe80::/64"
     assert crowd_of("::ffff:192.0.2.7") == crowd_of("192.0.2.7") == "192.0.2.7"
     assert crowd_of("local") == "local"
+
+
+@pytest.mark.parametrize("last", ["abc", "-1", "1_0", "\u0663", "9" * 5000, "1.5"])
+async def test_a_cursor_that_nobody_wrote_is_refused(home: House, last: str) -> None:
+    for log in ("activity", "connectivity"):
+        got = await home.ask("GET", f"/api/v1/logs/{log}?cursor={write_cursor(log, last)}")
+        assert got.status_code in {400, 422}, got.text
+
+
+async def test_a_body_in_crumbs_is_refused_before_it_costs_anything(
+    home: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    crumbs = b"1\r\na\r\n" * 100_000
+    for path in ("/login", "/hooks/shop", "/api/v1/runs"):
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        reader, writer = await asyncio.open_connection(*home.server.address)
+        writer.write(head.encode() + crumbs)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                told = await reader.read()
+                assert told.split()[1] in {b"400", b"401", b"403", b"415"}, told
+        writer.close()
+    got = await home.ask("POST", "/login", content=pieces(3000, b"x" * 300), headers=FORM)
+    assert got.status_code == 303  # whoever sends pieces of some size is read
+    assert not caplog.records
+
+
+async def pieces(number: int, piece: bytes) -> AsyncIterator[bytes]:
+    for _ in range(number):
+        yield piece
+
+
+async def test_rubbish_after_a_request_ends_the_connection_and_nothing_else(
+    home: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader, writer = await asyncio.open_connection(*home.server.address)
+    writer.write(head)
+    async with asyncio.timeout(10):
+        assert b" 401 " in await reader.readline()
+        writer.write(b"rubbish\r\n" * 10)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+    writer.close()
+    assert (await home.ask("GET", "/healthz")).status_code == 200
+    assert not caplog.records

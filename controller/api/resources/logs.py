@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Query
@@ -10,10 +11,13 @@ from starlette.responses import Response
 from controller.api.bodies import Moment
 from controller.api.call import Asked, Call
 from controller.api.paging import Page, Paged, page_of, read_cursor
+from controller.api.problems import refuse
 from controller.journal.line import Line
 from controller.journal.log import Log
 from controller.reconcile.documents import iso, plain
 
+LONGEST = 18
+"""Digits of the number of a line."""
 DEEP = 100_000
 """Lines that are looked through for a page."""
 
@@ -34,13 +38,13 @@ async def connectivity(
 
 async def lines(call: Call, name: str, log: Log, page: Page, since: datetime | None) -> Response:
     """Answer with a page of a log."""
-    last = read_cursor(name, page.cursor)
+    last = number(read_cursor(name, page.cursor))
     enough = page.limit + 1 if last is None and call.grant.whole else DEEP
     found = await asyncio.to_thread(log.tail, enough)
     shown = [
         line
         for line in reversed(found)
-        if (last is None or line.seq < int(last))
+        if (last is None or line.seq < last)
         and (since is None or line.ts >= since)
         and sees_line(call, line)
     ]
@@ -49,6 +53,19 @@ async def lines(call: Call, name: str, log: Log, page: Page, since: datetime | N
             name, shown[: page.limit + 1], lambda line: str(line.seq), page.limit, line_document
         )
     )
+
+
+def number(last: str | None) -> int | None:
+    """Read the number of a line from a cursor.
+
+    Raises:
+        ProblemError: 400, when it holds none.
+    """
+    if last is None:
+        return None
+    if not last.isascii() or not last.isdecimal() or len(last) > LONGEST:
+        raise refuse(HTTPStatus.BAD_REQUEST, "bad-cursor", "this cursor is of no list here")
+    return int(last)
 
 
 def sees_line(call: Call, line: Line) -> bool:

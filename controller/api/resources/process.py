@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from controller.api import metrics
 from controller.api.call import Asked
+from controller.api.resources.fleet import within
 from controller.model.serving import Part
 from controller.reconcile.documents import FORMAT_VERSION, iso
 
@@ -77,10 +78,8 @@ def part_document(part: Part, now: datetime) -> dict[str, object]:
 
 async def numbers(call: Asked) -> Response:
     """Give all numbers in the format of Prometheus."""
-    serving = call.serving
-    text = metrics.render(
-        call.desk.meter,
-        await call.desk.glance.status(),
-        await serving.store.contacts.all(),
-    )
+    inside, contacts = call.servers_seen(), await call.serving.store.contacts.all()
+    if inside is not None:
+        contacts = {name: one for name, one in contacts.items() if name in inside}
+    text = metrics.render(call.desk.meter, within(call, await call.desk.glance.status()), contacts)
     return Response(text, media_type=metrics.MEDIA)

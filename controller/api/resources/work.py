@@ -16,6 +16,7 @@ from controller.api.problems import refuse
 from controller.model.plan import Plan
 from controller.model.task import Limits
 from controller.model.token import Role
+from controller.planning import applying
 from controller.planning.document import document
 from controller.reconcile.documents import report_document
 from controller.reconcile.loading import select
@@ -105,9 +106,11 @@ async def apply(call: Call, body: ApplyBody) -> Response:
 
 def agreed(call: Call, plan: Plan, digest: str | None) -> bool:
     """Say whether a plan is what was agreed to, and lies within the scope."""
-    running = [change for change in plan.changes if change.runs]
+    taken = applying.apply_set(
+        plan
+    )  # all that it takes up, servers that do not answer now included
     call.must_reach(
-        targets={change.target for change in running}, servers={change.server for change in running}
+        targets={change.target for change in taken}, servers={change.server for change in taken}
     )
     return digest is None or digest == plan.digest
 
