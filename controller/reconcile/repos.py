@@ -105,8 +105,9 @@ async def see_repo(
     held = await recall(rooms, repo, accepted)
     if seen.request.as_of is not None:
         return await see_past(rooms, seen, repo, accepted, held)
-    if held is not None and (not repo.active or not seen.contacts):
-        return held, None
+    asked = repo.active and seen.contacts
+    if not asked and (held is not None or rooms.in_force() is not None):
+        return held, None  # under serve only the loop looks unasked
     rooms.listener(Progress(stage=Stage.FETCH, subject=repo.name))
     try:
         head = await look(rooms, seen, repo, accepted)
@@ -115,8 +116,8 @@ async def see_repo(
         return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=error.hint)
     except SourceError as error:
         await note(rooms, repo, accepted, error)
-        if held is None:
-            raise
+        if held is None and rooms.in_force() is None:
+            raise  # by hand somebody reads it; under serve one repo must not hide the fleet
         clear = error.hint or f"ctl check repo {repo.name}"
         return held, Blocker(gate=Gate.SOURCE, message=error.message, clear=clear)
     await note(rooms, repo, accepted, None, head)

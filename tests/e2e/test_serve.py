@@ -135,6 +135,24 @@ def test_what_declarations_may_touch_here_is_said_at_the_start(fleet: Fleet) -> 
     assert not log.exists()
 
 
+def test_a_repo_that_was_never_reached_hides_nothing_else(fleet: Fleet) -> None:
+    log = fleet.folder / "log"
+    fleet.declare(
+        f"tasks: {{a: {{run: 'echo one >> {log}'}}}}\n"
+        'repos: {far: {url: "https://127.0.0.1:9/far.git"}, path: {url: /nowhere}}\n'
+        "targets:\n"
+        "  t: {servers: here, task: a}\n"
+        "  u: {servers: here, task: a, repo: far}\n"
+        "  v: {servers: here, task: a, repo: path}\n"
+    )
+    with serving(fleet, allow="local") as served:
+        wait_for(lambda: served.in_sync() and log.exists(), seconds=20)
+        said = served.ctl("status").all
+        assert "in-sync" in said
+        assert "--allow local,file-repos" in said
+        assert "cannot reach https://127.0.0.1:9/far.git" in served.ctl("plan").ended(1).out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
