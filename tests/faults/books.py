@@ -100,7 +100,7 @@ def judge(books: Books, watched: Watched) -> None:
 def cut_off(told: Iterable[oracle.Told], kills: int) -> int:
     """Say how many second lines kills may have cut off: of a job none, since whoever takes it up ends it."""
     most = sum(one.event in oracle.ANSWERS and one.event != "job-starting" for one in told)
-    return min(most, kills * 8)
+    return min(most, kills * 3)
 
 
 def begun(books: Books) -> set[JobId]:

@@ -35,6 +35,8 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "token-creating": ("token-created",),
 }
 """Lines before a change, and those of which one stands after it."""
+NAMES: Final = ("job", "run", "route", "subject", "target")
+"""Fields that tell one change apart from another."""
 PASSING: Final = frozenset({State.PENDING, State.DISPATCHED, State.RUNNING, State.LOST})
 """States in which nothing stays for a minute once everything can be reached."""
 
@@ -167,7 +169,8 @@ def read_chain(path: Path) -> list[Told]:
         demand(found["prev"] == before, "I8", f"{path.name} line {number} does not chain")
         demand(found["seq"] == number, "I8", f"{path.name} line {number} says {found['seq']}")
         before = hash_line(line)
-        parts = [str(found.get(name, "")) for name in ("job", "run", "token", "route", "subject")]
+        names = ("name",) if found["event"].startswith("token-") else NAMES
+        parts = [str(found.get(name, "")) for name in names]
         told.append(Told(event=found["event"], subject=" ".join(filter(None, parts))))
     return told
 

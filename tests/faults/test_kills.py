@@ -97,7 +97,7 @@ def test_a_controller_killed_five_times_loses_and_repeats_nothing(fleet: Fleet) 
 @pytest.mark.sweep
 @pytest.mark.timeout(900)
 def test_a_controller_killed_a_hundred_times_loses_and_repeats_nothing(fleet: Fleet) -> None:
-    load = Load(fleet=fleet, seed=random.SystemRandom().getrandbits(32), targets=4)
+    load = Load(fleet=fleet, seed=random.SystemRandom().getrandbits(32), targets=4, concurrency=2)
     print(f"seed {load.seed}")  # noqa: T201 - to repeat it
     load.declare()
     before = Left.of(fleet.folder)

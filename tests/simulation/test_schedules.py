@@ -175,9 +175,9 @@ async def test_a_month_of_kills_and_clocks_that_are_set_fires_each_due_time_once
     month = Month(tmp_path, seed, start, rough=True)
     await month.live()
     lag = await month.judge()
-    outcomes = Counter(
-        row.outcome for name in ("hourly", "nightly", "often") for row in await month.rows(name)
-    )
+    outcomes: Counter[str] = Counter()
+    for name in ("hourly", "nightly", "often"):
+        outcomes.update(row.outcome for row in await month.rows(name))
     print(  # noqa: T201 - figures
         f"\nseed {seed}: {month.lives} lives, {month.set} times set, {dict(outcomes)}, "
         f"the latest {lag / 3600:.1f} h late"
