@@ -164,8 +164,8 @@ class Being:
 class AtStart(Scheduler):
     """Adds every key at the start and with other declarations, and else trusts that none is lost."""
 
-    async def _wait(self) -> None:
-        await self._world.changed.wait()
+    async def _wait(self) -> bool:
+        return await self._world.changed.wait()
 
 
 async def be_born(land: Land, scheduler: type[Scheduler] = Scheduler) -> Being:
