@@ -193,7 +193,7 @@ class Gate:
         if not call.route.stream:
             yield
             return
-        if not self._streams.enter(call.caller):
+        if not self._streams.enter(call.caller, strange=call.actor.role is None):
             raise refuse(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too-many-streams",

@@ -80,9 +80,10 @@ class Streams:
         """How many are open."""
         return sum(self._open.values())
 
-    def enter(self, caller: str) -> bool:
-        """Count one more; false when there may be none."""
-        if self._open.get(caller, 0) >= self._each or self.count >= self._together:
+    def enter(self, caller: str, *, strange: bool = False) -> bool:
+        """Count one more; false when there may be none. Strangers leave half of all to those who are known."""
+        most = self._together // 2 if strange else self._together
+        if self._open.get(caller, 0) >= self._each or self.count >= most:
             return False
         self._open[caller] = self._open.get(caller, 0) + 1
         return True

@@ -93,6 +93,17 @@ def test_streams_are_counted_by_caller_and_together() -> None:
     assert streams.count == 0
 
 
+def test_strangers_leave_half_of_the_streams_to_those_who_are_known() -> None:
+    streams = Streams(2, 4)
+    assert [streams.enter(f"address {n}", strange=True) for n in range(4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [streams.enter(f"token {n}") for n in range(3)] == [True, True, False]
+
+
 def test_only_a_bug_is_told_as_one() -> None:
     def kinds(kind: type[ControllerError]) -> set[type[ControllerError]]:
         return {kind}.union(*(kinds(one) for one in kind.__subclasses__()))
