@@ -28,6 +28,7 @@ PARTS = (
     "polls",
     "queue",
     "api",
+    "serve",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD: Row = ("What", "Seen", "Height")
