@@ -32,7 +32,7 @@ from controller.reconcile.loop.worker import Worker
 from controller.reconcile.loop.world import World
 from controller.secrets.allowed import DEFAULT, parse_allow, refusals
 from controller.service.follow import follow
-from controller.service.gates import AgentsDoor, api_server, first_token
+from controller.service.gates import TOKEN_FILE, AgentsDoor, api_server, first_token
 from controller.service.ground import Ground, stand
 from controller.service.local import always
 from controller.service.logs import write_logs
@@ -124,7 +124,7 @@ async def _build(
         say(f"serving {url}")
         token = await first_token(ground, world.rooms.activity, options)
         if token is not None:
-            say(f"admin token, shown this once: {token}")
+            say(f"admin token, shown this once: {token} (kept in {ground.folder / TOKEN_FILE})")
         parts[Part.API] = server.run
     else:
         say(f"serving {url} as {', '.join(sorted(options.parts))}")

@@ -59,7 +59,7 @@ class StateLock:
             os.close(descriptor)
             raise LockedError(
                 f"cannot act on this state: {holder}",
-                hint="wait until it has ended; reading commands work meanwhile",
+                hint="wait until it has ended, or ask it: --controller URL; reading commands work meanwhile",
             ) from error
         except OSError as error:
             os.close(descriptor)

@@ -6,6 +6,7 @@ controller does not allow on its own machine are taken, and the servers and repo
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from controller.reconcile.requests import InvalidDeclarationError
 from controller.reconcile.said import Said
 from controller.reconcile.seen import Seen
 
+LOG: Final = logging.getLogger(__name__)
 ACCEPTED: Final = "config/accepted"
 """The mark that names the commit in force."""
 INTERVAL: Final = 60.0
@@ -194,6 +196,9 @@ async def put_in_force(world: World, generation: Generation) -> None:
     before = world.generation
     now = await world.force.change(generation)
     world.counts.generations += 1
+    LOG.info("commit %s is in force", now.revision.sha[:7])
+    for one in now.refused:
+        LOG.warning("%s: %s; %s", one.place, one.message, one.hint or "not allowed here")
     if before is not None:
         await drop_gone(world, before.declaration, now.declaration)
     world.changed.set()
@@ -249,6 +254,7 @@ async def refuse(world: World, invalid: Invalid) -> None:
     world.force.invalid = invalid
     findings = [_line(one) for one in invalid.diagnostics[:SHOWN]]
     said = Said(reason="Invalid", message="; ".join([invalid.message, *findings]))
+    LOG.error("the newest declarations are refused: %s", said.message)
     await world.say(CONFIG, said)
     await world.rooms.activity.append(
         "config-refused",

@@ -3,6 +3,7 @@
 Called by `targets` and `runs`; posts to the noticeboard, which knows who wants to hear of what and never tells the same trouble twice.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,6 +15,7 @@ from controller.reconcile.deciding import plan_of
 from controller.reconcile.loop.world import World
 from controller.reconcile.seen import Seen
 
+LOG: Final = logging.getLogger(__name__)
 DRIFT: Final = "drift"
 APPROVAL: Final = "approval"
 FAILED: Final = "failed"
@@ -84,6 +86,7 @@ async def tell_of_start(world: World, run: Run, jobs: Sequence[Job]) -> None:
             facts=facts_of(run, mine),
             target=target,
         )
+        LOG.info("%s", notice.title)
         await world.notices.post(notice)
 
 
@@ -106,9 +109,11 @@ async def tell_of_end(world: World, run: Run, jobs: Sequence[Job]) -> None:
                 facts=facts,
                 target=target,
             )
+            LOG.warning("%s", notice.title)
             await world.notices.post(replace(notice, problem=FAILED))
         elif any(job.state is State.SUCCEEDED for job in mine):
             title = f"{target}: run {run.id} ended well"
+            LOG.info("%s", title)
             notice = _notice(world, Occasion.SUCCEEDED, subject, title, facts=facts, target=target)
             await world.notices.post(notice)
             title = f"{target}: well again with run {run.id}"
