@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.fleet import Fleet, wait_for
 from tests.e2e.serving import Served, serving
 
+pytestmark = pytest.mark.sweep
+
 DECLARED = """\
 tasks:
   a: {run: "echo one >> LOG; echo said"}

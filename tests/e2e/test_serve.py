@@ -63,6 +63,7 @@ def test_a_killed_controller_takes_up_what_runs_and_begins_nothing_twice(fleet: 
     fleet.ctl("logs", "verify").ended(0)
 
 
+@pytest.mark.sweep
 def test_a_stop_leaves_jobs_running_and_the_next_start_collects_them(fleet: Fleet) -> None:
     log = declare(fleet, "echo begun >> LOG; sleep 3; echo ended >> LOG")
     with serving(fleet) as served:
@@ -74,6 +75,7 @@ def test_a_stop_leaves_jobs_running_and_the_next_start_collects_them(fleet: Flee
     assert log.read_text() == "begun\nended\n"
 
 
+@pytest.mark.sweep
 def test_a_stop_with_drain_waits_for_what_runs(fleet: Fleet) -> None:
     log = declare(fleet, "echo begun >> LOG; sleep 3; echo ended >> LOG")
     with serving(fleet, "--drain") as served:
@@ -84,6 +86,7 @@ def test_a_stop_with_drain_waits_for_what_runs(fleet: Fleet) -> None:
     assert job["state"] == "succeeded"
 
 
+@pytest.mark.sweep
 def test_a_second_signal_ends_at_once(fleet: Fleet) -> None:
     log = declare(fleet, "echo begun >> LOG; sleep 20")
     with serving(fleet, "--drain") as served:
@@ -104,6 +107,7 @@ def test_a_state_has_one_controller(fleet: Fleet) -> None:
         fleet.ctl("plan").ended(0)
 
 
+@pytest.mark.sweep
 def test_a_restored_state_serves_and_starts_nothing_until_told(fleet: Fleet) -> None:
     log = declare(fleet, "echo one >> LOG")
     fleet.ctl("apply", "-y").ended(0)
@@ -125,6 +129,7 @@ def test_parts_as_processes_need_a_shared_state(fleet: Fleet) -> None:
     assert "postgresql://" in refused.all
 
 
+@pytest.mark.sweep
 def test_what_declarations_may_touch_here_is_said_at_the_start(fleet: Fleet) -> None:
     log = declare(fleet, "echo one >> LOG")
     with serving(fleet, allow="env") as served:
@@ -182,6 +187,7 @@ def test_the_unit_it_prints_says_what_was_said(fleet: Fleet) -> None:
     assert Path(text.split("ExecStart=")[1].split()[0]).is_absolute()
 
 
+@pytest.mark.sweep
 def test_its_token_is_kept_for_its_owner_alone(fleet: Fleet) -> None:
     declare(fleet, "true")
     served = begin(fleet)
@@ -196,6 +202,7 @@ def test_its_token_is_kept_for_its_owner_alone(fleet: Fleet) -> None:
         assert "admin token" not in again.text
 
 
+@pytest.mark.sweep
 def test_a_watched_status_is_shown_again_when_something_changes(fleet: Fleet) -> None:
     declare(fleet, "true")
     fleet.ctl("apply", "-y").ended(0)

@@ -57,6 +57,7 @@ def test_a_target_runs_where_the_agent_dialled_in(fleet: Fleet, authority: Autho
         wait_for(lambda: "away" in served.ctl("check", "server", "edge-1").all, seconds=30)
 
 
+@pytest.mark.sweep
 def test_what_runs_there_outlives_the_controller(fleet: Fleet, authority: Authority) -> None:
     port, log = free_port(), declare(fleet, "echo begun >> LOG; sleep 5; echo ended >> LOG")
     with agent_on(fleet, authority, "edge-1", connect=port):
@@ -71,6 +72,7 @@ def test_what_runs_there_outlives_the_controller(fleet: Fleet, authority: Author
     fleet.ctl("logs", "verify").ended(0)
 
 
+@pytest.mark.sweep
 def test_a_new_server_enrols_at_the_controller_itself(
     fleet: Fleet, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -160,6 +162,7 @@ def _run(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[None]") -> None:
     loop.close()
 
 
+@pytest.mark.sweep
 def test_an_agent_comes_through_a_proxy(fleet: Fleet, authority: Authority, proxy: Proxy) -> None:
     port, log = free_port(), declare(fleet, "echo one >> LOG")
     with (
