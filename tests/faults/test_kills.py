@@ -15,6 +15,8 @@ from tests.faults.load import Load, Poster, answers, begin_blind, waited
 TRUE_SECONDS = 60.0
 """So long after the last start everything may take to be true."""
 READY_SECONDS = 30.0
+FAIR = frozenset({"202", "409", "429", "503"})
+"""What somebody who asks may hear: it is recorded, it may be, not so often, not yet."""
 LONGEST_LIFE = 1.5
 """Seconds a controller lives at most, from its start or from when it listens, before it is killed."""
 YOUNG = 0.2
@@ -76,6 +78,8 @@ def judge_all(load: Load, lives: list[Served], before: Left) -> Books:
     )
     judge(books, load.watched)
     assert set(states) <= {"succeeded", "skipped"}
+    odd = [word for word in load.words if word.isdigit() and word not in FAIR]
+    assert not odd, load.words
     assert not any("Traceback" in life.text for life in lives), lives[-1].text
     began = {one.split(".")[0] for one in load.watched.starts}
     assert began == {job.id for job in books.jobs.values() if job.state == "succeeded"}

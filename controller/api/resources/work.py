@@ -25,6 +25,7 @@ from controller.reconcile.requests import ApplyRequest, PlanRequest, RunReport, 
 
 async def plans(call: Asked, body: PlanBody) -> Response:
     """Work out what would happen, and why; `refresh` opens the servers first. Changes nothing."""
+    must_know(call)
     if body.refresh:
         must_operate(call)
     limit, targets = narrowed(call, body.limit, body.targets)
@@ -42,6 +43,18 @@ async def plans(call: Asked, body: PlanBody) -> Response:
         )
     )
     return call.answer({**document(plan), "state": call.serving.state})
+
+
+def must_know(call: Call) -> None:
+    """Refuse until declarations are in force, a moment after the start: what is declared is not unknown, only not read yet."""
+    if call.serving.generation is None:
+        raise refuse(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "no-declarations",
+            "no declarations are in force yet",
+            hint="ask again in a moment; /readyz says when",
+            retry_after="1",
+        )
 
 
 def must_operate(call: Call) -> None:
@@ -74,6 +87,7 @@ def narrowed(
 
 async def runs(call: Asked, body: RunsBody) -> Response:
     """Carry out a plan, or run a task or a target now. 202: the run is recorded, and goes on whatever happens to the connection."""
+    must_know(call)
     if isinstance(body, ApplyBody):
         return await apply(call, body)
     return recorded(call, await run(call, body))
@@ -158,6 +172,7 @@ def must_run_anything(call: Call, on: str | None) -> None:
 
 async def adhoc(call: Asked, body: AdhocBody) -> Response:
     """Run a command or a script that nobody declared, on the servers `on` picks. Needs the right `adhoc` in `access`."""
+    must_know(call)
     must_run_anything(call, body.on)
     if body.user not in {None, call.actor.name} and call.grant.role is not Role.ADMIN:
         raise refuse(
