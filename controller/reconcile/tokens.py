@@ -261,8 +261,11 @@ def guard_name(name: str) -> None:
     """Refuse what cannot be anybody's name.
 
     Raises:
-        UsageError: it is empty, long, or holds more than letters, digits and "@._-".
+        UsageError: it is empty, long, holds more than letters, digits and "@._-", or is root's, as whom commands that nobody
+            declared would then run.
     """
+    if name == "root":
+        raise UsageError("a token cannot be root's", hint="the name of a person or a program")
     good = name.isascii() and all(sign.isalnum() or sign in "@._-" for sign in name)
     if not name or len(name) > LONGEST_NAME or not good:
         raise UsageError(

@@ -75,6 +75,8 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> int:
         UsageError: what was asked for cannot be.
     """
     systemd = Systemd(options.variables)
+    # A reload that comes while everything is being opened is not the end: what it asks for is done then anyway.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with staying(options, say=say) as made:
         with stopped_by_signals(made, drain=options.drain, systemd=systemd):
             beating = asyncio.create_task(_beat(systemd, options))

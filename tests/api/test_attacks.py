@@ -289,3 +289,14 @@ async def test_rubbish_after_a_request_ends_the_connection_and_nothing_else(
     writer.close()
     assert (await home.ask("GET", "/healthz")).status_code == 200
     assert not caplog.records
+
+
+async def test_only_an_admin_passes_over_a_gate(fleet: Fleet) -> None:
+    async with house(fleet, QUICK, declared=DECLARED) as home:
+        body = {"kind": "apply", "targets": ["mine"], "overrides": {"approval": "in a hurry"}}
+        operator = await home.token("ops", Role.OPERATOR)
+        got = await home.ask("POST", "/api/v1/runs", token=operator, json=body)
+        assert (got.status_code, got.json()["reference"]) == (403, "not-allowed")
+        admin = await home.token("boss", Role.ADMIN)
+        got = await home.ask("POST", "/api/v1/runs", token=admin, json=body)
+        assert got.status_code in {200, 202}

@@ -60,6 +60,7 @@ def test_the_audit_says_who_did_what_with_which_token(empty: Fleet) -> None:
     ("words", "code", "said"),
     [
         (("create", "a b"), 64, "1 to 63"),
+        (("create", "root"), 64, "root's"),
         (("create", "ci", "--scope", "groups=x"), 64, "targets=GLOB"),
         (("create", "ci", "--scope", "targets=a", "--scope", "targets=b"), 64, "each once"),
         (("create", "ci", "--expires", "soon"), 64, "duration"),

@@ -96,6 +96,7 @@ async def runs(call: Asked, body: RunsBody) -> Response:
 async def apply(call: Call, body: ApplyBody) -> Response:
     """Carry out a plan made now."""
     limit, targets = narrowed(call, body.limit, body.targets)
+    must_override(call, body)
     outcome = await call.recording.apply(
         ApplyRequest(
             resume=body.resume,
@@ -118,11 +119,19 @@ async def apply(call: Call, body: ApplyBody) -> Response:
     return recorded(call, outcome.report)
 
 
+def must_override(call: Call, body: ApplyBody) -> None:
+    """Refuse to pass over gates to all but admins: an approval that anybody may pass over is none."""
+    if body.overrides and call.grant.role is not Role.ADMIN:
+        raise refuse(
+            HTTPStatus.FORBIDDEN, "not-allowed", "to pass over a gate needs the role admin",
+            hint="leave out overrides, or have the target approved",
+        )  # fmt: skip
+
+
 def agreed(call: Call, plan: Plan, digest: str | None) -> bool:
     """Say whether a plan is what was agreed to, and lies within the scope."""
-    taken = applying.apply_set(
-        plan
-    )  # all that it takes up, servers that do not answer now included
+    # All that it takes up, servers that do not answer now included.
+    taken = applying.apply_set(plan)
     call.must_reach(
         targets={change.target for change in taken}, servers={change.server for change in taken}
     )
