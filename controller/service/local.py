@@ -14,7 +14,7 @@ from controller.errors import NotFoundError
 from controller.reconcile import backups
 from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
-from controller.reconcile.identity import identity, next_epoch
+from controller.reconcile.identity import identity
 from controller.reconcile.snapshot import Snapshot, fill
 from controller.service.options import Options
 from controller.service.shared import acting, folder_here, name_of, open_shared
@@ -60,7 +60,6 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
             folder,
             stack,
             cluster=await identity(store, new_id),
-            epoch=await next_epoch(store) if options.write else 0,
         )
         saver = Saver(lock, options.actor, mine=options.write)
         yield LocalController(works.rooms(ConfigRepo(root), saver.saving))

@@ -35,6 +35,7 @@ async def tried(home: House, token: str | None, *, examples: int, phases: str) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.sweep
 async def test_made_up_requests_of_an_admin_are_answered_as_described(home: House) -> None:
     said = await tried(
         home, await home.token("admin", Role.ADMIN), examples=3, phases="examples,fuzzing"

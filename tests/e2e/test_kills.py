@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.fleet import Fleet, finished, wait_for
 from tests.fakes import processes
 
+pytestmark = pytest.mark.sweep
+
 WORDS = ("one", "two", "three")
 STRACE = shutil.which("strace")
 DURABLE = "fsync,fdatasync"

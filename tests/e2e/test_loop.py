@@ -9,6 +9,8 @@ from tests.e2e.fleet import Fleet, wait_for
 from tests.e2e.serving import Served, serving, token_of
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Repository:

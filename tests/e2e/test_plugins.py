@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.fleet import ROOT, Fleet, finished, wait_for
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 
 

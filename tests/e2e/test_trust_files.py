@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.fleet import ROOT, Fleet, Seen
 from tests.fakes.repositories import Repository
 
+pytestmark = pytest.mark.sweep
+
 CANARY = "kanarienvogel-7f3a91c2"
 OTHER = "zaunkoenig-5b20d4e8"
 

@@ -90,6 +90,7 @@ def judge_all(load: Load, lives: list[Served], before: Left) -> Books:
 
 @pytest.mark.real
 @pytest.mark.timeout(180)
+@pytest.mark.sweep
 def test_a_controller_killed_five_times_loses_and_repeats_nothing(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=5)
     load.declare()

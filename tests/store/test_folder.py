@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import StateError, UsageError
-from controller.store.folder import create_private, file_system_of, folder_of, prepare
+from controller.store.folder import create_private, file_system_of, folder_of, is_shared, prepare
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -75,8 +75,10 @@ def test_a_file_is_made_once_and_a_link_is_never_followed(tmp_path: Path) -> Non
     assert not (tmp_path / "made").exists()
 
 
-def test_only_folders_hold_a_state_yet() -> None:
+def test_folders_and_postgresql_hold_a_state() -> None:
     assert folder_of("/srv/state") == Path("/srv/state")
-    for url in ("postgresql://db.example.com/ctl", "sqlite:///x"):
-        with pytest.raises(UsageError, match="not supported yet"):
+    assert is_shared("postgresql://db.example.com/ctl")
+    for url in ("sqlite:///x", "mysql://db.example.com/ctl"):
+        assert not is_shared(url)
+        with pytest.raises(UsageError, match="cannot keep the state in"):
             folder_of(url)

@@ -17,6 +17,7 @@ TARGETS = (
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.sweep
 async def test_kills_at_any_moment_lose_nothing_and_start_nothing_twice(
     tmp_path: Path, seed: int
 ) -> None:
