@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.e2e.fleet import Fleet, wait_for
 from tests.e2e.serving import serving
@@ -202,13 +203,16 @@ def test_a_backup_while_work_is_done_restores_whole(fleet: Fleet, tmp_path: Path
     fleet.ctl("logs", "verify", state=other).ended(0)
 
 
+@pytest.mark.timeout(150)
 def test_a_server_that_says_no_end_of_things_keeps_nobody_waiting(fleet: Fleet) -> None:
     fleet.declare(
         "tasks: {loud: {run: 'yes'}, quiet: {run: 'echo fine'}}\n"
-        "targets: {a: {servers: here, task: loud}, b: {servers: here, task: quiet}}\n"
+        "targets: {a: {servers: here, task: loud}, b: {servers: here, task: quiet}}\n",
+        inventory__servers_yaml="servers: {here: {local: {}, concurrency: 2}}\n",
     )
     with serving(fleet) as served:
-        wait_for(lambda: served.in_sync("b"), seconds=60)
+        wait_for(lambda: served.in_sync("b"), seconds=40)
+        wait_for(lambda: any(job["state"] == "running" for job in served.jobs()), seconds=20)
         took = []
         for _ in range(40):
             began = time.monotonic()

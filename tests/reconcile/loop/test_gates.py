@@ -207,9 +207,11 @@ async def test_a_repo_that_is_out_of_reach_is_tried_again_and_holds_nothing_back
         await here.look_at_config()
         await here.until(lambda: len(land.worked) == 4)
         away.rename(land.app.path)
-        land.clock.shift(301)
 
         async def well() -> bool:
             return "repo/app" not in await here.said()
 
+        for _ in range(3):  # it is tried again within a pause that is longer each time
+            land.clock.shift(301)
+            await here.quiet()
         await here.until(well)
