@@ -10,14 +10,14 @@ demo: $(READY)
 	@KEEP=$(KEEP) $(BIN)/python -m controller demo $(if $(KEEP),--keep)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 -m "not sweep and not vm"
+	$(BIN)/python -m pytest -q -n 3 -m "not sweep and not vm"
 
 # Laws with examples that nobody has seen before.
 laws: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m "not sweep" --hypothesis-profile=fresh tests/laws tests/model tests/planning tests/jobs tests/wire
 
 sweep: $(READY)
-	$(BIN)/python -m pytest -q -n 2 -m sweep --timeout 1200
+	$(BIN)/python -m pytest -q -n 3 -m sweep --timeout 1200
 
 # On a virtual server with systemd, whose image is made at first (some minutes) and kept in build/vm.
 vm-test: $(READY)
