@@ -141,7 +141,7 @@ class Log:
         self, descriptor: int, years: tuple[tuple[int, Path], ...], now: datetime, head: int
     ) -> Head:
         """Find the last line; one that was cut short by a crash is ended and told of."""
-        told = parse_head(os.pread(head, 256, 0)) or Head()
+        told = parse_head(os.pread(head, 256, 0))
         for _, path in reversed(years):
             source = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -154,12 +154,21 @@ class Log:
             if found is not None:
                 return Head(seq=found.seq, sha256=hash_line(data))
             if data:
-                return _tell_of_cut(descriptor, told.seq + 1, now, data, cut=not whole)
-        return told
+                seq = told.seq + 1 if told else 1
+                return _tell_of_cut(descriptor, seq, now, data, cut=not whole)
+        return told or _begin_head(head)
 
 
 class _FlushError(OSError):
     """The disk did not take what was written: what it holds now is not known."""
+
+
+def _begin_head(head: int) -> Head:
+    """Write the head of a log without lines: a crash after the first line must not look like a head that somebody took away."""
+    nothing = Head()
+    write_head(head, nothing)
+    os.fsync(head)
+    return nothing
 
 
 def _tell_of_cut(descriptor: int, seq: int, now: datetime, data: bytes, *, cut: bool) -> Head:

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from controller.errors import StateError
+from controller.journal import log as log_module
+from controller.journal.files import Head, write_head
 from controller.journal.line import LONGEST, hash_line
 from controller.journal.log import POLL, Log
 from controller.journal.verify import TORN
@@ -140,6 +142,29 @@ def test_a_line_cut_short_by_a_crash_is_closed_off(
         assert events == [TORN if cut > 1 else "cut", "after", "again"]
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+async def test_a_crash_between_a_line_and_the_head_is_no_damage(
+    tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = a_log(tmp_path)
+    for _ in range(lines):
+        await log.append("opened", WHO)
+
+    def crash(descriptor: int, head: Head) -> None:
+        if head.seq > lines:
+            raise SystemExit(9)
+        write_head(descriptor, head)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_module, "write_head", crash)
+        with pytest.raises(SystemExit):
+            log._append("opened", WHO, {})
+    assert len(lines_of(tmp_path)) == lines + 1
+    assert a_log(tmp_path).verify() == ()
+    await a_log(tmp_path).append("opened", WHO)
+    assert a_log(tmp_path).verify() == ()
 
 
 async def test_a_foreign_line_is_never_taken_for_a_crash(tmp_path: Path) -> None:
