@@ -12,11 +12,12 @@ from controller.cli.dates import read_duration
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.port import JobsPort
-from controller.cli.views.documents import plain, to_json
+from controller.cli.views.documents import to_json
 from controller.cli.views.tables import table
 from controller.cli.views.words import count, size
 from controller.errors import UsageError
 from controller.model.job import Job
+from controller.reconcile.documents import plain
 
 app = typer.Typer()
 

@@ -8,8 +8,9 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.checks import repo_text, server_text
-from controller.cli.views.documents import FORMAT_VERSION, plain, to_json, to_yaml
+from controller.cli.views.documents import to_json, to_yaml
 from controller.errors import UsageError
+from controller.reconcile.documents import FORMAT_VERSION, plain
 from controller.reconcile.requests import RepoCheck, ServerCheck
 
 app = typer.Typer()

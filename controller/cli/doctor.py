@@ -8,9 +8,10 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.checks import findings_text
-from controller.cli.views.documents import plain, to_json, to_yaml
+from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.tables import table
 from controller.limits import LIMITS
+from controller.reconcile.documents import plain
 from controller.reconcile.requests import Verdict
 
 app = typer.Typer()

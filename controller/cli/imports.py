@@ -11,12 +11,13 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.init import write_files
 from controller.cli.options import command
 from controller.cli.views.diagnostics import diagnostics_text
-from controller.cli.views.documents import FORMAT_VERSION, to_json
+from controller.cli.views.documents import to_json
 from controller.cli.views.words import line, rows
 from controller.declaration.importing import Imported
 from controller.errors import NotFoundError
 from controller.model.diagnostic import Severity
 from controller.planning.document import diagnostic_document
+from controller.reconcile.documents import FORMAT_VERSION
 
 app = typer.Typer()
 

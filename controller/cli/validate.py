@@ -10,9 +10,10 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.annotations import github, sarif
 from controller.cli.views.diagnostics import diagnostics_text, summary_text
-from controller.cli.views.documents import FORMAT_VERSION, to_json, to_jsonl, to_yaml
+from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.model.diagnostic import Severity
 from controller.planning.document import diagnostic_document
+from controller.reconcile.documents import FORMAT_VERSION
 from controller.reconcile.requests import Validated
 
 app = typer.Typer()

@@ -7,7 +7,8 @@ import typer
 from controller import __version__
 from controller.cli.context import Format, Invocation
 from controller.cli.options import command
-from controller.cli.views.documents import FORMAT_VERSION, to_json, to_yaml
+from controller.cli.views.documents import to_json, to_yaml
+from controller.reconcile.documents import FORMAT_VERSION
 
 app = typer.Typer()
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.cli.dates import iso, moment
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.pki import Listing, Row, document_of, state_of, state_word
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import count, line
@@ -14,6 +13,7 @@ from controller.pki.details import Details, details
 from controller.pki.entries import Founded, Issued
 from controller.pki.ledger import Ledger
 from controller.pki.shelf import BUNDLE, LEDGER
+from controller.reconcile.documents import FORMAT_VERSION, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

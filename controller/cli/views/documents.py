@@ -3,43 +3,12 @@
 Everything outside printable ASCII is escaped, so that a document never moves a terminal's cursor either.
 """
 
-import dataclasses
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from enum import Enum
-from typing import Final
+from collections.abc import Iterable
 
 import yaml
 
-from controller.cli.dates import iso
-
-FORMAT_VERSION: Final = "1.0"
-
-
-def plain(value: object) -> object:
-    """Turn records, enums, paths, times and bytes into what JSON has."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    return _scalar(value)
-
-
-def _scalar(value: object) -> object:
-    match value:
-        case Enum():
-            return value.value
-        case None | bool() | int() | float() | str():
-            return value
-        case datetime():
-            return iso(value)
-        case bytes():
-            return value.decode("utf-8", "replace")
-        case _:
-            return str(value)
+from controller.reconcile.documents import plain
 
 
 def to_json(document: object) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from controller.cli.dates import moment
 from controller.cli.views.change import file_lines
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import count, line, rows
 from controller.model.evidence import Clue
 from controller.model.plan import FileChange
+from controller.reconcile.documents import FORMAT_VERSION, plain
 from controller.reconcile.drifts import Adoption, DriftedPair, DriftedPart, DriftReport, Ignored
 
 MOST_DIFF_LINES = 200

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from controller.cli.dates import iso, moment
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import line
 from controller.journal.line import Line
 from controller.journal.verify import Finding
+from controller.reconcile.documents import FORMAT_VERSION, plain
 
 
 def entry_text(entry: Line, style: Style) -> str:

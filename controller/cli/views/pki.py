@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from controller.cli.views.documents import plain
 from controller.cli.views.style import Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import count, line
 from controller.pki.entries import Founded, Issued
 from controller.pki.ledger import LIVE, Ledger, State
+from controller.reconcile.documents import plain
 
 DAY: Final = timedelta(days=1)
 WARNINGS: Final = (1, 7, 30)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from controller.cli.dates import span
 from controller.cli.views.change import alone, change_lines
-from controller.cli.views.documents import FORMAT_VERSION, plain
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import line, step_name
 from controller.model.job import Job, State
-from controller.reconcile.documents import job_document
+from controller.reconcile import documents
+from controller.reconcile.documents import plain
 from controller.reconcile.requests import RunReport
 
 
@@ -71,39 +71,16 @@ def _job(job: Job, style: Style) -> Iterator[str]:
 
 
 def report_document(report: RunReport) -> dict[str, object]:
-    """Give a run as a document."""
-    summary = report.summary
-    return {
-        "format_version": FORMAT_VERSION,
-        "run": None if report.run is None else report.run.id,
-        "summary": {
-            "succeeded": summary.succeeded,
-            "failed": summary.failed,
-            "unreachable": summary.unreachable,
-            "skipped": summary.skipped,
-            "cancelled": summary.cancelled,
-        },
-        "unhealthy": summary.unhealthy,
-        "halted": bool(report.halted),
-        "halted_targets": plain(report.halted),
-        "waiting": report.waiting,
-        "forgotten": report.forgotten,
-        "refused": report.refused,
-        "troubles": plain(report.troubles),
-        "held": [
-            {"target": c.target, "server": c.server, "blocked_by": plain(c.blocked_by)}
-            for c in report.held
-        ],
-        "jobs": [job_document(job) for job in report.jobs],
-        "results": [
-            {
-                "job": result.job,
-                "type": result.type.value,
-                "output": plain(result.output),
-                "path": plain(result.path),
-                "size": result.size,
-                "sha256": result.sha256,
-            }
-            for result in report.results
-        ],
-    }
+    """Give a run as a document, with the results of its script runs."""
+    results = [
+        {
+            "job": result.job,
+            "type": result.type.value,
+            "output": plain(result.output),
+            "path": plain(result.path),
+            "size": result.size,
+            "sha256": result.sha256,
+        }
+        for result in report.results
+    ]
+    return {**documents.report_document(report), "results": results}
