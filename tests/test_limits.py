@@ -142,18 +142,10 @@ from controller.planning import (
     schedules as planning_schedules,
     windows,
 )
-from controller.reconcile import (
-    adhoc,
-    archiving,
-    endings,
-    errands,
-    fetching,
-    repos,
-    results,
-    resuming,
-    rollback,
-    said,
-)
+from controller.reconcile import endings, said
+from controller.reconcile.agents import errands
+from controller.reconcile.carrying import adhoc, results, resuming, rollback
+from controller.reconcile.desk import archiving, fetching
 from controller.reconcile.loop import (
     choosing,
     firing,
@@ -165,6 +157,7 @@ from controller.reconcile.loop import (
     statuses as loop_statuses,
     worker,
 )
+from controller.reconcile.walk import repos
 from controller.secrets import (
     age,
     disk as secrets_disk,

@@ -18,8 +18,8 @@ from controller.api.sessions import Session, cookie_of, same
 from controller.api.settings import Anonymous
 from controller.model.access import Access
 from controller.model.token import Actor, Role, Token
-from controller.reconcile.rights import Grant, Needs, grant_of, lacks
-from controller.reconcile.tokens import actor_of
+from controller.reconcile.access.rights import Grant, Needs, grant_of, lacks
+from controller.reconcile.access.tokens import actor_of
 
 BEARER: Final = b"bearer "
 NOBODY: Final = Actor(name="anonymous", role=None, kind="anonymous")

@@ -29,7 +29,7 @@ from controller.api.sessions import Sessions
 from controller.api.settings import ApiSettings
 from controller.api.table import ROUTES
 from controller.errors import ControllerError
-from controller.reconcile.tokens import TokenDesk
+from controller.reconcile.access.tokens import TokenDesk
 
 LOG: Final = logging.getLogger("ctl.api")
 SHOWN: Final = 10

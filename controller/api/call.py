@@ -27,11 +27,11 @@ from controller.api.shapes import shown
 from controller.model.declaration import Declaration
 from controller.model.job import Job
 from controller.model.token import Actor
+from controller.reconcile.access.rights import Grant, reaches, servers_in, target_in
+from controller.reconcile.access.tokens import TokenDesk
 from controller.reconcile.controller import LocalController
 from controller.reconcile.documents import plain
-from controller.reconcile.rights import Grant, reaches, servers_in, target_in
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.tokens import TokenDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

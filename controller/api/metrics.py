@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 from controller.api.port import Serving
 from controller.model.condition import Health, Sync
 from controller.model.serving import Contact
+from controller.reconcile.exchange.requests import StatusReport
 from controller.reconcile.loop.counts import BOUNDS
-from controller.reconcile.requests import StatusReport
 
 MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"
 LABELLED: Final = 1000

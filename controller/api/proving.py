@@ -14,7 +14,7 @@ from controller.api.rates import Rates, crowd_of
 from controller.api.settings import ApiSettings
 from controller.clock import Clock
 from controller.model.token import Token
-from controller.reconcile.tokens import TokenDesk
+from controller.reconcile.access.tokens import TokenDesk
 
 KNOWN: Final = 1000
 """Texts that are remembered to have been good."""

@@ -16,7 +16,7 @@ from controller.cli.options import command
 from controller.cli.views.agents import install_document, installed_text, outlook_text
 from controller.cli.views.documents import to_json, to_yaml
 from controller.errors import UsageError
-from controller.reconcile.installs import InstallRequest
+from controller.reconcile.exchange.installs import InstallRequest
 
 app = typer.Typer()
 

@@ -12,7 +12,7 @@ import typer
 from controller.declaration.quantities import processors, size
 from controller.errors import UsageError
 from controller.model.task import Limits
-from controller.reconcile.requests import Address
+from controller.reconcile.exchange.requests import Address
 
 PORT: Final = 9443
 """Where agents listen when nothing else is said."""

@@ -13,8 +13,8 @@ from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.plan import PlanScene, plan_text
 from controller.cli.views.words import line
 from controller.model.plan import Plan
-from controller.reconcile.decisions import Approved
-from controller.reconcile.requests import Confirm
+from controller.reconcile.exchange.decisions import Approved
+from controller.reconcile.exchange.requests import Confirm
 
 app = typer.Typer()
 

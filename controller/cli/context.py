@@ -18,7 +18,7 @@ from controller.cli.remote.way import Way, is_remote, way_of
 from controller.cli.terminal import Terminal
 from controller.cli.views.progress import listen
 from controller.clock import Clock
-from controller.reconcile.requests import Listener
+from controller.reconcile.exchange.requests import Listener
 from controller.settings import Color, Papers, Settings
 
 

@@ -10,7 +10,7 @@ from controller.cli.context import OpenRequest
 from controller.cli.port import Controller
 from controller.cli.remote.way import Way
 from controller.clock import Clock
-from controller.reconcile.answers import Restored
+from controller.reconcile.exchange.answers import Restored
 from controller.service.options import Options, ServeOptions
 
 YOUNG: Final = 20_000

@@ -21,7 +21,7 @@ from controller.cli.views.drift import (
 )
 from controller.cli.views.words import line
 from controller.errors import StateError, UsageError
-from controller.reconcile.drifts import Adoption, DriftReport
+from controller.reconcile.exchange.drifts import Adoption, DriftReport
 
 app = typer.Typer(help="What differs from what was applied: see it, adopt it, ignore it.")
 

@@ -14,7 +14,7 @@ from controller.cli.views.documents import to_json
 from controller.cli.views.files import files_document, files_table, moved_document, moved_table
 from controller.cli.views.words import line
 from controller.errors import UsageError
-from controller.reconcile.answers import Moved
+from controller.reconcile.exchange.answers import Moved
 
 app = typer.Typer()
 workspace = typer.Typer()

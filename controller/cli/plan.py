@@ -20,7 +20,7 @@ from controller.cli.views.plan_markdown import plan_markdown
 from controller.errors import NotFoundError, RefusedError, UsageError
 from controller.model.diagnostic import Severity
 from controller.model.plan import Plan
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.source.place import find
 
 app = typer.Typer()

@@ -11,7 +11,7 @@ from controller.cli.options import command
 from controller.cli.views.documents import to_json
 from controller.cli.views.tables import table
 from controller.errors import NeedsAgentError, RefusedError, TransportError
-from controller.reconcile.answers import ServerPool
+from controller.reconcile.exchange.answers import ServerPool
 
 app = typer.Typer()
 

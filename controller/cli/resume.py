@@ -10,7 +10,7 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.words import line
-from controller.reconcile.decisions import Resumed
+from controller.reconcile.exchange.decisions import Resumed
 
 app = typer.Typer()
 

@@ -13,7 +13,7 @@ from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.words import count, line
 from controller.errors import UsageError
-from controller.reconcile.decisions import RolledBack
+from controller.reconcile.exchange.decisions import RolledBack
 
 app = typer.Typer()
 

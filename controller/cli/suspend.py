@@ -11,7 +11,7 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.words import line
-from controller.reconcile.decisions import Suspended
+from controller.reconcile.exchange.decisions import Suspended
 
 app = typer.Typer()
 

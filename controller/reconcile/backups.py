@@ -21,7 +21,7 @@ from controller.jobs.machine import Signal
 from controller.journal.backup import Paper, pack, unpack
 from controller.journal.log import Log
 from controller.model.job import Event, Job, State
-from controller.reconcile.answers import Restored
+from controller.reconcile.exchange.answers import Restored
 from controller.reconcile.identity import become_another
 from controller.store.backup import copy_database
 from controller.store.folder import sync_folder

@@ -7,14 +7,14 @@ from controller.model.declaration import Repo
 from controller.model.ids import Sha
 from controller.model.inventory import Server
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.reconcile.connectivity import write_connectivity
-from controller.reconcile.loading import load, see_config
-from controller.reconcile.observe import read_server, see_server
-from controller.reconcile.repos import accepted_of, credentials_of, note, signers_of
-from controller.reconcile.requests import RepoCheck, ServerCheck
+from controller.reconcile.exchange.requests import RepoCheck, ServerCheck
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import walk
+from controller.reconcile.walk.connectivity import write_connectivity
+from controller.reconcile.walk.loading import load, see_config
+from controller.reconcile.walk.observe import read_server, see_server
+from controller.reconcile.walk.repos import accepted_of, credentials_of, note, signers_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import walk
 from controller.transport.port import Probed, ProbeSpec, Session
 
 UPTIME_SECONDS = 30.0

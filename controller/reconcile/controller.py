@@ -18,33 +18,24 @@ from controller.model.plan import Plan
 from controller.model.standing import Ignore, Pin
 from controller.model.tree import Tree
 from controller.planning.gates import GateResult
-from controller.reconcile import (
-    adopting,
-    applying,
-    asking,
-    backups,
-    checking,
-    drifting,
-    health,
-    history,
-    ignoring,
-    offers,
-    planfiles,
-    pools,
-    rollback,
-    running,
-    standing,
-    status,
-    trusting,
+from controller.reconcile import backups, checking, health, history, status, trusting
+from controller.reconcile.access.tokens import TokenDesk
+from controller.reconcile.agents import offers
+from controller.reconcile.carrying import applying, planfiles, rollback, running, standing
+from controller.reconcile.desk import pools
+from controller.reconcile.desk.desk import JobsDesk
+from controller.reconcile.drift import adopting, drifting, ignoring
+from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.decisions import (
+    Approved,
+    PastRun,
+    Resumed,
+    RolledBack,
+    Suspended,
 )
-from controller.reconcile.answers import ServerPool
-from controller.reconcile.deciding import plan_of
-from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
-from controller.reconcile.desk import JobsDesk
-from controller.reconcile.drifts import Adoption, DriftReport, Ignored
-from controller.reconcile.installs import Installed, InstallRequest, Sight, Tell
-from controller.reconcile.loading import load, named_files, see_config
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.drifts import Adoption, DriftReport, Ignored
+from controller.reconcile.exchange.installs import Installed, InstallRequest, Sight, Tell
+from controller.reconcile.exchange.requests import (
     Address,
     ApplyOutcome,
     ApplyRequest,
@@ -62,9 +53,11 @@ from controller.reconcile.requests import (
     Validated,
 )
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import PLAN, walk
-from controller.reconcile.tokens import TokenDesk
+from controller.reconcile.walk import asking
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.loading import load, named_files, see_config
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import PLAN, walk
 from controller.transport.port import ScriptSource
 
 

@@ -14,7 +14,7 @@ from controller.model.safe_text import safe_text
 from controller.model.schedule import Schedule
 from controller.model.serving import Contact
 from controller.reconcile.documents import iso, plain
-from controller.reconcile.requests import Sightings
+from controller.reconcile.exchange.requests import Sightings
 
 
 class World(Protocol):

@@ -12,9 +12,9 @@ from typing import Final
 from controller.model.job import Job, Run, State, StepRun
 from controller.planning.document import diagnostic_document
 from controller.planning.gates import GateResult, first_no
-from controller.reconcile.decisions import PastRun
-from controller.reconcile.drifts import DriftReport
-from controller.reconcile.requests import RunReport, StatusReport, TargetStatus
+from controller.reconcile.exchange.decisions import PastRun
+from controller.reconcile.exchange.drifts import DriftReport
+from controller.reconcile.exchange.requests import RunReport, StatusReport, TargetStatus
 
 FORMAT_VERSION: Final = "1.0"
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})

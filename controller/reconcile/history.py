@@ -1,8 +1,8 @@
 """What ran of a target: one line for each run."""
 
-from controller.reconcile.decisions import PastRun
+from controller.reconcile.carrying.standing import declared, guard_known
+from controller.reconcile.exchange.decisions import PastRun
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.standing import declared, guard_known
 
 
 async def history(rooms: Rooms, name: str, *, limit: int = 20) -> tuple[PastRun, ...]:

@@ -18,8 +18,8 @@ from controller.model.masking import Masker
 from controller.model.revision import Revision
 from controller.model.tree import Tree
 from controller.reconcile.engines import RunEngine
-from controller.reconcile.installs import Installer
-from controller.reconcile.requests import Listener
+from controller.reconcile.exchange.installs import Installer
+from controller.reconcile.exchange.requests import Listener
 from controller.secrets.keyring import Keyring
 from controller.source.configuration import Configuration
 from controller.source.mirrors import Mirrors

@@ -15,10 +15,7 @@ from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Plan
 from controller.planning.schedules import next_due
-from controller.reconcile.decided import decided_words
-from controller.reconcile.deciding import plan_of
-from controller.reconcile.known import known_today
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.requests import (
     InvalidDeclarationError,
     PlanRequest,
     Problem,
@@ -27,8 +24,11 @@ from controller.reconcile.requests import (
 )
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.said import all_said
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import walk
+from controller.reconcile.walk.decided import decided_words
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.known import known_today
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import walk
 
 BAD = frozenset({State.FAILED, State.TIMED_OUT, State.INTERRUPTED, State.LOST})
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from controller.errors import NotFoundError, StateError, UsageError
 from controller.model.inventory import Carrier, Server, Ssh
-from controller.reconcile.loading import load, see_config
-from controller.reconcile.repos import reach_of
-from controller.reconcile.requests import KeyOffer
+from controller.reconcile.exchange.requests import KeyOffer
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import walk
+from controller.reconcile.walk.loading import load, see_config
+from controller.reconcile.walk.repos import reach_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import walk
 from controller.source.url import Scheme, parse
 from controller.transport.keys import SSH_PORT, KeyScanner, line
 

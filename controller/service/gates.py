@@ -13,8 +13,8 @@ from controller.api.server import Server, serve
 from controller.api.settings import Anonymous, ApiSettings, Listen, Tls
 from controller.clock import Clock
 from controller.journal.log import Log
+from controller.reconcile.access.tokens import TokenDesk
 from controller.reconcile.loop.serving import LiveServing
-from controller.reconcile.tokens import TokenDesk
 from controller.service.ground import Ground
 from controller.service.options import Doors, ServeOptions
 from controller.service.works import new_id

@@ -12,8 +12,8 @@ from typing import Final
 from controller.clock import Clock
 from controller.errors import NotFoundError
 from controller.reconcile import backups
-from controller.reconcile.answers import Restored
 from controller.reconcile.controller import LocalController
+from controller.reconcile.exchange.answers import Restored
 from controller.reconcile.identity import identity
 from controller.reconcile.snapshot import Snapshot, fill
 from controller.service.options import Options

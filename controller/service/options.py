@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from controller.clock import Clock, SystemClock
-from controller.reconcile.requests import Listener, Progress
+from controller.reconcile.exchange.requests import Listener, Progress
 from controller.settings import Papers, environment
 
 

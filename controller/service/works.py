@@ -22,8 +22,8 @@ from controller.model.declaration import Declaration
 from controller.model.ids import JobId, encode_id
 from controller.model.inventory import Carrier
 from controller.model.job import Event, Job, JobBody
-from controller.reconcile.installs import Installer
-from controller.reconcile.requests import Listener, Progress, Stage
+from controller.reconcile.exchange.installs import Installer
+from controller.reconcile.exchange.requests import Listener, Progress, Stage
 from controller.reconcile.rooms import Caller, Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
@@ -303,6 +303,6 @@ def key_scanner(known_hosts: bytes) -> KeyScanner:
 
 def installer(rooms: Rooms) -> Installer:
     """Load what installs agents."""
-    from controller.reconcile.installing import ServerInstaller
+    from controller.reconcile.agents.installing import ServerInstaller
 
     return ServerInstaller(rooms)

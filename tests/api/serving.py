@@ -17,15 +17,15 @@ from controller.clock import Clock
 from controller.jobs.engine import Engine
 from controller.model.ids import RunId
 from controller.model.token import Actor, Role, Scope
+from controller.reconcile.access.tokens import TokenDesk
 from controller.reconcile.loop.counts import Counts
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import Key
 from controller.reconcile.loop.live import Live
-from controller.reconcile.repos import reach_of
 from controller.reconcile.rooms import Rooms
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import LOOK, walk
-from controller.reconcile.tokens import TokenDesk
+from controller.reconcile.walk.repos import reach_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import LOOK, walk
 from controller.service.local import open as open_service
 from controller.service.options import Options
 from controller.store.ports import Store

@@ -10,7 +10,7 @@ import pytest
 from controller.agent.enrolling import read_wish
 from controller.cli.views.agents import install_document, installed_text, outlook_text
 from controller.cli.views.style import PLAIN
-from controller.reconcile.installs import (
+from controller.reconcile.exchange.installs import (
     Installed,
     InstallRequest,
     RemoteFile,

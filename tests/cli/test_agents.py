@@ -5,7 +5,7 @@ import pytest
 from controller.cli.agents import one_way, read_address, read_limits
 from controller.errors import UsageError
 from controller.model.task import Limits
-from controller.reconcile.requests import Address
+from controller.reconcile.exchange.requests import Address
 
 
 @pytest.mark.parametrize(

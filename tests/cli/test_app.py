@@ -19,7 +19,7 @@ from controller.errors import (
     Unreachable,
 )
 from controller.model.plan import Plan
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile.exchange.requests import PlanRequest
 from tests.cli.records import empty_plan, full_plan
 from tests.cli.stage import Seen, Stage
 

@@ -10,7 +10,7 @@ import pytest
 from controller.model.job import State
 from controller.model.plan import Action, Blocker, Change, Gate, Plan
 from controller.model.task import ResultType
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.requests import (
     ApplyOutcome,
     ApplyRequest,
     JobResult,

@@ -12,7 +12,7 @@ from controller.errors import UsageError
 from controller.model.ids import RunId, Sha
 from controller.model.job import Run, State, Trigger
 from controller.model.past import TargetRun
-from controller.reconcile.decisions import PastRun
+from controller.reconcile.exchange.decisions import PastRun
 from tests.cli.stage import NOW, Stage
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from controller.model.evidence import Clue, Confidence
 from controller.model.standing import Ignore
-from controller.reconcile.drifts import (
+from controller.reconcile.exchange.drifts import (
     Adoption,
     DriftedPair,
     DriftedPart,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from controller.model.plan import Excess, FileChange, Limit, Plan, Summary
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile.exchange.requests import PlanRequest
 from tests.cli.records import COMMIT, empty_plan, full_plan
 from tests.cli.stage import NOW, Stage
 

@@ -31,7 +31,7 @@ from controller.model.task import Step, Task
 from controller.model.token import Role
 from controller.planning.gates import GateResult
 from controller.planning.schedules import next_due
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.requests import (
     Finding,
     KeyOffer,
     Problem,

@@ -17,7 +17,12 @@ from controller.model.ids import RunId
 from controller.model.job import Job, Run
 from controller.model.plan import Plan
 from controller.reconcile.controller import LocalController
-from controller.reconcile.requests import ApplyOutcome, ApplyRequest, PlanRequest, RunReport
+from controller.reconcile.exchange.requests import (
+    ApplyOutcome,
+    ApplyRequest,
+    PlanRequest,
+    RunReport,
+)
 from controller.reconcile.rooms import Reach, Rooms
 from controller.service.options import Options
 from controller.service.works import Works

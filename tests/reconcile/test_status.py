@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.model.condition import Health, Sync
-from controller.reconcile.requests import TargetStatus
+from controller.reconcile.exchange.requests import TargetStatus
 from tests.fakes.house import House, house
 from tests.fakes.repositories import Repository
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from controller.model.inventory import Agent, Carrier, Server, Ssh
-from controller.reconcile.observe import way_to
+from controller.reconcile.walk.observe import way_to
 
 ONE = Server(name="a", address="10.0.0.1")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import LockedError, NotFoundError, StateError
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.service.local import open as open_service
 from controller.service.options import Options
 from controller.service.works import new_id, new_nonce

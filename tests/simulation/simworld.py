@@ -21,6 +21,7 @@ from controller.model.ids import JobId, Sha
 from controller.model.job import Job, State, Trigger
 from controller.model.token import Actor, Role
 from controller.reconcile.controller import LocalController
+from controller.reconcile.exchange.requests import RunRequest
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.live import Live
@@ -29,7 +30,6 @@ from controller.reconcile.loop.scheduler import Scheduler
 from controller.reconcile.loop.table import TABLE
 from controller.reconcile.loop.worker import Worker
 from controller.reconcile.loop.world import Followed, World
-from controller.reconcile.requests import RunRequest
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.said import all_said
 from controller.service.local import always

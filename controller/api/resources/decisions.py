@@ -26,11 +26,11 @@ from controller.api.resources.fleet import found, used
 from controller.api.resources.work import must_run_anything
 from controller.model.safe_text import safe_text
 from controller.planning.document import document
-from controller.reconcile.answers import ServerPool
 from controller.reconcile.declared import seen_document
 from controller.reconcile.documents import plain
-from controller.reconcile.loading import select
+from controller.reconcile.exchange.answers import ServerPool
 from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.walk.loading import select
 
 
 def moment(call: Call, until: datetime | None) -> datetime | None:

@@ -26,7 +26,7 @@ from controller.reconcile.documents import (
     status_document,
     target_line,
 )
-from controller.reconcile.requests import Sightings, StatusReport
+from controller.reconcile.exchange.requests import Sightings, StatusReport
 
 Wanted = Annotated[Name | None, Query()]
 

@@ -15,9 +15,9 @@ from controller.api.problems import refuse
 from controller.api.resources.work import recorded
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, Run, State
-from controller.reconcile.archiving import kept
+from controller.reconcile.desk.archiving import kept
+from controller.reconcile.desk.minding import engine_now
 from controller.reconcile.documents import job_document, run_document
-from controller.reconcile.minding import engine_now
 
 Id = Annotated[
     str,

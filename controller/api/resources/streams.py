@@ -23,10 +23,10 @@ from controller.api.problems import refuse
 from controller.api.resources.jobs import Id
 from controller.model.job import Job
 from controller.model.serving import News
-from controller.reconcile.archiving import kept
-from controller.reconcile.listening import Listening
-from controller.reconcile.requests import LogChunk
-from controller.reconcile.rights import grant_of
+from controller.reconcile.access.rights import grant_of
+from controller.reconcile.desk.archiving import kept
+from controller.reconcile.desk.listening import Listening
+from controller.reconcile.exchange.requests import LogChunk
 
 MEDIA: Final = "text/event-stream"
 KEEP_ALIVE: Final = 15.0

@@ -13,8 +13,8 @@ from controller.api.call import Asked
 from controller.api.paging import Limit
 from controller.api.resources.logs import line_document
 from controller.model.token import Scope, Token
+from controller.reconcile.access.tokens import Minted
 from controller.reconcile.documents import iso
-from controller.reconcile.tokens import Minted
 
 AUDITED: Final = 10_000
 """Lines of the activity log that are looked through."""

@@ -19,8 +19,8 @@ from controller.model.token import Role
 from controller.planning import applying
 from controller.planning.document import document
 from controller.reconcile.documents import report_document
-from controller.reconcile.loading import select
-from controller.reconcile.requests import ApplyRequest, PlanRequest, RunReport, RunRequest
+from controller.reconcile.exchange.requests import ApplyRequest, PlanRequest, RunReport, RunRequest
+from controller.reconcile.walk.loading import select
 
 
 async def plans(call: Asked, body: PlanBody) -> Response:

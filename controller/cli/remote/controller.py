@@ -32,11 +32,17 @@ from controller.model.plan import Plan
 from controller.model.standing import Approval, Ignore, Pin, Suspension
 from controller.planning.document import read_document
 from controller.planning.gates import GateResult
-from controller.reconcile.answers import ServerPool
-from controller.reconcile.decisions import Approved, PastRun, Resumed, RolledBack, Suspended
-from controller.reconcile.drifts import Adoption, DriftReport, Ignored
-from controller.reconcile.installs import Installed, InstallRequest, Sight, Tell
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.decisions import (
+    Approved,
+    PastRun,
+    Resumed,
+    RolledBack,
+    Suspended,
+)
+from controller.reconcile.exchange.drifts import Adoption, DriftReport, Ignored
+from controller.reconcile.exchange.installs import Installed, InstallRequest, Sight, Tell
+from controller.reconcile.exchange.requests import (
     Address,
     ApplyOutcome,
     ApplyRequest,

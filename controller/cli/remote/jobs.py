@@ -19,8 +19,8 @@ from controller.cli.remote.reading import job_of, report_of, run_of
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
-from controller.reconcile.answers import Moved
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.answers import Moved
+from controller.reconcile.exchange.requests import (
     Listener,
     LogChunk,
     Progress,

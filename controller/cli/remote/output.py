@@ -13,8 +13,8 @@ from pathlib import Path
 from controller.cli.remote.client import Client, word
 from controller.errors import StateError
 from controller.model.ids import JobId
-from controller.reconcile.answers import Moved
-from controller.reconcile.requests import LogChunk
+from controller.reconcile.exchange.answers import Moved
+from controller.reconcile.exchange.requests import LogChunk
 
 
 async def chunks(

@@ -20,10 +20,10 @@ from controller.model.past import TargetRun
 from controller.model.plan import Summary
 from controller.model.token import Token
 from controller.planning.gates import GateResult
-from controller.reconcile.answers import ServerPool
-from controller.reconcile.decisions import PastRun
-from controller.reconcile.drifts import DriftReport
-from controller.reconcile.requests import (
+from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.decisions import PastRun
+from controller.reconcile.exchange.drifts import DriftReport
+from controller.reconcile.exchange.requests import (
     Problem,
     RepoCheck,
     RunReport,

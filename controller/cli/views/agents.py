@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.words import line
 from controller.model.safe_text import safe_text
-from controller.reconcile.installs import Installed, RemoteFile, Sight
+from controller.reconcile.exchange.installs import Installed, RemoteFile, Sight
 
 KEY, PUBLIC = 0o600, 0o644
 

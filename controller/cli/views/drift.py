@@ -9,7 +9,13 @@ from controller.cli.views.words import count, line, rows
 from controller.model.evidence import Clue
 from controller.model.plan import FileChange
 from controller.reconcile.documents import FORMAT_VERSION, plain
-from controller.reconcile.drifts import Adoption, DriftedPair, DriftedPart, DriftReport, Ignored
+from controller.reconcile.exchange.drifts import (
+    Adoption,
+    DriftedPair,
+    DriftedPart,
+    DriftReport,
+    Ignored,
+)
 
 MOST_DIFF_LINES = 200
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.cli.views.style import Style
 from controller.cli.views.tables import table
-from controller.reconcile.answers import Moved
+from controller.reconcile.exchange.answers import Moved
 
 
 def files_table(sizes: Mapping[str, int], style: Style) -> str:

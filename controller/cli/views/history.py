@@ -8,7 +8,7 @@ from controller.cli.views.style import Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, short
 from controller.model.past import TargetRun
-from controller.reconcile.decisions import PastRun
+from controller.reconcile.exchange.decisions import PastRun
 
 HEADS = ("RUN", "WHEN", "COMMIT", "RESULT", "SERVERS", "TOOK", "WHO", "CAUSE")
 

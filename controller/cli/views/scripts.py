@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, rows, size
-from controller.reconcile.requests import ServerOffers
+from controller.reconcile.exchange.requests import ServerOffers
 from controller.transport.port import ScriptSource, ServerScript
 
 SHORT = 12

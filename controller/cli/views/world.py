@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.model.declaration import Declaration
-from controller.reconcile.requests import Sightings
+from controller.reconcile.exchange.requests import Sightings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

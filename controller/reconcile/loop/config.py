@@ -20,16 +20,16 @@ from controller.model.ids import Sha
 from controller.model.inventory import Server
 from controller.model.notice import Notice, Occasion
 from controller.model.revision import Revision
-from controller.reconcile.loading import known_hosts
+from controller.reconcile.exchange.requests import InvalidDeclarationError
 from controller.reconcile.loop import owing
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.result import After, Result
 from controller.reconcile.loop.spread import spread
 from controller.reconcile.loop.world import LOOKED, POKE, World
-from controller.reconcile.requests import InvalidDeclarationError
 from controller.reconcile.said import Said
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.loading import known_hosts
+from controller.reconcile.walk.seen import Seen
 
 LOG: Final = logging.getLogger(__name__)
 ACCEPTED: Final = "config/accepted"

@@ -15,17 +15,17 @@ from controller.model.plan import Action, Change, Plan
 from controller.model.scope import Scope
 from controller.planning.applying import apply_set
 from controller.planning.schedules import due_words, schedule_words
-from controller.reconcile.applying import guard_budget, guard_whole
-from controller.reconcile.comparing import compare_secrets
-from controller.reconcile.decided import see_standing
-from controller.reconcile.deciding import make_plan, plan_of, resolve_pairs
+from controller.reconcile.carrying.applying import guard_budget, guard_whole
+from controller.reconcile.carrying.submission import Order, orders_of
+from controller.reconcile.exchange.requests import InvalidDeclarationError, PlanRequest
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.world import World
-from controller.reconcile.recalling import recall_repos, recall_servers
-from controller.reconcile.requests import InvalidDeclarationError, PlanRequest
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import walk
-from controller.reconcile.submission import Order, orders_of
+from controller.reconcile.walk.comparing import compare_secrets
+from controller.reconcile.walk.decided import see_standing
+from controller.reconcile.walk.deciding import make_plan, plan_of, resolve_pairs
+from controller.reconcile.walk.recalling import recall_repos, recall_servers
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import walk
 
 RUNS: Final = frozenset({Action.ADD, Action.CHANGE, Action.RUN, Action.REPAIR})
 """What a schedule brings about; removals are the target's own business."""

@@ -12,7 +12,7 @@ from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.revision import Revision
 from controller.reconcile.rooms import Reach
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.seen import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from controller.model.ids import RunId
 from controller.model.plan import Plan
+from controller.reconcile.carrying.submission import Order, jobs_of, run_of
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.world import World
-from controller.reconcile.seen import Seen
-from controller.reconcile.submission import Order, jobs_of, run_of
+from controller.reconcile.walk.seen import Seen
 
 
 async def record(

@@ -12,14 +12,14 @@ from controller.errors import SourceError
 from controller.model.declaration import Declaration, Repo
 from controller.model.notice import Notice, Occasion
 from controller.model.observation import RepoSeen
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import After, Done, Result
 from controller.reconcile.loop.spread import spread
 from controller.reconcile.loop.world import URGENT, World
-from controller.reconcile.recalling import REFUSED
-from controller.reconcile.repos import accepted_of, recall, see_repo
-from controller.reconcile.requests import PlanRequest
+from controller.reconcile.walk.recalling import REFUSED
+from controller.reconcile.walk.repos import accepted_of, recall, see_repo
 
 LEAST_SECONDS: Final = 60.0
 """No repo is polled more often, whatever is declared."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.model.ids import RunId
 from controller.model.retention import Retention
-from controller.reconcile.archiving import archive_older
+from controller.reconcile.desk.archiving import archive_older
 from controller.reconcile.loop import owing
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind

@@ -13,9 +13,7 @@ from controller.model.observation import ServerSeen
 from controller.model.scope import Scope
 from controller.model.serving import Contact
 from controller.planning.contacts import due_look, met
-from controller.reconcile.connectivity import write_connectivity
-from controller.reconcile.decided import see_standing
-from controller.reconcile.deciding import resolve_pairs
+from controller.reconcile.exchange.requests import InvalidDeclarationError, PlanRequest
 from controller.reconcile.loop import outages
 from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation
@@ -23,11 +21,13 @@ from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import After, Done, Result
 from controller.reconcile.loop.runs import waiting_there
 from controller.reconcile.loop.world import World
-from controller.reconcile.observe import read_server, see_server, without_contents
-from controller.reconcile.recalling import recall_repos
-from controller.reconcile.requests import InvalidDeclarationError, PlanRequest
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import walk
+from controller.reconcile.walk.connectivity import write_connectivity
+from controller.reconcile.walk.decided import see_standing
+from controller.reconcile.walk.deciding import resolve_pairs
+from controller.reconcile.walk.observe import read_server, see_server, without_contents
+from controller.reconcile.walk.recalling import recall_repos
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import walk
 
 
 async def reconcile(world: World, name: str) -> Result:

@@ -16,11 +16,11 @@ from controller.model.notice import Letter
 from controller.model.plan import Change
 from controller.notify.deciding import letter_id
 from controller.notify.forges.statuses import Light, Status, status_of
-from controller.reconcile.deciding import plan_of
 from controller.reconcile.loop.postman import FORGE
 from controller.reconcile.loop.world import World
-from controller.reconcile.seen import Seen
 from controller.reconcile.status import sync_of
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.seen import Seen
 
 SAID: Final = "status/"
 """Begins the marks that say what was last said of the commit of a target; its name follows."""

@@ -14,10 +14,11 @@ from controller.errors import LockedError
 from controller.model.ids import Digest
 from controller.model.job import Job
 from controller.model.plan import Action, Change, Gate, Plan
-from controller.reconcile.applying import guard_budget, guard_whole
-from controller.reconcile.asking import before
-from controller.reconcile.deciding import plan_of
-from controller.reconcile.forgetting import forget
+from controller.reconcile.carrying.applying import guard_budget, guard_whole
+from controller.reconcile.carrying.forgetting import forget
+from controller.reconcile.carrying.submission import orders_of
+from controller.reconcile.carrying.upkeep import keep_in_step
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop import statuses, telling
 from controller.reconcile.loop.choosing import HEALS, Choice, choose, superseded
 from controller.reconcile.loop.generation import Generation
@@ -27,12 +28,11 @@ from controller.reconcile.loop.recording import record
 from controller.reconcile.loop.result import After, Done, Result, sooner
 from controller.reconcile.loop.waits import next_moment
 from controller.reconcile.loop.world import World
-from controller.reconcile.requests import PlanRequest
 from controller.reconcile.said import Said
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import LOOP, walk
-from controller.reconcile.submission import orders_of
-from controller.reconcile.upkeep import keep_in_step
+from controller.reconcile.walk.asking import before
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import LOOP, walk
 
 FEW: Final = 30
 """So many servers are asked for their newest jobs one by one; for more the newest of all are read at once."""

@@ -11,9 +11,9 @@ from typing import Final
 from controller.model.job import Job, Run, State
 from controller.model.notice import Notice, Occasion
 from controller.model.plan import Change, Gate
-from controller.reconcile.deciding import plan_of
 from controller.reconcile.loop.world import World
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.seen import Seen
 
 LOG: Final = logging.getLogger(__name__)
 DRIFT: Final = "drift"

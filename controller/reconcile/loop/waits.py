@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from controller.planning.windows import is_open, next_opening
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.seen import Seen
 
 
 def next_moment(seen: Seen, name: str, now: datetime) -> datetime | None:

@@ -11,15 +11,15 @@ from controller.jobs.engine import Engine
 from controller.model.ids import RunId
 from controller.model.job import Job
 from controller.model.notice import Letter, Notice
+from controller.reconcile.exchange.requests import RunRequest
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.live import Live
 from controller.reconcile.loop.news import News
 from controller.reconcile.loop.world import World
-from controller.reconcile.repos import reach_of
-from controller.reconcile.requests import RunRequest
-from controller.reconcile.seen import Seen
-from controller.reconcile.steps import LOOK, walk
+from controller.reconcile.walk.repos import reach_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import LOOK, walk
 from controller.source.tracked import TrackedConfig
 from controller.workqueue.memory import MemoryQueue
 from tests.fakes.house import House, Town, house

@@ -13,7 +13,7 @@ from controller.model.revision import Revision
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.rooms import Reach
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.seen import Seen
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
 from controller.transport.port import Session

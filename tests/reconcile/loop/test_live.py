@@ -9,8 +9,8 @@ import pytest
 
 from controller.errors import LockedError, RefusedError
 from controller.model.job import Job, State
+from controller.reconcile.exchange.requests import ApplyRequest, RunRequest
 from controller.reconcile.loop.keys import Key, Kind
-from controller.reconcile.requests import ApplyRequest, RunRequest
 from tests.reconcile.loop.estate import Estate, Land, estate
 
 SHOP = "  shop: {task: deploy, servers: 'web-*', repo: app}\n"

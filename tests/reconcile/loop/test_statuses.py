@@ -17,7 +17,7 @@ from controller.notify.forges.statuses import Light, Status
 from controller.reconcile.loop import outbox, statuses
 from controller.reconcile.loop.notices import Noticeboard
 from controller.reconcile.loop.statuses import decide
-from controller.reconcile.seen import Seen
+from controller.reconcile.walk.seen import Seen
 from tests.fakes.clocks import START
 from tests.fakes.forges import SHA as FORGE_SHA, TOKEN, fake_forge
 from tests.reconcile.loop.small_world import SmallWorld, small_world

@@ -1,0 +1,1 @@
+"""The jobs of the state, for people: found, followed, fetched from, held, tried again, put away."""

@@ -1,0 +1,1 @@
+"""What the faces ask of a controller and are told: records only, light to import."""
