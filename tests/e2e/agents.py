@@ -1,6 +1,7 @@
 """Real agents as processes of this machine, with certificates of an authority of their own, for worlds that reach servers by them."""
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -133,11 +134,16 @@ class AgentHost:
 
 
 def take_away(groups: Path) -> None:
-    """Remove a folder of cgroups whose processes are gone."""
-    for one in sorted(groups.rglob("*"), reverse=True):
-        if one.is_dir():
-            one.rmdir()
-    groups.rmdir()
+    """Remove a folder of cgroups whose processes are gone; the kernel may need a moment to let go of one that was just killed."""
+    stop = time.monotonic() + 10
+    for one in (*sorted(groups.rglob("*"), reverse=True), groups):
+        while one.is_dir():
+            try:
+                one.rmdir()
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > stop:
+                    raise
+                time.sleep(0.02)
 
 
 def all_pids() -> list[int]:
