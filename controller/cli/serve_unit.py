@@ -1,0 +1,72 @@
+"""The options of `ctl serve` as words again, and the systemd unit that says them.
+
+Used by `serve` for `--print-unit`. Calls the writer of units in `service`.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from controller.service.options import ServeOptions
+from controller.service.unit import make_unit
+
+ALL: Final = "all"
+"""The role of a controller that is every part at once."""
+
+
+def unit_of(options: ServeOptions, role: str) -> str:
+    """Write the unit of a controller that is told exactly this."""
+    program = shutil.which("ctl", path=options.variables.get("PATH")) or sys.argv[0]
+    places = (options.doors.api, options.doors.agents)
+    return make_unit(
+        ("serve", *words_of(options, role)),
+        program=str(Path(program).absolute()),
+        name="ctl" if role == ALL else f"ctl-{role}",
+        role=role,
+        ports=[place.port for place in places if place is not None],
+        local="local" in (options.allow or "").split(","),
+        credentials=credentials_of(options),
+    ).rstrip("\n")
+
+
+def credentials_of(options: ServeOptions) -> dict[str, Path]:
+    """Name the files that hold secrets: the unit's own user cannot read what root keeps to itself."""
+    files = {
+        "config-key": options.source.key,
+        "config-token": options.source.token_file,
+        "age-key": options.age_key,
+        "tls-key": options.doors.key,
+    }
+    return {name: path for name, path in files.items() if path is not None}
+
+
+def words_of(options: ServeOptions, role: str) -> list[str]:
+    """Write options as words of a command line that mean the same from anywhere."""
+    source, doors = options.source, options.doors
+    said: dict[str, object] = {
+        "-C": None if source.url else (source.directory or Path.cwd()).absolute(),
+        "--state": options.state,
+        "--config-repo": source.url,
+        "--branch": source.branch,
+        "--config-key": source.key,
+        "--config-token-file": source.token_file,
+        "--config-known-hosts": source.known_hosts,
+        "--config-verify": source.verify,
+        "--listen": doors.api,
+        "--agent-listen": doors.agents,
+        "--tls-cert": doors.certificate,
+        "--tls-key": doors.key,
+        "--anonymous": doors.anonymous,
+        "--role": None if role == ALL else role,
+        "--allow": options.allow,
+        "--age-key": options.age_key,
+        "--pki": options.papers.folder,
+        "--parallel": options.parallel,
+    }
+    words = [
+        word for name, value in said.items() if value is not None for word in (name, str(value))
+    ]
+    for origin in doors.origins:
+        words += ["--origin", origin]
+    return [*words, *(["--drain"] if options.drain else [])]
