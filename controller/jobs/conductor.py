@@ -1,6 +1,6 @@
 """Leading the jobs of a run through the schedule: begin what is due, skip what never will be, wait for the next moment.
 
-Called by `engine`, which says how a job is driven; asks `schedule` what is next, and keeps the way to a server open while
+Called by `driving`; a `Driver` says how a job is driven; asks `schedule` what is next, and keeps the way to a server open while
 jobs of it are left.
 """
 

@@ -1,6 +1,6 @@
 """What is done with one job at a time: open its ledger, drive it, skip it, and remember what the controller could not do.
 
-Called by `engine` and `shift`; calls `job`, the store and the activity log. Whatever is wrong with one job touches no
+Called by `engine`, `shift`, `closing`, `holding` and `resolve`; calls `job`, the store and the activity log. Whatever is wrong with one job touches no
 other, unless the state itself cannot be written: then all work here stops.
 """
 

@@ -1,46 +1,39 @@
 """The engine: records runs, carries them out, and takes up what was left behind.
 
-Called by `reconcile`; calls `conductor` for what is to be done together, `crew` for single jobs, the store and the
-activity log. What has started on a server goes on whatever happens here; `settle` finds it again.
+Called by `reconcile`; calls `driving` for what is to be done together, `crew` for single jobs, `closing` when a run is over,
+the store and the activity log. What has started on a server goes on whatever happens here; `settle` finds it again.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
-from controller.errors import NotFoundError, RefusedError, StateError
-from controller.jobs.accept import accept, read_secrets
-from controller.jobs.board import Board
-from controller.jobs.conductor import Conductor
+from controller.errors import NotFoundError, StateError
+from controller.jobs.accept import accept
+from controller.jobs.closing import (
+    ALL as ALL,  # noqa: PLC0414  # for those who list the jobs of a run
+    drop,
+    finish_if_over,
+)
 from controller.jobs.crew import Crew
+from controller.jobs.driving import Driving
 from controller.jobs.holding import Holding
 from controller.jobs.input import Input
-from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import recall
 from controller.jobs.machine import Signal
-from controller.jobs.patience import wait_until
 from controller.jobs.peek import peek
 from controller.jobs.ports import Equipment
-from controller.jobs.reasons import HALTED
 from controller.jobs.recovery import Move, recover
 from controller.jobs.report import RunReport, SettleReport, count
 from controller.jobs.resolve import resolve
-from controller.jobs.shift import Shift, record_halts, unbegun
+from controller.jobs.shift import unbegun
 from controller.jobs.stop import stop_on_server
-from controller.jobs.tally import Fate, fate_of, halted
-from controller.jobs.traffic import Traffic
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 
-ALL: Final = 1_000_000
-"""More jobs than a run can have."""
 PARALLEL: Final = 50
 """Jobs driven at once, if nothing else is said."""
 LATELY: Final = 50
 """So many of the newest runs are looked at for one whose end was not written down."""
-LEFT_BEHIND: Final = RunId("")
-"""Stands for no run: jobs of several are taken up together."""
 
 
 class Engine:
@@ -52,8 +45,7 @@ class Engine:
         self._crew = Crew(equipment)
         self.holding = Holding(self._crew)
         """Pauses jobs, and lets them go on."""
-        self._traffic = Traffic(equipment.store, equipment.clock)
-        self._led: dict[RunId, Conductor] = {}
+        self._driving = Driving(self._crew)
 
     @property
     def shared(self) -> bool:
@@ -100,8 +92,8 @@ class Engine:
         jobs = await self._store.jobs.list(run=run, limit=ALL)
         for job in jobs:
             self._crew.troubles.pop(job.id, None)  # of an earlier time
-        waiting = await self._drive(jobs, parallel, within, run=recorded, stdin=stdin)
-        await self._finish_if_over(recorded.id)
+        waiting = await self._driving.together(jobs, parallel, within, run=recorded, stdin=stdin)
+        await finish_if_over(self._crew, recorded.id)
         return await self.report(run, waiting=waiting)
 
     async def report(self, run: RunId, *, waiting: bool = False) -> RunReport:
@@ -132,11 +124,10 @@ class Engine:
             job = await self._store.jobs.get(id_)
             if job is None or job.state is not State.PENDING:
                 continue
-            led = self._led.get(job.run)
-            if led is not None and led.withdraw(id_, reason):
+            if self._driving.withdraw(job, reason):
                 continue
             if (await self._crew.end(job, unbegun(reason), reason)).state.ended:
-                await self._finish_if_over(job.run)
+                await finish_if_over(self._crew, job.run)
         if self._crew.fatal is not None:
             raise self._crew.fatal
 
@@ -155,14 +146,14 @@ class Engine:
         found = {job.id: job for job in await self._store.jobs.open()}
         moves = recover(found.values())
         left = [found[each.job] for each in moves if each.move is Move.RESUME]
-        waiting = await self._drive(left, parallel, within)
+        waiting = await self._driving.together(left, parallel, within)
         dropped = [found[each.job] for each in moves if each.move is Move.DROP]
         if not waiting:
-            await self._drop(dropped)
+            await drop(self._crew, dropped)
         after = await self._as_they_stand(found)
         for run in await self._store.runs.list(limit=LATELY):
             if run.finished_at is None:
-                await self._finish_if_over(run.id)
+                await finish_if_over(self._crew, run.id)
         return SettleReport(jobs=after, waiting=waiting, troubles=self._troubles(found))
 
     async def stop(
@@ -229,131 +220,17 @@ class Engine:
             NotFoundError: there is no such job.
             RefusedError: it is not lost.
         """
-        told = {"job": id_, "as": signal, "reason": reason}
-        job = await self._store.jobs.get(id_)
-        if job is None:
-            raise NotFoundError(f"cannot resolve job {id_}: it was never recorded")
-        if job.state is not State.LOST:
-            raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
-        body = await self._store.jobs.body(id_)
-        known = await recall(self._store, [body])
-        await self._equipment.activity.append("job-resolving", self._equipment.actor, **told)
-        recorder = await self._crew.recorder(job)
-        values = await read_secrets(self._equipment, body)
-        async with self._crew.links.to(body.server) as link:
-            assignment = self._crew.assignment(recorder, link, body, known, values=values)
-            job = await resolve(assignment, signal=signal, reason=reason)
-        await self._equipment.activity.append("job-resolved", self._equipment.actor, **told)
-        return job
+        return await resolve(self._crew, id_, signal=signal, reason=reason)
 
     def halt(self) -> None:
         """Stop waiting and start nothing more; what has started goes on."""
         self._crew.stopping.set()
-
-    async def _drive(
-        self,
-        jobs: Sequence[Job],
-        parallel: int,
-        within: float | None,
-        *,
-        run: Run | None = None,
-        stdin: bytes | None = None,
-    ) -> bool:
-        """Drive jobs by the orders of their run; say whether work went on when the waiting ended."""
-        open_ = {
-            job.id: job
-            for job in jobs
-            if run is None or not job.state.ended or job.state is State.LOST
-        }
-        if not open_:
-            return False
-        crew = self._crew
-        bodies = await self._store.jobs.bodies(open_)
-        shift = Shift(
-            crew=crew,
-            jobs=open_,
-            bodies=bodies,
-            known=await recall(self._store, bodies.values()),
-            run=run,
-            stdin=stdin,
-        )
-        board = Board(
-            jobs,
-            orders={} if run is None else run.orders,
-            budgets=() if run is None else run.budgets,
-            parallel=parallel,
-            widths=_widths(bodies.values()),
-            to_do=open_.keys(),
-        )
-        conductor = Conductor(
-            LEFT_BEHIND if run is None else run.id,
-            board,
-            shift,
-            clock=self._equipment.clock,
-            links=crew.links,
-            traffic=self._traffic,
-            stopping=crew.stopping.is_set,
-        )
-        if run is not None:
-            self._led[run.id] = conductor
-        work = asyncio.create_task(conductor.lead())
-        try:
-            done = await wait_until(work, crew.stopping, self._equipment.clock, within)
-        finally:
-            self._led.pop(LEFT_BEHIND if run is None else run.id, None)
-        if crew.fatal is not None:
-            raise crew.fatal
-        if not done:
-            await self._equipment.activity.append(
-                "waiting-ended", self._equipment.actor, jobs=len(open_), within=within
-            )
-        return not done
 
     async def _as_they_stand(self, jobs: Iterable[JobId]) -> tuple[Job, ...]:
         """Read jobs again."""
         found = [await self._store.jobs.get(id_) for id_ in jobs]
         return tuple(job for job in found if job is not None)
 
-    async def _drop(self, jobs: Sequence[Job]) -> None:
-        """End jobs of which nothing ever left: those of a rollout that is halted as such, the others to be planned anew."""
-        halts = {run: await self._halts_of(run) for run in dict.fromkeys(job.run for job in jobs)}
-        for job in jobs:
-            if job.target in halts[job.run]:
-                why = UNREACHABLE if fate_of(job) is Fate.UNREACHABLE else HALTED
-                await self._crew.end(job, Signal.SKIP, why)
-            else:
-                await self._crew.end(job, Signal.CANCEL, "it never began, and is planned anew")
-            if self._crew.fatal is not None:
-                raise self._crew.fatal
-
-    async def _halts_of(self, id_: RunId) -> Mapping[str, str]:
-        """Say which targets of a run are halted; what its controller had no time to write down is written down now."""
-        run = await self._store.runs.get(id_)
-        if run is None or not run.orders:
-            return {}
-        found = halted(run.orders, await self._store.jobs.list(run=id_, limit=ALL))
-        await record_halts(self._crew, id_, found)
-        return {**run.halted, **found}
-
-    async def _finish_if_over(self, id_: RunId) -> None:
-        """Record that a run is over when none of its jobs is open, and which targets of it are halted."""
-        await self._halts_of(id_)
-        run = await self._store.runs.get(id_)
-        if run is None or run.finished_at is not None:
-            return
-        jobs = await self._store.jobs.list(run=id_, limit=ALL)
-        if all(job.state.ended for job in jobs):
-            await self._store.runs.finish(replace(run, finished_at=self._equipment.clock.now()))
-
     def _troubles(self, jobs: Iterable[JobId]) -> dict[JobId, str]:
         """Say of which of these jobs the controller could not go on, and why."""
         return {id_: self._crew.troubles[id_] for id_ in jobs if id_ in self._crew.troubles}
-
-
-def _widths(bodies: Iterable[JobBody]) -> dict[str, int]:
-    """Say how many jobs may be on each server at once."""
-    widths: dict[str, int] = {}
-    for body in bodies:
-        name = body.server.name
-        widths[name] = max(widths.get(name, 1), body.server.concurrency)
-    return widths

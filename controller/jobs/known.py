@@ -1,6 +1,6 @@
 """What was known of a pair before its job: the base its next marker is made from.
 
-Called by `engine`; reads the store.
+Called by `engine`, `driving` and `resolve`; reads the store.
 """
 
 from collections.abc import Iterable, Mapping

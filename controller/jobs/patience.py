@@ -1,6 +1,6 @@
 """Waiting for work until it is done, somebody halts, or the time is over.
 
-Called by `engine`. Ending the wait cancels only what waits here, never work on a server.
+Called by `driving`. Ending the wait cancels only what waits here, never work on a server.
 """
 
 import asyncio

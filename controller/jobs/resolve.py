@@ -1,25 +1,55 @@
 """A person's decision about a lost job: nobody will ever know better, or it is known from elsewhere.
 
-Called by `engine`; calls `claim` so that the server, when it answers, hears of it too.
+Called by `engine`; calls `crew`, and `claim` so that the server, when it answers, hears of it too.
 """
 
-from controller.errors import LockedError, TransportError
+from controller.errors import LockedError, NotFoundError, RefusedError, TransportError
+from controller.jobs.accept import read_secrets
 from controller.jobs.assignment import Assignment
 from controller.jobs.claim import TargetHold
+from controller.jobs.crew import Crew
+from controller.jobs.known import recall
 from controller.jobs.ledger import Note
 from controller.jobs.machine import Signal
 from controller.jobs.recovery import unsettled
+from controller.model.ids import JobId
 from controller.model.job import Job, State
 
 
-async def resolve(assignment: Assignment, *, signal: Signal, reason: str) -> Job:
+async def resolve(crew: Crew, id_: JobId, *, signal: Signal, reason: str) -> Job:
     """End a lost job as a person says it ended.
 
     Args:
-        assignment: the job, which is lost.
+        crew: does single jobs.
+        id_: the job.
         signal: `SUCCEED` or `FAIL`.
         reason: why, in the person's words.
+
+    Raises:
+        NotFoundError: there is no such job.
+        RefusedError: it is not lost.
     """
+    equipment, store = crew.equipment, crew.equipment.store
+    job = await store.jobs.get(id_)
+    if job is None:
+        raise NotFoundError(f"cannot resolve job {id_}: it was never recorded")
+    if job.state is not State.LOST:
+        raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
+    body = await store.jobs.body(id_)
+    known = await recall(store, [body])
+    told = {"job": id_, "as": signal, "reason": reason}
+    await equipment.activity.append("job-resolving", equipment.actor, **told)
+    recorder = await crew.recorder(job)
+    values = await read_secrets(equipment, body)
+    async with crew.links.to(body.server) as link:
+        assignment = crew.assignment(recorder, link, body, known, values=values)
+        job = await _end(assignment, signal, reason)
+    await equipment.activity.append("job-resolved", equipment.actor, **told)
+    return job
+
+
+async def _end(assignment: Assignment, signal: Signal, reason: str) -> Job:
+    """Write on the server, and then down, how a job ended."""
     job, recorder = assignment.job, assignment.recorder
     if job.target is not None:
         state = State.SUCCEEDED if signal is Signal.SUCCEED else State.FAILED

@@ -1,21 +1,22 @@
 """One carrying-out of some jobs: how `conductor` has them driven, skipped, and halts written down.
 
-Made by `engine`, for a run or for what was left behind; calls `crew`.
+Made by `driving`, for a run or for what was left behind; calls `crew`.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from controller.errors import StateError
+from controller.jobs.closing import record_halts
 from controller.jobs.crew import Crew
 from controller.jobs.job import UNREACHABLE
 from controller.jobs.known import Known
 from controller.jobs.machine import Signal
 from controller.jobs.reasons import HALTED, STOPPED
-from controller.model.ids import JobId, RunId
+from controller.model.ids import JobId
 from controller.model.inventory import Server
 from controller.model.job import Job, JobBody, Run, State
 from controller.model.rollout import Order, WhenOffline
@@ -87,22 +88,6 @@ class Shift:
 def unbegun(reason: str) -> Signal:
     """Say how a job ends that does not begin for a reason: a person stopped it, or it is skipped."""
     return Signal.CANCEL if reason == STOPPED else Signal.SKIP
-
-
-async def record_halts(crew: Crew, id_: RunId, halted: Mapping[str, str]) -> None:
-    """Add to a run why nothing more of targets starts; what is new is told.
-
-    Raises:
-        StateError: the store cannot be written any more.
-    """
-    equipment = crew.equipment
-    run = await equipment.store.runs.get(id_)
-    if run is None or halted.items() <= run.halted.items():
-        return
-    await equipment.store.runs.finish(replace(run, halted={**run.halted, **halted}))
-    for target in halted.keys() - run.halted.keys():
-        told = {"run": id_, "target": target, "reason": halted[target]}
-        await equipment.activity.append("rollout-halted", equipment.actor, **told)
 
 
 async def tell_of_skips(crew: Crew, skipped: list[tuple[Job, str]]) -> None:

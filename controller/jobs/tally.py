@@ -1,6 +1,6 @@
 """How jobs count for the limits of their target: what went wrong is counted apart, and added up against `max_failures`.
 
-Pure. Asked by `board` while a run goes on, by `engine` when it is over or taken up, and by `report`.
+Pure. Asked by `board` while a run goes on, by `closing` when it is over or taken up, and by `report`.
 """
 
 from collections import Counter, defaultdict

@@ -1,6 +1,6 @@
 """Which servers are being worked on now, by whichever run.
 
-Kept by `engine` for all runs it drives; what other processes drive is read from the store. Asked by `conductor`, for
+Kept by `driving` for all runs that are led; what other processes drive is read from the store. Asked by `conductor`, for
 budgets that hold across all runs.
 """
 

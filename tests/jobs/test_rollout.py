@@ -126,7 +126,7 @@ async def test_the_laws_hold_for_what_the_engine_records(
             fleet.fleet.lay_down(each.server)
     story: list[Moment] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("controller.jobs.engine.Board", witness(fleet, story))
+        patch.setattr("controller.jobs.driving.Board", witness(fleet, story))
         report = await fleet.carry_out()
     check_laws(scenario, story)
     assert set(fleet.fleet.starts.values()) <= {1}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.errors import NotFoundError, RefusedError, StalePlanError
-from controller.jobs.engine import ALL
+from controller.jobs.closing import ALL
 from controller.jobs.job import UNREACHABLE
 from controller.model.declaration import Declaration
 from controller.model.ids import Digest
