@@ -1,6 +1,6 @@
 """Issuing: a certificate for a name that has none, and the next one for a name that has.
 
-Called by `ctl pki issue|renew` and by enrolment.
+Called by `ctl pki issue|renew`, by enrolment and by `renewing`.
 """
 
 from dataclasses import dataclass
@@ -100,10 +100,14 @@ def renew(path: Path, name: str, renewal: Renewal, *, now: datetime, by: str) ->
 
 def renew_on(shelf: Shelf, name: str, renewal: Renewal, *, now: datetime, by: str) -> Issued:
     """Do what `renew` does, on a shelf that is held."""
-    old = latest(shelf.ledger, name, now)
+    return succeed_on(shelf, latest(shelf.ledger, name, now), renewal, now=now, by=by)
+
+
+def succeed_on(shelf: Shelf, old: Issued, renewal: Renewal, *, now: datetime, by: str) -> Issued:
+    """Sign what comes after one certificate, on a shelf that is held."""
     days = _days(old.days if renewal.days is None else renewal.days)
     key = _next_key(old, renewal)
-    before = shelf.ledger.live(name, now)
+    before = shelf.ledger.live(old.name, now)
     subject = Subject(name=old.name, role=old.role, organisation=old.organisation)
     gone = [
         Revoked(serial=one.serial, reason=Reason.SUPERSEDED, at=now, by=by)

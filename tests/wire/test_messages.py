@@ -74,8 +74,14 @@ def test_the_table_holds_each_kind_once_and_no_field_hides_the_envelope() -> Non
         assert "__slots__" in vars(kind.record)
         assert (kind.reply is not None) == (kind.manner is Manner.REQUEST)
         if kind.reply is not None:
-            assert BY_RECORD[kind.reply].manner is Manner.REPLY
-            assert kind.to is To.AGENT
+            answer = BY_RECORD[kind.reply]
+            assert answer.manner is Manner.REPLY
+            assert {kind.to, answer.to} == {To.AGENT, To.CONTROLLER}
+
+
+def test_an_agent_asks_for_its_next_certificate_and_for_nothing_else() -> None:
+    asked = [k.name for k in KINDS if k.manner is Manner.REQUEST and k.to is To.CONTROLLER]
+    assert asked == ["renew"]
 
 
 def test_fields_with_defaults_come_last_as_the_oldest_python_needs() -> None:

@@ -14,6 +14,7 @@ from controller.wire.messages import (
     files,
     greetings,
     news,
+    renewal,
     server,
     streams,
     targets,
@@ -63,8 +64,8 @@ def _control(name: str, kind: type, to: To) -> Kind:
     return Kind(name=name, record=kind, manner=Manner.CONTROL, to=to)
 
 
-def _request(name: str, kind: type, reply: type) -> Kind:
-    return Kind(name=name, record=kind, manner=Manner.REQUEST, to=To.AGENT, reply=reply)
+def _request(name: str, kind: type, reply: type, to: To = To.AGENT) -> Kind:
+    return Kind(name=name, record=kind, manner=Manner.REQUEST, to=to, reply=reply)
 
 
 def _reply(name: str, kind: type, to: To = To.CONTROLLER) -> Kind:
@@ -113,6 +114,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     _request("get-pool", server.GetPool, server.Pool),
     _request("set-pool", server.SetPool, server.Pool),
     _request("get-report", server.GetReport, server.Report),
+    _request("renew", renewal.Renew, renewal.Renewed, To.CONTROLLER),
     _reply("attempt", attempts.Attempt),
     _reply("attempt-page", attempts.AttemptPage),
     _reply("marker-page", targets.MarkerPage),
@@ -127,7 +129,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     _reply("pool", server.Pool),
     _reply("report", server.Report),
     _reply("done", server.Done),
-    _reply("failed", server.Failed),
+    _reply("renewed", renewal.Renewed, To.AGENT),
+    _reply("failed", server.Failed, To.BOTH),
     _opening("open-output", streams.OpenOutput, Flow.READ),
     _opening("open-file", streams.OpenFile, Flow.READ),
     _opening("open-workspace", streams.OpenWorkspace, Flow.READ),
