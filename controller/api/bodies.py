@@ -132,6 +132,7 @@ class AdhocBody(Said):
     limits: LimitsBody = LimitsBody()
     stdin: Base64 = ""
     interactive: bool = False
+    parallel: Annotated[int, Field(ge=1, le=1000, description="servers at once")] = 50
 
 
 class StopBody(Said):

@@ -197,6 +197,7 @@ async def adhoc(call: Asked, body: AdhocBody) -> Response:
         limits=Limits(**body.limits.model_dump()),
         stdin=base64.b64decode(body.stdin),
         interactive=body.interactive,
+        parallel=body.parallel,
     )
     return recorded(call, await call.recording.run(request))
 

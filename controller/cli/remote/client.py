@@ -3,10 +3,12 @@
 Called by the other files of this package; calls httpx. One connection is kept for as long as a command lasts.
 """
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
@@ -32,6 +34,9 @@ from controller.errors import (
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 600.0
 """A plan that opens many servers takes its time."""
+PATIENCE_SECONDS: Final = 60.0
+"""How long a request that comes too often is sent again."""
+LEAST_SECONDS: Final = 0.1
 MOST: Final = 256 << 20
 """Bytes of one answer."""
 KINDS: Final[tuple[type[ControllerError], ...]] = (
@@ -102,9 +107,19 @@ class Client:
         """Ask for a change; with `key` one that is asked again is done once."""
         return await self._ask(method, path, body=body, key=key)
 
+    async def upload(self, path: str, data: bytes, **query: str | int | bool | None) -> object:
+        """Put bytes somewhere."""
+        return await self._ask("PUT", path, query=query, data=data)
+
     @asynccontextmanager
     async def stream(
-        self, path: str, *, accept: str, **query: str | int | bool | None
+        self,
+        path: str,
+        *,
+        accept: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        **query: str | int | bool | None,
     ) -> AsyncIterator[httpx.Response]:
         """Open an answer that goes on.
 
@@ -113,7 +128,7 @@ class Client:
         """
         try:
             async with self._http.stream(
-                "GET", path, params=_params(query), headers={"accept": accept}
+                method, path, params=_params(query), headers={**(headers or {}), "accept": accept}
             ) as response:
                 if response.is_error:
                     await response.aread()
@@ -133,19 +148,18 @@ class Client:
         *,
         query: Query | None = None,
         body: object = None,
+        data: bytes | None = None,
         key: str | None = None,
     ) -> object:
-        headers = {} if key is None else {"idempotency-key": key}
-        try:
-            response = await self._http.request(
-                method,
-                path,
-                params=_params(query or {}),
-                json=body,
-                headers=headers,
-            )
-        except httpx.HTTPError as error:
-            raise self._unreached(error) from error
+        request = self._http.build_request(
+            method,
+            path,
+            params=_params(query or {}),
+            json=body,
+            content=data,
+            headers={} if key is None else {"idempotency-key": key},
+        )
+        response = await self._send(request)
         if response.is_error or response.is_redirect:
             raise error_of(response)
         if not response.content:
@@ -155,11 +169,33 @@ class Client:
         except ValueError as error:
             raise UnreachedError(f"cannot read what {self.url} answers: it is no JSON") from error
 
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, again after a while where it came too often: such a one was not done."""
+        waited = 0.0
+        while True:
+            try:
+                response = await self._http.send(request)
+            except httpx.HTTPError as error:
+                raise self._unreached(error) from error
+            pause = retry_after(response)
+            if pause is None or waited + pause > PATIENCE_SECONDS:
+                return response
+            await asyncio.sleep(pause)
+            waited += pause
+
     def _unreached(self, error: httpx.HTTPError) -> UnreachedError:
         said = str(error) or type(error).__name__
         return UnreachedError(
             f"cannot reach the controller {self.url}: {said}", hint=f"curl {self.url}/healthz"
         )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Say after how many seconds a request that came too often may come again; None for any other answer."""
+    text = response.headers.get("retry-after", "")
+    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
+        return None
+    return max(LEAST_SECONDS, float(text[:6]))
 
 
 def error_of(response: httpx.Response) -> ControllerError:

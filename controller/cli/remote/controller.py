@@ -6,6 +6,7 @@ Made by `doorway`; calls the client. What needs the files of the config reposito
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
@@ -24,6 +25,7 @@ from controller.cli.remote.reading import (
     seen_of,
     status_of,
 )
+from controller.cli.remote.results import results_of
 from controller.cli.remote.tokens import RemoteTokens
 from controller.errors import RefusedError, UsageError
 from controller.journal.backup import Paper
@@ -72,6 +74,7 @@ class RemoteController:
 
     def __init__(self, client: Client, listener: Listener) -> None:
         self._client = client
+        self._listener = listener
         self._jobs = RemoteJobs(client, listener)
         self._tokens = RemoteTokens(client)
 
@@ -141,14 +144,23 @@ class RemoteController:
 
     async def run(self, request: RunRequest) -> RunReport:
         """Have a task, a target, a script or a command run now."""
-        if request.address is not None or request.outdir is not None:
-            raise UsageError("--addr and --outdir work here, not through a controller")
+        if request.address is not None:
+            raise UsageError(
+                "--addr is for an agent that no controller knows",
+                hint="leave out --controller, or declare the server",
+            )
         told = await self._jobs.ask(request, key=secrets.token_hex(16))
         if request.detach:
             id_ = mapping(told).get("run")
             run = None if id_ is None else run_of(await self._client.get(f"{API}/runs/{id_}"))
             return report_of(told, run, ())
-        return await self._jobs.follow(told, within=request.timeout)
+        report = await self._jobs.follow(told, within=request.timeout)
+        if report.run is None:
+            return report
+        results = await results_of(
+            self._client, report.run.id, report.jobs, request.outdir, self._listener
+        )
+        return replace(report, results=results)
 
     async def status(self) -> StatusReport:
         """Say how wanted and applied compare."""

@@ -14,9 +14,11 @@ from typing import Final
 
 from controller.cli.remote.attachment import RemoteAttachment
 from controller.cli.remote.client import Client, listing, mapping, word
-from controller.cli.remote.output import chunks, fetch
-from controller.cli.remote.reading import job_of, report_of, run_of
+from controller.cli.remote.files import FileThere, below, fetched
+from controller.cli.remote.output import chunks
+from controller.cli.remote.reading import job_of, read, report_of, run_of
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
+from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 from controller.reconcile.exchange.answers import Moved
@@ -177,14 +179,33 @@ class RemoteJobs:
 
     async def artifacts(self, job: JobId) -> Mapping[str, int]:
         """List the artifacts of a job with their sizes."""
-        found = listing(await self._client.get(f"/api/v1/jobs/{job}/artifacts"))
-        rows = [mapping(one) for one in found]
-        return {str(row["name"]): int(str(row["size"])) for row in rows}
+        return await self._files(f"/api/v1/jobs/{job}/artifacts")
 
     async def fetch(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
-        """Copy artifacts into a folder; what is there under their names is not overwritten."""
-        wanted = names or tuple(await self.artifacts(job))
-        return tuple([await fetch(self._client, job, name, outdir) for name in wanted])
+        """Fetch artifacts into a folder, going on where an earlier fetch ended."""
+        return await self._fetch(f"/api/v1/jobs/{job}/artifacts", job, names, outdir)
+
+    async def _fetch(
+        self, path: str, job: JobId, names: Sequence[str], outdir: Path
+    ) -> tuple[Moved, ...]:
+        """Fetch some of the files that are listed at a path, or all of them."""
+        there = await self._files(path)
+        return tuple(
+            [
+                await fetched(
+                    FileThere(self._client, below(path, name), there.get(name)),
+                    harmless_path(name),
+                    outdir,
+                    job=job,
+                    listener=self._listener,
+                )
+                for name in names or tuple(there)
+            ]
+        )
+
+    async def _files(self, path: str) -> Mapping[str, int]:
+        rows = [mapping(one) for one in listing(await self._client.get(path))]
+        return {str(row["name"]): read(int, row["size"]) for row in rows}
 
     async def ask(self, request: RunRequest, *, key: str) -> object:
         """Have a task, a target, a script or a command recorded; give what the controller answers."""
@@ -193,11 +214,18 @@ class RemoteJobs:
             "params": dict(request.params),
             "stdin": stdin,
             "interactive": request.interactive,
+            "parallel": request.parallel,
         }
         if request.target is not None:
+            if request.user is not None or request.limits:
+                raise UsageError(
+                    f"target {request.target} says itself as whom it runs and within which limits",
+                    hint="leave out --as and --limit",
+                )
             body = {"kind": "run", "target": request.target, "on": request.on, **shared}
             return await self._client.send("POST", "/api/v1/runs", body, key=key)
-        if request.task is not None and not request.words:
+        plain = not request.words and request.user is None and not request.limits
+        if request.task is not None and plain:
             try:
                 body = {"kind": "run", "task": request.task, "on": request.on, **shared}
                 return await self._client.send("POST", "/api/v1/runs", body, key=key)

@@ -37,7 +37,7 @@ def metric(output: bytes) -> str:
 def _block(result: JobResult, job: Job, style: Style) -> Iterator[str]:
     yield style.paint(f"{line(job.server)} {line(job.task)}", Ink.STRONG)
     if result.type is ResultType.FILE:
-        where = line(str(result.path)) if result.path else "no file came back"
+        where = line(str(result.path or result.artifact or "no file came back"))
         length = f" {size(result.size)}" if result.size is not None else ""
         digest = f" sha256 {result.sha256}" if result.sha256 else ""
         yield f"    {where}{length}{digest}"

@@ -19,6 +19,8 @@ from controller.reconcile.rooms import Rooms
 
 OWN_STEPS = frozenset(STEP_NAMES.values())
 """Steps that the controller put in: what they say is no result of the task."""
+RAN = frozenset({State.SUCCEEDED, State.FAILED, State.TIMED_OUT})
+"""How jobs end that give something back."""
 SHOWN = 1 << 20
 """Bytes of output that are shown as a result; the rest stays in ctl jobs logs."""
 
@@ -29,7 +31,7 @@ async def fetch_results(
     """Gather the result of every job that ran."""
     results = []
     for job in jobs:
-        if job.state in {State.SUCCEEDED, State.FAILED, State.TIMED_OUT}:
+        if job.state in RAN:
             result = (await rooms.store.jobs.body(job.id)).work.result
             results.append(await result_of(rooms, job, result, outdir, many=len(jobs) > 1))
     return tuple(results)
@@ -39,24 +41,34 @@ async def result_of(
     rooms: Rooms, job: Job, result: Result, outdir: Path | None, *, many: bool
 ) -> JobResult:
     """Gather the result of one job: its file, or the output of its last step that ran."""
-    if result.type is not ResultType.FILE or result.path is None:
+    stored = await stored_file(rooms, job, result)
+    if stored is None:
         return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
-    name = PurePosixPath(result.path).name
-    try:
-        stored = await reported(rooms, job) if result.artifact else f"result/{name}"
-        source = rooms.artifacts.locate(job.id, harmless_path(stored))
-    except NotFoundError:
-        return JobResult(job=job.id, type=result.type, output=await last_output(rooms, job))
-    path = source
+    path = rooms.artifacts.locate(job.id, stored)
     if outdir is not None:
-        path = put(source, outdir / job.server / name if many else outdir / name)
+        name = PurePosixPath(result.path or stored).name
+        path = put(path, outdir / job.server / name if many else outdir / name)
     return JobResult(
         job=job.id,
         type=result.type,
         path=path,
+        artifact=stored,
         size=path.stat().st_size,
         sha256=await asyncio.to_thread(sha256_of, path),
     )
+
+
+async def stored_file(rooms: Rooms, job: Job, result: Result) -> str | None:
+    """Say which artifact is the file that a job gave back; None: its output is all there is."""
+    if result.type is not ResultType.FILE or result.path is None:
+        return None
+    try:
+        promised = f"result/{PurePosixPath(result.path).name}"
+        found = harmless_path(await reported(rooms, job) if result.artifact else promised)
+        rooms.artifacts.locate(job.id, found)
+    except NotFoundError:
+        return None
+    return found
 
 
 async def reported(rooms: Rooms, job: Job) -> str:

@@ -191,12 +191,16 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What a job gave back: masked `output` of its result's type; for `file` the path it was written to."""
+    """What a job gave back: masked `output` of its result's type; for `file` the path it was written to.
+
+    `artifact` is the name under which a file is kept with the job.
+    """
 
     job: JobId
     type: ResultType = ResultType.TEXT
     output: bytes = b""
     path: Path | None = None
+    artifact: str | None = None
     size: int | None = None
     sha256: str | None = None
 

@@ -1,0 +1,73 @@
+"""Files of jobs over there, read as streams: what was begun goes on where it ended, and nothing has to fit into memory.
+
+Called by `jobs` and `results`; calls the client.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from pathlib import Path
+
+from controller.cli.remote.client import Client, UnreachedError, word
+from controller.clock import SystemClock
+from controller.errors import SessionLostError, Unreachable
+from controller.model.ids import JobId
+from controller.reconcile.desk.fetching import fetch
+from controller.reconcile.exchange.answers import Moved
+from controller.reconcile.exchange.requests import Listener, Progress, Stage
+
+OCTETS = "application/octet-stream"
+
+
+class FileThere:
+    """One file of the API; `size` None: it is not there."""
+
+    def __init__(self, client: Client, path: str, size: int | None) -> None:
+        self._client = client
+        self._path = path
+        self._size = size
+
+    async def size(self) -> int | None:
+        """Say its size."""
+        return self._size
+
+    async def read(self, offset: int) -> AsyncIterator[bytes]:
+        """Read it from an offset to its end.
+
+        Raises:
+            SessionLostError: the connection broke; the same call goes on later.
+        """
+        if self._size is None or offset >= self._size:
+            return
+        try:
+            async with self._client.stream(
+                self._path, accept=OCTETS, headers={"range": f"bytes={offset}-"}
+            ) as response:
+                left = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else offset
+                async for data in response.aiter_bytes():
+                    rest = data[left:]
+                    left -= len(data) - len(rest)
+                    if rest:
+                        yield rest
+        except UnreachedError as error:
+            raise SessionLostError(error.message, cause=Unreachable.TCP) from error
+
+
+def below(path: str, name: str) -> str:
+    """Give the path of a file whose name has parts of its own."""
+    return f"{path}/{'/'.join(map(word, name.split('/')))}"
+
+
+async def fetched(
+    source: FileThere, name: str, outdir: Path, *, job: JobId, listener: Listener
+) -> Moved:
+    """Fetch a file into a folder, whole or not at all; what is there under its name is not overwritten."""
+    return await fetch(source, name, outdir, tell=teller(listener, job, name), clock=SystemClock())
+
+
+def teller(listener: Listener, job: JobId, name: str) -> Callable[[int, int], None]:
+    """Give what tells whoever watches how much of a file is here."""
+
+    def tell(done: int, total: int) -> None:
+        listener(Progress(stage=Stage.FILE, subject=job, message=name, done=done, total=total))
+
+    return tell
