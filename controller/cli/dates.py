@@ -1,4 +1,4 @@
-"""Times for people: ages in words, moments in UTC, durations read and written."""
+"""Times for people: ages in words, moments in UTC, durations read and written. Programs get `documents.iso`."""
 
 import re
 from datetime import datetime, timedelta
@@ -34,11 +34,6 @@ def span(seconds: float) -> str:
 def moment(at: datetime) -> str:
     """Say a moment to the second, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S}Z"
-
-
-def iso(at: datetime | None) -> str | None:
-    """Say a moment to a program: RFC 3339 in UTC."""
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
 
 
 def read_duration(text: str, *, flag: str) -> float:

@@ -9,7 +9,8 @@ from controller.cli.deciding import Target
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import READING, command
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.history import history_document, history_text
+from controller.cli.views.history import history_text
+from controller.reconcile.documents import history_document
 
 app = typer.Typer()
 

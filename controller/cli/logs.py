@@ -16,11 +16,12 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_jsonl
-from controller.cli.views.logs import entry_document, entry_text, findings_document, findings_text
+from controller.cli.views.logs import entry_text, findings_document, findings_text
 from controller.errors import UsageError
 from controller.journal.line import Line
 from controller.journal.log import Log, Name
 from controller.journal.verify import Finding
+from controller.reconcile.documents import line_document
 from controller.source.place import find
 from controller.store.folder import STATE_FOLDER, folder_of, is_shared, shared_folder
 
@@ -108,9 +109,9 @@ async def _show_remote(
 def _print(ctl: Invocation, lines: Sequence[Line]) -> None:
     match ctl.format:
         case Format.JSON:
-            ctl.print(to_json([entry_document(line) for line in lines]))
+            ctl.print(to_json([line_document(line) for line in lines]))
         case Format.JSONL:
-            ctl.print(to_jsonl(entry_document(line) for line in lines))
+            ctl.print(to_jsonl(line_document(line) for line in lines))
         case _:
             ctl.print("\n".join(entry_text(line, ctl.terminal.style) for line in lines))
 

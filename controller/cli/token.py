@@ -8,16 +8,17 @@ from typing import Annotated, Final
 import typer
 
 from controller.cli.context import Format, Invocation
-from controller.cli.dates import age, iso, moment, read_duration
+from controller.cli.dates import age, moment, read_duration
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.port import MintedToken
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
-from controller.cli.views.logs import entry_document, entry_text
+from controller.cli.views.logs import entry_text
 from controller.cli.views.tables import table
 from controller.cli.views.words import line
 from controller.errors import UsageError
 from controller.model.token import Role, Scope, Token
+from controller.reconcile.documents import line_document, token_document
 
 app = typer.Typer()
 
@@ -73,11 +74,11 @@ async def list_(
     shown = [one for one in found if every or one.refusal(now) is None]
     match ctl.format:
         case Format.JSON:
-            ctl.print(to_json([document(one) for one in shown]))
+            ctl.print(to_json([token_document(one) for one in shown]))
         case Format.YAML:
-            ctl.print(to_yaml([document(one) for one in shown]))
+            ctl.print(to_yaml([token_document(one) for one in shown]))
         case Format.JSONL:
-            ctl.print(to_jsonl(document(one) for one in shown))
+            ctl.print(to_jsonl(token_document(one) for one in shown))
         case Format.NAME:
             ctl.print("\n".join(one.id for one in shown))
         case _:
@@ -112,7 +113,7 @@ async def revoke(ctl: Invocation, *, id_: Id) -> int:
     async with ctl.open(bare=True) as controller:
         ended = await controller.tokens.revoke(id_, by=ctl.settings.person.actor)
     if ctl.document:
-        _print(ctl, document(ended))
+        _print(ctl, token_document(ended))
     else:
         ctl.print(f"token {line(ended.id)} of {line(ended.name)} is revoked")
     return ExitCode.DONE
@@ -129,9 +130,9 @@ async def audit(
     async with ctl.open(bare=True) as controller:
         found = await controller.tokens.audit(id_ or None, limit=number)
     if ctl.format is Format.JSON:
-        ctl.print(to_json([entry_document(one) for one in found]))
+        ctl.print(to_json([line_document(one) for one in found]))
     elif ctl.format is Format.JSONL:
-        ctl.print(to_jsonl(entry_document(one) for one in found))
+        ctl.print(to_jsonl(line_document(one) for one in found))
     else:
         ctl.print("\n".join(entry_text(one, ctl.terminal.style) for one in found))
     return ExitCode.DONE
@@ -156,28 +157,10 @@ def read_scope(words: Sequence[str]) -> Scope:
     return Scope(**said)
 
 
-def document(token: Token) -> dict[str, object]:
-    """Give a token to a program; its secret is not known to anybody."""
-    return {
-        "id": token.id,
-        "name": token.name,
-        "role": token.role,
-        "scope": {"targets": token.scope.targets, "servers": token.scope.servers},
-        "by": token.by,
-        "created_at": iso(token.created_at),
-        "expires_at": iso(token.expires_at),
-        "grace_until": iso(token.grace_until),
-        "successor": token.successor,
-        "revoked_at": iso(token.revoked_at),
-        "used_at": iso(token.used_at),
-        "used_from": token.used_from,
-    }
-
-
 def _show(ctl: Invocation, made: MintedToken) -> int:
     """Print a fresh token: alone on stdout, so that it can be read into a variable."""
     if ctl.document:
-        _print(ctl, {**document(made.token), "token": made.text})
+        _print(ctl, {**token_document(made.token), "token": made.text})
         return ExitCode.DONE
     ctl.print(made.text)
     end = "" if made.token.expires_at is None else f" until {moment(made.token.expires_at)}"

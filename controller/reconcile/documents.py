@@ -9,7 +9,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from controller.journal.line import Line
 from controller.model.job import Job, Run, State, StepRun
+from controller.model.past import TargetRun
+from controller.model.token import Token
 from controller.planning.document import diagnostic_document
 from controller.planning.gates import GateResult, first_no
 from controller.reconcile.exchange.decisions import PastRun
@@ -186,9 +189,6 @@ def drift_document(report: DriftReport) -> dict[str, object]:
 def history_document(past: PastRun) -> dict[str, object]:
     """Give one run of a target as a document."""
     sums, run = past.sums, past.run
-    took = None
-    if sums.finished_at is not None and sums.started_at is not None:
-        took = max(0.0, (sums.finished_at - sums.started_at).total_seconds())
     return {
         "run": sums.run,
         "target": sums.target,
@@ -204,8 +204,15 @@ def history_document(past: PastRun) -> dict[str, object]:
         "created_at": iso(sums.created_at),
         "started_at": iso(sums.started_at),
         "finished_at": iso(sums.finished_at),
-        "seconds": took,
+        "seconds": seconds_of(sums),
     }
+
+
+def seconds_of(sums: TargetRun) -> float | None:
+    """Say how long a run took; None while it goes on, or when nothing of it began."""
+    if sums.finished_at is None or sums.started_at is None:
+        return None
+    return max(0.0, (sums.finished_at - sums.started_at).total_seconds())
 
 
 def result_of(past: PastRun) -> str:
@@ -216,6 +223,36 @@ def result_of(past: PastRun) -> str:
     if len(states) > 1:
         words = [f"{states[state]} {state.value}" for state in sorted(states)]
     return ", ".join([*(["halted"] if halted else []), *words])
+
+
+def line_document(line: Line) -> dict[str, object]:
+    """Give one line of a log as a document."""
+    return {
+        "ts": iso(line.ts),
+        "seq": line.seq,
+        "prev": line.prev,
+        "event": line.event,
+        "actor": line.actor,
+        **{name: plain(value) for name, value in line.fields.items()},
+    }
+
+
+def token_document(token: Token) -> dict[str, object]:
+    """Give what is kept of a token, but for its hash: nobody knows its text."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "scope": {"targets": token.scope.targets, "servers": token.scope.servers},
+        "by": token.by,
+        "created_at": iso(token.created_at),
+        "expires_at": iso(token.expires_at),
+        "grace_until": iso(token.grace_until),
+        "successor": token.successor,
+        "revoked_at": iso(token.revoked_at),
+        "used_at": iso(token.used_at),
+        "used_from": token.used_from,
+    }
 
 
 def report_document(report: RunReport) -> dict[str, object]:

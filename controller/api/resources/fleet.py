@@ -14,7 +14,6 @@ from controller.api.paging import Limit, Page, Paged, names_after, page_of, read
 from controller.api.problems import refuse
 from controller.jobs.held import HELD
 from controller.model.declaration import Declaration
-from controller.model.serving import Contact
 from controller.planning.document import diagnostic_document
 from controller.reconcile import declared
 from controller.reconcile.documents import (
@@ -223,7 +222,7 @@ async def history(call: Asked, name: Name, limit: Limit = 20) -> Response:
 
 async def servers(call: Asked, page: Paged) -> Response:
     """List servers with how they were last seen."""
-    world, contacts = await world_of(call), await call.serving.store.contacts.all()
+    world = await world_of(call)
     inside = call.servers_seen()
     known = call.declaration.inventory.servers
 
@@ -238,21 +237,11 @@ async def servers(call: Asked, page: Paged) -> Response:
             "labels": server.labels,
             "active": server.active,
             "observed": None if seen is None else declared.seen_document(seen),
-            "contact": contact_document(contacts.get(name)),
+            "contact": declared.contact_document(world.seen.contacts.get(name)),
         }
 
     names = [name for name in known if inside is None or name in inside]
     return listed(call, "servers", names, write, page)
-
-
-def contact_document(contact: Contact | None) -> object:
-    """Give how a server was reached over time."""
-    if contact is None:
-        return None
-    document = plain(contact)
-    return (
-        {k: v for k, v in document.items() if k != "server"} if isinstance(document, dict) else None
-    )
 
 
 async def server(call: Asked, name: Name) -> Response:
@@ -260,8 +249,7 @@ async def server(call: Asked, name: Name) -> Response:
     found(call.declaration.inventory.servers, name, "server")
     call.must_reach(servers=[name])
     document = declared.server_document(await world_of(call), name)
-    contact = (await call.serving.store.contacts.all()).get(name)
-    return call.answer({**document, "contact": contact_document(contact)})
+    return call.answer(document)
 
 
 async def repos(call: Asked, page: Paged) -> Response:

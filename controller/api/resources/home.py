@@ -10,12 +10,18 @@ from controller.api import shapes
 from controller.api.call import Asked, Call
 from controller.api.pages import page
 from controller.api.resources.fleet import within
-from controller.api.resources.logs import line_document, sees_line
+from controller.api.resources.logs import sees_line
 from controller.api.shapes import Shape, shown
 from controller.journal.log import Log
 from controller.model.applied import Applied
 from controller.model.declaration import Target
-from controller.reconcile.documents import iso, job_document, plain, status_document
+from controller.reconcile.documents import (
+    iso,
+    job_document,
+    line_document,
+    plain,
+    status_document,
+)
 
 Rows = list[dict[str, object]]
 JOBS: Final = 20

@@ -14,7 +14,7 @@ from controller.api.paging import Page, Paged, page_of, read_cursor
 from controller.api.problems import refuse
 from controller.journal.line import Line
 from controller.journal.log import Log
-from controller.reconcile.documents import iso, plain
+from controller.reconcile.documents import line_document
 
 LONGEST = 18
 """Digits of the number of a line."""
@@ -77,15 +77,3 @@ def sees_line(call: Call, line: Line) -> bool:
     if call.grant.targets and not (isinstance(target, str) and call.sees_target(target)):
         return False
     return inside is None or (isinstance(server, str) and server in inside)
-
-
-def line_document(line: Line) -> dict[str, object]:
-    """Give one line."""
-    return {
-        "ts": iso(line.ts),
-        "seq": line.seq,
-        "prev": line.prev,
-        "event": line.event,
-        "actor": line.actor,
-        **{name: plain(value) for name, value in line.fields.items()},
-    }

@@ -11,10 +11,9 @@ from starlette.responses import Response
 from controller.api.bodies import RotateBody, TokenBody
 from controller.api.call import Asked
 from controller.api.paging import Limit
-from controller.api.resources.logs import line_document
-from controller.model.token import Scope, Token
+from controller.model.token import Scope
 from controller.reconcile.access.tokens import Minted
-from controller.reconcile.documents import iso
+from controller.reconcile.documents import line_document, token_document
 
 AUDITED: Final = 10_000
 """Lines of the activity log that are looked through."""
@@ -67,24 +66,6 @@ async def audit(call: Asked, limit: Limit = 100) -> Response:
     lines = await asyncio.to_thread(call.rooms.activity.tail, AUDITED)
     found = [line for line in lines if line.event.startswith(("token-", "api-"))]
     return call.answer([line_document(line) for line in found[-limit:]])
-
-
-def token_document(token: Token) -> dict[str, object]:
-    """Give what is kept of a token, but for its hash."""
-    return {
-        "id": token.id,
-        "name": token.name,
-        "role": token.role,
-        "scope": {"targets": token.scope.targets, "servers": token.scope.servers},
-        "by": token.by,
-        "created_at": iso(token.created_at),
-        "expires_at": iso(token.expires_at),
-        "grace_until": iso(token.grace_until),
-        "successor": token.successor,
-        "revoked_at": iso(token.revoked_at),
-        "used_at": iso(token.used_at),
-        "used_from": token.used_from,
-    }
 
 
 def minted_document(made: Minted) -> dict[str, object]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from controller.cli.dates import iso, moment
+from controller.cli.dates import moment
 from controller.cli.views.pki import Listing, Row, document_of, state_of, state_word
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import count, line
@@ -13,7 +13,7 @@ from controller.pki.details import Details, details
 from controller.pki.entries import Founded, Issued
 from controller.pki.ledger import Ledger
 from controller.pki.shelf import BUNDLE, LEDGER
-from controller.reconcile.documents import FORMAT_VERSION, plain
+from controller.reconcile.documents import FORMAT_VERSION, iso, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from controller.cli.dates import iso, moment
+from controller.cli.dates import moment
 from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import line
 from controller.journal.line import Line
@@ -24,17 +24,6 @@ def entry_text(entry: Line, style: Style) -> str:
 def _value(value: object) -> str:
     text = line(value if isinstance(value, str) else str(plain(value)))
     return f'"{text}"' if not text or " " in text else text
-
-
-def entry_document(entry: Line) -> dict[str, object]:
-    """Give one line of a log as a document."""
-    head = {"ts": iso(entry.ts), "seq": entry.seq, "prev": entry.prev}
-    return {
-        **head,
-        "event": entry.event,
-        "actor": entry.actor,
-        **{k: plain(v) for k, v in entry.fields.items()},
-    }
 
 
 def findings_text(checked: Mapping[str, Sequence[Finding]], style: Style) -> str:

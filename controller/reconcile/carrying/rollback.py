@@ -13,7 +13,7 @@ from controller.model.declaration import Repo, Target
 from controller.model.ids import Sha
 from controller.model.scope import Scope
 from controller.model.standing import Pin
-from controller.reconcile.carrying.standing import declared, guard_known, guard_reason, iso
+from controller.reconcile.carrying.standing import declared, guard_known, guard_reason
 from controller.reconcile.exchange.decisions import RolledBack
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.decided import see_standing
@@ -97,7 +97,7 @@ async def put(rooms: Rooms, pin: Pin) -> None:
         "commit": pin.commit,
         "bad": pin.bad,
         "reason": pin.reason,
-        "until": iso(pin.until),
+        "until": pin.until,
     }
     await rooms.activity.append("target-pinning", rooms.actor, **told)
     await rooms.store.standings.put(pin)

@@ -41,7 +41,7 @@ async def suspend(
     guard_known(declaration, name)
     before = (await rooms.store.standings.all()).suspensions.get(name)
     made = Suspension(target=name, reason=reason, by=rooms.actor, at=rooms.clock.now(), until=until)
-    told = {"target": name, "reason": reason, "until": iso(until)}
+    told = {"target": name, "reason": reason, "until": until}
     await rooms.activity.append("target-suspending", rooms.actor, **told)
     await rooms.store.standings.put(made)
     await rooms.activity.append("target-suspended", rooms.actor, **told)
@@ -167,8 +167,3 @@ def guard_reason(reason: str, *, needed: bool = True) -> None:
         raise UsageError("this needs a reason", hint="--reason TEXT")
     if len(reason) > LONGEST_REASON:
         raise UsageError(f"a reason has at most {LONGEST_REASON} letters, not {len(reason)}")
-
-
-def iso(moment: datetime | None) -> str | None:
-    """Write a moment as the log does."""
-    return None if moment is None else moment.isoformat()

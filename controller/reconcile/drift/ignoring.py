@@ -39,8 +39,7 @@ async def ignore(
         until=until,
     )
     before = await standing(rooms, target, server, path)
-    told = {"target": target, "server": server, "path": path, "reason": reason}
-    told["until"] = until.isoformat()
+    told = {"target": target, "server": server, "path": path, "reason": reason, "until": until}
     await rooms.activity.append("drift-ignoring", rooms.actor, **told)
     await rooms.store.standings.put(made)
     await rooms.activity.append("drift-ignored", rooms.actor, **told)
