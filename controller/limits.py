@@ -44,6 +44,7 @@ LIMITS: Final = (
         ("cron lines and zones", 1000, "words", "it is refused"),
         ("one script or plugin", 1 << 20, "bytes", "it is refused"),
         ("one encrypted file of secrets", 1 << 20, "bytes", "it is refused"),
+        ("keys and values of a task sent as JSON", 10_000, "values", "it is refused"),
         ("encrypted files of secrets together", 16 << 20, "bytes", "they are refused"),
         ("templates and sources together", 64 << 20, "bytes", "it is refused"),
         ("rendered undo", 16 << 10, "bytes", "it is refused"),

@@ -70,6 +70,7 @@ from controller.declaration import (
     secrets as declaration_secrets,
     servers,
     tasks,
+    undeclared,
     undoing,
 )
 from controller.declaration.ansible import (
@@ -231,6 +232,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "cron lines and zones": crons.MOST_WORDS,
         "one script or plugin": tasks.LARGEST_SCRIPT,
         "one encrypted file of secrets": declaration_secrets.LARGEST_SEALED,
+        "keys and values of a task sent as JSON": undeclared.MOST_VALUES,
         "encrypted files of secrets together": declaration_secrets.MOST_SEALED,
         "templates and sources together": deliveries.MOST_BLOBS,
         "rendered undo": undoing.UNDO_LIMIT,

@@ -4,7 +4,7 @@ Written by clients, checked by the app before a handler runs; each becomes a req
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -104,7 +104,7 @@ RunsBody = Annotated[
 
 
 class AdhocBody(Said):
-    """Undeclared work: a command, or a script that the servers' agents offer or that lies in the config repository."""
+    """Undeclared work: a task's body, a command, or a script that the servers' agents offer or that lies in the config repository."""
 
     on: Annotated[Selector, Field(description="servers", examples=["web"])]
     run: Annotated[
@@ -117,6 +117,15 @@ class AdhocBody(Said):
     ] = ()
     script: Annotated[
         Name | None, Field(description="a script by name; `command` are its arguments")
+    ] = None
+    task: Annotated[
+        dict[str, Any] | None,
+        Field(
+            min_length=1,
+            description="a task's body as tasks are declared (`ctl schema task`), without secrets, files, checkout, check "
+            "and revert",
+            examples=[{"steps": {"fetch": {"run": "./fetch.sh"}, "build": {"run": "make"}}}],
+        ),
     ] = None
     params: Annotated[
         dict[str, Annotated[str, Field(max_length=65_536)]], Field(max_length=100)

@@ -5,21 +5,33 @@ between a question and its answer.
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from starlette.responses import Response
 
 from controller.api.bodies import AdhocBody, ApplyBody, PlanBody, RunBody, RunsBody
 from controller.api.call import Asked, Call
-from controller.api.problems import refuse
+from controller.api.problems import Problem, ProblemError, refuse
+from controller.api.whose import as_whom
+from controller.declaration import undeclared
+from controller.declaration.undeclared import WrittenTask
+from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.plan import Plan
+from controller.model.safe_text import safe_text
 from controller.model.task import Limits
 from controller.model.token import Role
 from controller.planning import applying
 from controller.planning.document import document
 from controller.reconcile.documents import report_document
-from controller.reconcile.exchange.requests import ApplyRequest, PlanRequest, RunReport, RunRequest
+from controller.reconcile.exchange.requests import (
+    ApplyRequest,
+    InvalidDeclarationError,
+    PlanRequest,
+    RunReport,
+    RunRequest,
+)
 from controller.reconcile.walk.loading import select
 
 
@@ -180,42 +192,87 @@ def must_run_anything(call: Call, on: str | None) -> None:
 
 
 async def adhoc(call: Asked, body: AdhocBody) -> Response:
-    """Run a command or a script that nobody declared, on the servers `on` picks. Needs the right `adhoc` in `access`."""
+    """Run a task's body, a command or a script that nobody declared, on the servers `on` picks. Needs the right `adhoc` in `access`."""
     must_know(call)
     must_run_anything(call, body.on)
-    if body.user not in {None, call.actor.name} and call.grant.role is not Role.ADMIN:
-        raise refuse(
-            HTTPStatus.FORBIDDEN, "not-allowed", "to run as somebody else needs the role admin"
-        )
-    words = words_of(body)
+    written = written_of(body)
+    must_be(call, [body.user, *(() if written is None else written.users())])
     request = RunRequest(
         task=body.script,
         on=body.on,
-        words=words,
+        words=body.command if body.run is None else (body.run,),
+        written=written,
         params=body.params,
-        user=body.user,
+        user=as_whom(call, body.user),
         limits=Limits(**body.limits.model_dump()),
         stdin=base64.b64decode(body.stdin),
         interactive=body.interactive,
         parallel=body.parallel,
     )
-    return recorded(call, await call.recording.run(request))
+    try:
+        report = await call.recording.run(request)
+    except InvalidDeclarationError as error:
+        if written is None:
+            raise
+        raise unfit(written, error.diagnostics) from error
+    return recorded(call, report)
 
 
-def words_of(body: AdhocBody) -> tuple[str, ...]:
-    """Read what is to be run: exactly one of a text, a command, or a script."""
-    given = [
-        body.run is not None,
-        bool(body.command) and body.script is None,
-        body.script is not None,
-    ]
-    if sum(given) != 1:
+def must_be(call: Call, users: Iterable[str | None]) -> None:
+    """Refuse to run as anybody else to all but admins; a template names nobody for certain."""
+    if call.grant.role is not Role.ADMIN and not {None, call.actor.name}.issuperset(users):
+        raise refuse(
+            HTTPStatus.FORBIDDEN, "not-allowed", "to run as somebody else needs the role admin"
+        )
+
+
+def written_of(body: AdhocBody) -> WrittenTask | None:
+    """See that a request names exactly one thing to run; give the task, where it is one."""
+    ways = {
+        "run": body.run is not None,
+        "command": bool(body.command) and body.script is None,
+        "script": body.script is not None,
+        "task": body.task is not None,
+    }
+    if sum(ways.values()) != 1:
         raise refuse(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "usage",
-            "this names exactly one of run, command and script",
+            f"this names exactly one of {', '.join(ways)}",
         )
-    return body.command if body.run is None else (body.run,)
+    if body.task is None:
+        return None
+    written, why = undeclared.of_json("body/task", body.task)
+    if written is None:
+        raise refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "task-invalid", why)
+    return written
+
+
+def unfit(written: WrittenTask, found: Sequence[Diagnostic]) -> ProblemError:
+    """Say what of a task that was sent is wrong, and where: what `ctl validate` says of a declared one."""
+    wrong = [one for one in found if one.severity is Severity.ERROR]
+    errors = [
+        {
+            "at": safe_text(written.at(one.place)),
+            "code": one.code,
+            "message": safe_text(one.message),
+            **({} if one.hint is None else {"hint": safe_text(one.hint)}),
+        }
+        for one in wrong[:SHOWN]
+    ]
+    return ProblemError(
+        Problem(
+            status=HTTPStatus.UNPROCESSABLE_ENTITY,
+            reference="task-invalid",
+            detail=f"{errors[0]['at']}: {errors[0]['message']}",
+            hint="ctl schema task says what a task holds",
+            members={"errors": errors},
+        )
+    )
+
+
+SHOWN: Final = 50
+"""Findings about a task that are told at once."""
 
 
 def recorded(call: Call, report: RunReport) -> Response:

@@ -1,23 +1,22 @@
 """`ctl run`: a declared task, a target, a script of the servers or a typed command, now and by hand."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from controller.declaration import pairs
-from controller.declaration.params import complaints
+from controller.declaration.undeclared import WrittenTask, with_task
 from controller.errors import UsageError
 from controller.jobs.engine import ALL
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
+from controller.model.diagnostic import Severity
 from controller.model.ids import RunId
 from controller.model.inventory import Carrier, Server
 from controller.model.job import Job, State, Trigger
 from controller.model.plan import Action, Plan
 from controller.model.scope import Scope
-from controller.model.task import Param
 from controller.model.work import StepKind, Work
 from controller.planning import applying
 from controller.reconcile.agents.offers import beheld, chosen, offers, undeclared
@@ -29,6 +28,7 @@ from controller.reconcile.carrying.applying import (
     report_of,
     with_held,
 )
+from controller.reconcile.carrying.parameters import given
 from controller.reconcile.carrying.results import fetch_results
 from controller.reconcile.carrying.scripts import find_script
 from controller.reconcile.carrying.submission import Order, jobs_of, orders_of, run_of
@@ -37,7 +37,7 @@ from controller.reconcile.exchange.requests import PlanRequest, RunReport, RunRe
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.comparing import compare_secrets
 from controller.reconcile.walk.deciding import make_plan, plan_of, refuse, resolve_pairs
-from controller.reconcile.walk.loading import load, see_config, select
+from controller.reconcile.walk.loading import load, see_config, select, tree_of
 from controller.reconcile.walk.observe import observe
 from controller.reconcile.walk.repos import reach_of, see_repos
 from controller.reconcile.walk.seen import Seen
@@ -62,6 +62,8 @@ async def run(rooms: Rooms, request: RunRequest) -> RunReport:
         plan, orders = await target_orders(rooms, seen, request)
     elif request.task is not None and request.task in seen.declaration.tasks:
         orders = await task_orders(rooms, seen, request)
+    elif request.written is not None:
+        orders = written_orders(rooms, seen, request, request.written)
     else:
         orders = await undeclared_orders(rooms, seen, request)
     if plan is not None and not orders:
@@ -237,17 +239,53 @@ async def task_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Ord
             f"task {name} says itself what it runs, as whom and within which limits",
             hint="leave out --as, --limit and the words after --",
         )
-    params = given(seen.declaration.tasks[name].params, request.params)
-    moment = Target(
-        name=MOMENT,
-        task=name,
-        servers=request.on or "",
-        members=members(seen, request.on),
-        params=params,
-    )
+    task = seen.declaration.tasks[name]
+    moment = moment_of(name, request, members(seen, request.on))
+    moment = replace(moment, params=given(task.params, request.params))
     declaration = replace(seen.declaration, targets={MOMENT: moment})
-    found = pairs.resolve(declaration, {}, rooms.renderer, scope=Scope())
-    if len(found.pairs) < len(moment.members):
+    return resolved(rooms, replace(seen, declaration=declaration))
+
+
+def written_orders(
+    rooms: Rooms, seen: Seen, request: RunRequest, written: WrittenTask
+) -> list[Order]:
+    """Resolve a task that was written for this run alone.
+
+    Raises:
+        InvalidDeclarationError: the task is not one.
+        UsageError: it is to run where nothing is declared, or beside something else.
+    """
+    if request.address is not None or request.words or request.limits:
+        raise UsageError(
+            "a task that was written says itself what it runs and within which limits, on declared servers",
+            hint="leave out --addr, --limit and the words after --",
+        )
+    servers = places(seen, request)
+    request, owner = in_whose_name(rooms, seen, request, servers)
+    moment = moment_of(TASK, request, tuple(server.name for server in servers))
+    declaration, found = with_task(seen.declaration, tree_of(rooms, seen), written, target=moment)
+    if any(finding.severity is Severity.ERROR for finding in found):
+        refuse(rooms, seen, found)
+    task = declaration.tasks[TASK]
+    moment = replace(moment, params=given(task.params, request.params))
+    task = replace(task, user=task.user or request.user)
+    declaration = replace(declaration, targets={MOMENT: moment}, tasks={TASK: task})
+    return resolved(rooms, replace(seen, declaration=declaration), owner=owner)
+
+
+def moment_of(task: str, request: RunRequest, servers: tuple[str, ...]) -> Target:
+    """Make the target of one run."""
+    return Target(name=MOMENT, task=task, servers=request.on or "", members=servers)
+
+
+MOMENT = "by-hand"
+"""The name of the target that `ctl run TASK` makes for a moment."""
+
+
+def resolved(rooms: Rooms, seen: Seen, *, owner: str = "") -> list[Order]:
+    """Render the work of the target of the moment: one job for each of its servers, or none at all."""
+    found = pairs.resolve(seen.declaration, {}, rooms.renderer, scope=Scope())
+    if len(found.pairs) < len(seen.declaration.targets[MOMENT].members):
         refuse(rooms, seen, found.diagnostics)
     servers = seen.declaration.inventory.servers
     return [
@@ -257,13 +295,10 @@ async def task_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> list[Ord
             work=pair.work,
             trigger=Trigger.MANUAL,
             cause=f"ctl run by {rooms.actor}",
+            owner=owner,
         )
         for pair in found.pairs
     ]
-
-
-MOMENT = "by-hand"
-"""The name of the target that `ctl run TASK` makes for a moment."""
 
 
 async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> tuple[Plan, list[Order]]:
@@ -296,52 +331,3 @@ async def target_orders(rooms: Rooms, seen: Seen, request: RunRequest) -> tuple[
         replace(order, trigger=Trigger.MANUAL, cause=cause) for order in orders_of(seen, running)
     ]
     return plan, orders
-
-
-def given(declared: Mapping[str, Param], typed: Mapping[str, str]) -> dict[str, object]:
-    """Read parameters as typed: text where text is wanted, else JSON; defaults fill the rest.
-
-    Raises:
-        UsageError: one is unknown, missing, or not what its schema asks for.
-    """
-    for name in typed:
-        if name not in declared:
-            known = ", ".join(sorted(declared)) or "none"
-            raise UsageError(f"there is no parameter {name!r}", hint=f"declared: {known}")
-    values: dict[str, object] = {}
-    for name, param in declared.items():
-        if name in typed:
-            values[name] = literal(read_value(param, typed[name]))
-        elif param.required:
-            raise UsageError(f"parameter {name} is required", hint=f"-p {name}=VALUE")
-        elif param.default is not None:
-            values[name] = param.default
-    return values
-
-
-def read_value(param: Param, text: str) -> object:
-    """Read one parameter by the type its schema names."""
-    value: object = text
-    if param.schema.get("type", "string") != "string":
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise UsageError(
-                f"parameter {param.name} is not {param.schema['type']}: {text!r}"
-            ) from error
-    for complaint in complaints(param, value):
-        raise UsageError(f"parameter {param.name}: {complaint}")
-    return value
-
-
-def literal(value: object) -> object:
-    """Write a value so that rendering gives it back as it is: what is typed is data, never a template."""
-    match value:
-        case str() if "{{" in value or "{%" in value:
-            return '{{ "' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '" }}'
-        case list():
-            return [literal(one) for one in value]
-        case dict():
-            return {key: literal(one) for key, one in value.items()}
-        case _:
-            return value

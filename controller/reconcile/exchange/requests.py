@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from controller.declaration.undeclared import WrittenTask
 from controller.errors import ControllerError, DeclarationError
 from controller.model.applied import Applied
 from controller.model.condition import Health, Sync
@@ -146,7 +147,7 @@ class RunRequest:
     A `task` that is not declared is a script that the servers themselves offer, which gets `words` as its arguments; without a
     task or target, `words` are the command. `params` are texts as typed, converted by the parameter's schema. `stdin` goes to
     the first step; `interactive` keeps its input open for `attach`. `outdir` takes `file` results. `user` and `limits` are of
-    undeclared work. `address` stands for `on`.
+    undeclared work. `address` stands for `on`. `written` is a task that was written for this run alone.
     """
 
     task: str | None = None
@@ -154,6 +155,7 @@ class RunRequest:
     on: str | None = None
     address: Address | None = None
     words: tuple[str, ...] = ()
+    written: WrittenTask | None = None
     user: str | None = None
     limits: Limits = field(default_factory=Limits)
     interactive: bool = False

@@ -5,7 +5,7 @@ from hypothesis import given as drawn, strategies as st
 
 from controller.errors import UsageError
 from controller.model.task import Param
-from controller.reconcile.carrying.running import given, literal
+from controller.reconcile.carrying.parameters import given, literal
 
 DECLARED = {
     "who": Param(name="who", schema={"type": "string"}, required=True),
