@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from controller.agent.errors import SettingsError
 from controller.agent.settings import Settings
+from controller.agent.unit_words import quoted
 
 UNIT = "ctl-agent.service"
 HOLDER = "ctl-agent-attempts.service"
@@ -163,14 +164,7 @@ def make_units(
 
 
 def _command(words: Sequence[str]) -> str:
-    return " ".join(_quote(word) for word in words)
-
-
-def _quote(word: str) -> str:
-    """Write a word so that systemd reads exactly it: no specifier, no variable, no escape, no blank."""
-    if not word.isprintable():
-        raise SettingsError(f"cannot write {word!r} into a unit")
-    plain = word.replace("%", "%%").replace("$", "$$")
-    if any(sign in word for sign in " \"'\\;") or not word.isascii():
-        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return plain
+    try:
+        return " ".join(map(quoted, words))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

@@ -67,6 +67,7 @@ async def serve(
         raise UsageError("--tls-cert and --tls-key go together")
     if config_key is not None and config_token_file is not None:
         raise UsageError("--config-key and --config-token-file do not go together")
+    folder = _here(ctl, pki)
     options = ServeOptions(
         source=ConfigSource(
             directory=ctl.settings.where.directory,
@@ -82,7 +83,7 @@ async def serve(
         state=ctl.settings.where.state,
         allow=allow,
         age_key=_here(ctl, age_key),
-        papers=ctl.settings.papers if pki is None else Papers(folder=pki),
+        papers=ctl.settings.papers if folder is None else Papers(folder=folder),
         parallel=parallel,
         drain=drain,
         debug=ctl.settings.speech.debug,

@@ -10,6 +10,7 @@ from typing import Final
 
 from controller.service.options import ServeOptions
 from controller.service.unit import make_unit
+from controller.store.folder import folder_of, is_shared
 
 ALL: Final = "all"
 """The role of a controller that is every part at once."""
@@ -46,7 +47,7 @@ def words_of(options: ServeOptions, role: str) -> list[str]:
     source, doors = options.source, options.doors
     said: dict[str, object] = {
         "-C": None if source.url else (source.directory or Path.cwd()).absolute(),
-        "--state": options.state,
+        "--state": None if options.state is None else _state(options.state),
         "--config-repo": source.url,
         "--branch": source.branch,
         "--config-key": source.key,
@@ -70,3 +71,8 @@ def words_of(options: ServeOptions, role: str) -> list[str]:
     for origin in doors.origins:
         words += ["--origin", origin]
     return [*words, *(["--drain"] if options.drain else [])]
+
+
+def _state(said: str) -> str:
+    """Write where the state is so that it means the same from anywhere."""
+    return said if is_shared(said) else str(folder_of(said).absolute())

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from controller.agent.unit_words import plain, quoted
 from controller.errors import UsageError
 
 UNIT: Final = """\
@@ -118,7 +119,7 @@ def make_unit(
         role="" if role == "all" else f": {role}",
         name=name,
         command=" ".join(
-            f"{CREDENTIALS}{handed[word]}" if word in handed else _quote(word)
+            f"{CREDENTIALS}{handed[word]}" if word in handed else _word(word)
             for word in (program, *words)
         ),
         credentials="".join(
@@ -134,19 +135,20 @@ def make_unit(
     return text
 
 
+def _word(word: str) -> str:
+    """Write a word of the command line."""
+    try:
+        return quoted(word)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
 def _path(path: Path) -> str:
     """Write a path where systemd reads the rest of a line."""
-    text = str(path)
-    if not (text.isprintable() and path.is_absolute()):
-        raise UsageError(f"cannot write {text!r} into a unit")
-    return text.replace("%", "%%")
-
-
-def _quote(word: str) -> str:
-    """Write a word so that systemd reads exactly it: no specifier, no variable, no escape, no blank."""
-    if not word.isprintable():
-        raise UsageError(f"cannot write {word!r} into a unit")
-    plain = word.replace("%", "%%").replace("$", "$$")
-    if not word or any(sign in word for sign in " \"'\\;") or not word.isascii():
-        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return plain
+    try:
+        text = plain(str(path))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not path.is_absolute():
+        raise UsageError(f"cannot write {str(path)!r} into a unit: it starts from nowhere")
+    return text
