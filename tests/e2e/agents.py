@@ -65,6 +65,8 @@ class AgentHost:
     """How Python finds the agent."""
     connect: int = 0
     """The port of a controller that it dials; 0: it listens itself."""
+    hub: str = "127.0.0.1"
+    """The address of that controller."""
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
 
@@ -83,7 +85,7 @@ class AgentHost:
     def start(self) -> "AgentHost":
         """Start the process; where it listens, wait until it does."""
         self.port = self.port or (0 if self.connect else free_port())
-        listens, dials = f"--listen=127.0.0.1:{self.port}", f"--connect=127.0.0.1:{self.connect}"
+        listens, dials = f"--listen=127.0.0.1:{self.port}", f"--connect={self.hub}:{self.connect}"
         self.logs.append(self.folder / f"log-{len(self.logs)}")
         with self.logs[-1].open("wb") as log:
             self.process = subprocess.Popen(
@@ -176,6 +178,7 @@ def agent_on(
     *words: str,
     base: Path | None = None,
     connect: int = 0,
+    hub: str = "127.0.0.1",
     program: tuple[str, ...] = ("-m", "controller.agent"),
 ) -> Iterator[AgentHost]:
     """Run an agent for a world, and let the person who types there be its controller, or the one that it dials."""
@@ -202,6 +205,7 @@ def agent_on(
         words=words,
         shared=base,
         connect=connect,
+        hub=hub,
     )
     try:
         host.start()
