@@ -35,9 +35,11 @@ from controller.api import (
     metrics,
     paging,
     pieces,
+    profiling,
     proving,
     rates,
 )
+from controller.api.resources import debug as api_debug
 from controller.api.settings import ApiSettings
 from controller.cli import (
     person,
@@ -566,6 +568,9 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "callers told apart": rates.KNOWN,
         "streams of one token": API.streams,
         "streams": API.streams_all,
+        "one look at the program under /debug": api_debug.LONGEST,
+        "stacks of one profile": profiling.MOST_STACKS,
+        "tasks listed under /debug": profiling.MOST_TASKS,
         "large bodies read at once": gate.LARGE_AT_ONCE,
         "logins of browsers": API.sessions,
         "items of a page": paging.MOST,

@@ -6,6 +6,7 @@ read, was decided before by the gate.
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from controller.api.proving import Proving
 from controller.api.route import Route
 from controller.api.sessions import Sessions
 from controller.api.settings import ApiSettings
-from controller.api.table import ROUTES
+from controller.api.table import DEBUG, ROUTES
 from controller.errors import ControllerError
 from controller.reconcile.access.tokens import TokenDesk
 
@@ -55,14 +56,15 @@ def build(serving: Serving, settings: ApiSettings) -> Gate:
         proving=Proving(tokens, settings, clock),
         closing=asyncio.Event(),
     )
-    app = routed()
+    routes = (*ROUTES, *DEBUG) if settings.debug else ROUTES
+    app = routed(routes)
     queries = {
         route.name: query_names(route) for route in app.routes if isinstance(route, APIRoute)
     }
-    return Gate(app, ROUTES, queries, desk)
+    return Gate(app, routes, queries, desk)
 
 
-def routed() -> FastAPI:
+def routed(routes: Iterable[Route] = ROUTES) -> FastAPI:
     """Make the app without the gate."""
     app = FastAPI(
         title=description.TITLE,
@@ -73,7 +75,7 @@ def routed() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for route in ROUTES:
+    for route in routes:
         add(app, route)
     app.add_exception_handler(ProblemError, told)
     app.add_exception_handler(ControllerError, told)
@@ -99,7 +101,7 @@ def add(app: FastAPI, route: Route) -> None:
         tags=[route.tag],
         summary=(route.handler.__doc__ or "").partition("\n")[0],
         openapi_extra=description.needs_of(route),
-        include_in_schema=route.method != "HEAD",
+        include_in_schema=route.method != "HEAD" and route not in DEBUG,
     )
 
 

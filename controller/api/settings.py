@@ -67,6 +67,7 @@ class ApiSettings:
         recheck_seconds: between two looks whether the token of a stream is still good.
         session_hours: how long a login of a browser is good.
         sessions: logins at the same time.
+        debug: whether admins may look at the program itself, under `/debug`.
         stop_seconds: time that requests under way get when the controller stops.
     """
 
@@ -90,4 +91,5 @@ class ApiSettings:
     recheck_seconds: float = 10.0
     session_hours: float = 12.0
     sessions: int = 1000
+    debug: bool = False
     stop_seconds: float = 10.0

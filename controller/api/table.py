@@ -10,6 +10,7 @@ from typing import Final
 from controller.api import answers, shapes
 from controller.api.resources import (
     backups,
+    debug,
     decisions,
     doors,
     fleet,
@@ -57,6 +58,14 @@ def _change(path: str, name: str, handler: object, tag: str, **more: object) -> 
     return _route(
         "POST", V1 + path, name, handler, tag=tag,
         **{"least": Role.OPERATOR, "body": Body.JSON, "audited": True, **more},
+    )  # fmt: skip
+
+
+def _debug(path: str, name: str, handler: object, **more: object) -> Route:
+    """Make a route that looks at the program itself: for admins, and written down before and after."""
+    return _route(
+        "GET", f"/debug{path}", name, handler,
+        tag="debug", least=Role.ADMIN, audited=True, **more,
     )  # fmt: skip
 
 
@@ -183,6 +192,14 @@ STATE: Final = (
         least=Role.ADMIN, body=Body.NONE, secret=True, stream=True, media="application/octet-stream",
     ),
 )  # fmt: skip
+
+DEBUG: Final = (
+    _debug("/threads", "debug-threads", debug.threads),
+    _debug("/tasks", "debug-tasks", debug.tasks),
+    _debug("/profile", "debug-profile", debug.profile, media=TEXT),
+    _debug("/memory", "debug-memory", debug.memory),
+)
+"""Only there with `ctl serve --debug`; what looks at the program itself is in no description of the API."""
 
 ROUTES: Final[tuple[Route, ...]] = (*CONTROLLER, *FLEET, *WORK, *DECISIONS, *NEWS, *TOKENS, *STATE)
 

@@ -62,6 +62,7 @@ async def serve(
         key=_here(ctl, tls_key),
         anonymous=_one_of(anonymous, ANONYMOUS, "--anonymous"),
         origins=tuple(origin or ()),
+        debug=ctl.settings.speech.debug,
     )
     if (tls_cert is None) is not (tls_key is None):
         raise UsageError("--tls-cert and --tls-key go together")

@@ -70,7 +70,8 @@ def words_of(options: ServeOptions, role: str) -> list[str]:
     ]
     for origin in doors.origins:
         words += ["--origin", origin]
-    return [*words, *(["--drain"] if options.drain else [])]
+    switches = {"--drain": options.drain, "--debug": doors.debug}
+    return [*words, *(name for name, on in switches.items() if on)]
 
 
 def _state(said: str) -> str:

@@ -38,7 +38,10 @@ def api_server(serving: LiveServing, doors: Doors) -> Server:
     if doors.certificate is not None and doors.key is not None:
         tls = Tls(certificate=doors.certificate, key=doors.key)
     settings = ApiSettings(
-        anonymous=Anonymous(doors.anonymous), tls=tls is not None, origins=doors.origins
+        anonymous=Anonymous(doors.anonymous),
+        tls=tls is not None,
+        origins=doors.origins,
+        debug=doors.debug,
     )
     listen = Listen(host=doors.api.host, port=doors.api.port)
     return serve(build(serving, settings), listen, tls, settings)

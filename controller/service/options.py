@@ -77,7 +77,7 @@ class Doors:
     """Where a serving controller listens, and what it shows to whom.
 
     `agents` None: agents that dial are not taken. `certificate` and `key` are PEM files; without them the API speaks plain HTTP.
-    `anonymous` is what can be read without a token: none, status or full.
+    `anonymous` is what can be read without a token: none, status or full. `debug` lets admins look at the program itself.
     """
 
     api: Place = Place(host="127.0.0.1", port=8420)
@@ -86,6 +86,7 @@ class Doors:
     key: Path | None = None
     anonymous: str = "status"
     origins: tuple[str, ...] = ()
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
