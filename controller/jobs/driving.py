@@ -63,7 +63,9 @@ class Driving:
                 crew=crew,
                 jobs=open_,
                 bodies=bodies,
-                known=await recall(self._equipment.store, bodies.values()),
+                known=await recall(
+                    self._equipment.store, ((open_[id_], body) for id_, body in bodies.items())
+                ),
                 run=run,
                 stdin=stdin,
             ),

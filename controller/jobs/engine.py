@@ -177,7 +177,7 @@ class Engine:
             await stop_on_server(self._equipment, link, id_, step=step, grace=grace)
         job = await self._store.jobs.get(id_)
         if alone and job is not None:
-            await self._crew.drive(job, body, await recall(self._store, [body]), None)
+            await self._crew.drive(job, body, await recall(self._store, [(job, body)]), None)
             job = await self._store.jobs.get(id_)
         if job is None:
             raise NotFoundError(f"cannot find job {id_}")
@@ -195,7 +195,7 @@ class Engine:
             raise NotFoundError(f"cannot find job {id_}: it was never recorded")
         if [each.move for each in recover([job])] == [Move.RESUME]:
             body = await self._store.jobs.body(id_)
-            job = await self._crew.drive(job, body, await recall(self._store, [body]), None)
+            job = await self._crew.drive(job, body, await recall(self._store, [(job, body)]), None)
         if self._crew.fatal is not None:
             raise self._crew.fatal
         return job

@@ -14,7 +14,7 @@ from controller.model.observation import MarkerSeen
 from controller.store.ports import Store
 
 FEW: Final = 50
-"""So many servers are asked for one by one; for more, all are read at once."""
+"""So many pairs are asked for one by one; for more, all of their targets are read at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +51,31 @@ class Known:
         return self.records.get(body.was) if marker is None else marker.record
 
 
-async def recall(store: Store, bodies: Iterable[JobBody]) -> Known:
-    """Read what is known of all pairs on the servers of some jobs."""
-    names: set[str] = set()
-    for body in bodies:
-        names |= {body.server.name} if body.was is None else {body.server.name, body.was[1]}
-    if len(names) <= FEW:
-        found = {name: await store.observations.server(name) for name in sorted(names)}
-        seen = {name: one for name, one in found.items() if one is not None}
+async def recall(store: Store, jobs: Iterable[tuple[Job, JobBody]]) -> Known:
+    """Read what is known of the pairs of some jobs."""
+    pairs = pairs_of(jobs)
+    names = {server for _, server in pairs}
+    targets = {target for target, _ in pairs}
+    if len(pairs) <= FEW:
+        found = [await store.observations.server(name) for name in sorted(names)]
+        seen = [one for one in found if one is not None]
+        kept = [await store.records.get(*pair) for pair in sorted(pairs)]
+        records = {(one.target, one.server): one for one in kept if one is not None}
     else:
-        seen = dict(await store.observations.servers())
+        seen = list((await store.observations.servers(targets=targets)).values())
+        records = dict(await store.records.all(targets=targets))
     return Known(
-        records=await store.records.all(),
-        markers={(t, s): m for s, each in seen.items() for t, m in each.markers.items()},
+        records=records,
+        markers={(t, one.server): m for one in seen for t, m in one.markers.items()},
     )
+
+
+def pairs_of(jobs: Iterable[tuple[Job, JobBody]]) -> set[tuple[str, str]]:
+    """List the pairs of jobs, under their names of today and of before; jobs of no target have none."""
+    pairs: set[tuple[str, str]] = set()
+    for job, body in jobs:
+        if job.target is not None:
+            pairs.add((job.target, job.server))
+        if body.was is not None:
+            pairs |= {body.was, (body.was[0], job.server)}
+    return pairs

@@ -32,7 +32,7 @@ async def peek(crew: Crew, id_: JobId) -> None:
             await crew.recorder(job),
             link,
             body,
-            await recall(equipment.store, [body]),
+            await recall(equipment.store, [(job, body)]),
             values=values,
         )
         for step in job.steps:

@@ -36,7 +36,7 @@ async def resolve(crew: Crew, id_: JobId, *, signal: Signal, reason: str) -> Job
     if job.state is not State.LOST:
         raise RefusedError(f"cannot resolve job {id_}: it is {job.state}, not lost")
     body = await store.jobs.body(id_)
-    known = await recall(store, [body])
+    known = await recall(store, [(job, body)])
     told = {"job": id_, "as": signal, "reason": reason}
     await equipment.activity.append("job-resolving", equipment.actor, **told)
     recorder = await crew.recorder(job)

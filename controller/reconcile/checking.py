@@ -30,7 +30,7 @@ async def check_server(rooms: Rooms, name: str) -> ServerCheck:
     found = await uptime(rooms, seen, servers[name])
     async with rooms.saving() as free:
         if free:
-            known = (await rooms.store.observations.servers()).get(name)
+            known = await rooms.store.observations.server(name)
             checks = {} if known is None or not found.seen.reached else known.checks
             await rooms.store.observations.put_servers([replace(found.seen, checks=checks)])
     if free:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.clock import Clock
 from controller.declaration.forms import Forms
@@ -17,6 +17,7 @@ from controller.model.ids import IdFactory
 from controller.model.masking import Masker
 from controller.model.revision import Revision
 from controller.model.tree import Tree
+from controller.reconcile.aside import Aside
 from controller.reconcile.engines import RunEngine
 from controller.reconcile.exchange.installs import Installer
 from controller.reconcile.exchange.requests import Listener
@@ -74,6 +75,7 @@ class Rooms:
     runs by them. `saving` is held while what was seen is kept; it gives false while another command holds the state,
     and then nothing may be kept. `state` names the state for people, `timezone` is theirs. `in_force` gives under `serve` what is
     declared and in force, in place of the files; `proved` says that whoever acts was proved by a token or a certificate.
+    `aside` computes what takes long.
     """
 
     config: Configuration
@@ -103,3 +105,4 @@ class Rooms:
     listener: Listener
     in_force: Callable[[], Loaded | None] = lambda: None
     proved: bool = False
+    aside: Aside = field(default_factory=Aside)

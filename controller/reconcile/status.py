@@ -1,6 +1,6 @@
 """Status: one line for each target, from a plan that opens no server. Deciding what to say is pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.model.plan import Action, Change, Plan
+from controller.model.plan import Action, Change
 from controller.planning.schedules import next_due
 from controller.reconcile.exchange.requests import (
     InvalidDeclarationError,
@@ -44,13 +44,33 @@ async def status(rooms: Rooms) -> StatusReport:
             dirty=bool(rooms.config.dirty()),
             diagnostics=error.diagnostics,
         )
-    plan, today = plan_of(seen), known_today(seen)
-    seen = replace(seen, records=today.records, servers=today.servers)
     jobs = await rooms.store.jobs.open()
     latest = {
         name: await rooms.store.jobs.list(target=name, limit=1) for name in seen.declaration.targets
     }
     repos = await rooms.store.observations.repos()
+    now = rooms.clock.now()
+    report = await rooms.aside.do(lambda: summed_up(seen, jobs, latest, repos.values(), now))
+    return replace(
+        report,
+        problems=(*report.problems, *await said_problems(rooms)),
+        diagnostics=(*report.diagnostics, *refused_findings(rooms)),
+    )
+
+
+def summed_up(
+    seen: Seen,
+    jobs: Sequence[Job],
+    latest: Mapping[str, Sequence[Job]],
+    repos: Iterable[RepoSeen],
+    now: datetime,
+) -> StatusReport:
+    """Sum a plan up, with what is open and how it went last."""
+    plan, today = plan_of(seen), known_today(seen)
+    seen = replace(seen, records=today.records, servers=today.servers)
+    changes: dict[str, list[Change]] = {}
+    for change in plan.changes:
+        changes.setdefault(change.target, []).append(change)
     return StatusReport(
         commit=plan.commit,
         dirty=plan.dirty,
@@ -59,17 +79,14 @@ async def status(rooms: Rooms) -> StatusReport:
         observed_at=plan.observed_at,
         targets=tuple(
             with_decision(
-                target_status(target, seen, plan, jobs, latest[name]), seen, rooms.clock.now()
+                target_status(target, seen, changes.get(name, ()), jobs, latest[name]), seen, now
             )
             for name, target in sorted(seen.declaration.targets.items())
         ),
-        problems=(
-            *problems(seen.declaration, seen.servers.values(), repos.values(), jobs),
-            *await said_problems(rooms),
-        ),
+        problems=tuple(problems(seen.declaration, seen.servers.values(), repos, jobs)),
         running=tuple(job for job in jobs if job.state is not State.LOST),
-        upcoming=upcoming(seen.declaration, rooms.clock.now()),
-        diagnostics=(*plan.diagnostics, *refused_findings(rooms)),
+        upcoming=upcoming(seen.declaration, now),
+        diagnostics=plan.diagnostics,
         summary=plan.summary,
     )
 
@@ -111,10 +128,13 @@ async def said_problems(rooms: Rooms) -> tuple[Problem, ...]:
 
 
 def target_status(
-    target: Target, seen: Seen, plan: Plan, jobs: Sequence[Job], latest: Sequence[Job]
+    target: Target,
+    seen: Seen,
+    changes: Sequence[Change],
+    jobs: Sequence[Job],
+    latest: Sequence[Job],
 ) -> TargetStatus:
-    """Sum one target up."""
-    changes = [change for change in plan.changes if change.target == target.name]
+    """Sum one target up, from the changes of it."""
     sync, reason, message = sync_of(changes)
     running = [job for job in jobs if job.target == target.name and job.state is not State.LOST]
     source = seen.sources.get(target.name)

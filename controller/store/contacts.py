@@ -30,8 +30,9 @@ class SqlContacts:
 
     async def all(self) -> Mapping[str, Contact]:
         """Read every contact by server."""
-        rows = await self._reader.read(lambda c: c.execute(_ALL).scalars().all())
-        return by_server(decode(Contact, data) for data in rows)
+        return await self._reader.read(
+            lambda c: by_server(decode(Contact, data) for data in c.execute(_ALL).scalars())
+        )
 
     async def get(self, server: str) -> Contact | None:
         """Read the contact of one server."""

@@ -41,6 +41,7 @@ from controller.store.memory_serving import (
 )
 from controller.store.memory_standings import MemoryStandings
 from controller.store.memory_talk import MemoryAnswers, MemoryNewsroom, MemoryTokens
+from controller.store.outline import by_pair, by_server
 from controller.store.past import Kind, of_forgotten, of_record, of_repo, of_server
 from controller.store.rows import (
     Beside,
@@ -301,11 +302,21 @@ class MemoryRecords:
         """Delete what was in force before a moment and is not any more."""
         return self._past.drop(before, limit)
 
-    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
-        """Read every record, as it is or as it was at a moment."""
+    async def all(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, or those of some targets, as it is or as it was at a moment."""
         now = [data for _, data in sorted(self._records.items())]
-        rows = now if as_of is None else self._past.recall(Kind.RECORD, as_of)
-        return {(one.target, one.server): one for one in (decode(Applied, data) for data in rows)}
+        return by_pair(now if as_of is None else self._past.recall(Kind.RECORD, as_of), targets)
+
+    async def get(self, target: str, server: str) -> Applied | None:
+        """Read the record of one pair."""
+        data = self._records.get((target, server))
+        return None if data is None else decode(Applied, data)
+
+    async def targets(self) -> frozenset[str]:
+        """Name the targets that have records."""
+        return frozenset(target for target, _ in self._records)
 
     async def put(self, records: Iterable[Applied]) -> None:
         """Store records, replacing those of the same pairs."""
@@ -337,11 +348,12 @@ class MemoryObservations:
         data = self._servers.get(name)
         return None if data is None else decode(ServerSeen, data)
 
-    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server, up to a moment."""
+    async def servers(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment; with `targets` only what was seen of these there."""
         now = [data for _, data in sorted(self._servers.items())]
-        rows = now if as_of is None else self._past.recall(Kind.SERVER, as_of)
-        return {one.server: one for one in (decode(ServerSeen, data) for data in rows)}
+        return by_server(now if as_of is None else self._past.recall(Kind.SERVER, as_of), targets)
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:
         """Replace the observations of these servers."""

@@ -3,7 +3,7 @@
 Built by `shelves`; calls the writer, the reader and the history.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Executable, Select, bindparam, select
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Executable, Select, bindparam, select
 from controller.clock import Clock
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.store.history import recall, remember
+from controller.store.outline import by_server
 from controller.store.past import Entry, Kind, of_repo, of_server
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode, kept_server
@@ -38,10 +39,13 @@ class SqlObservations:
         data = await self._reader.read(lambda c: c.execute(_SERVER, {"name": name}).scalar())
         return None if data is None else decode(ServerSeen, data)
 
-    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server, up to a moment."""
-        rows = await self._read(_SERVERS, Kind.SERVER, as_of)
-        return {seen.server: seen for seen in (decode(ServerSeen, data) for data in rows)}
+    async def servers(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment; with `targets` only what was seen of these there."""
+        return await self._reader.read(
+            lambda c: by_server(_rows(c, _SERVERS, Kind.SERVER, as_of), targets)
+        )
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:
         """Replace the observations of these servers."""
@@ -52,17 +56,12 @@ class SqlObservations:
 
     async def repos(self, *, as_of: datetime | None = None) -> Mapping[str, RepoSeen]:
         """Read what was last seen of every repo, up to a moment."""
-        rows = await self._read(_REPOS, Kind.REPO, as_of)
+        rows = await self._reader.read(lambda c: _rows(c, _REPOS, Kind.REPO, as_of))
         return {seen.repo: seen for seen in (decode(RepoSeen, data) for data in rows)}
 
     async def put_repo(self, seen: RepoSeen) -> None:
         """Replace what was seen of one repo."""
         await self._put(_PUT_REPO, "repo", [of_repo(seen, encode(seen))])
-
-    async def _read(self, now: Select[str], kind: Kind, as_of: datetime | None) -> Sequence[str]:
-        return await self._reader.read(
-            lambda c: c.execute(now).scalars().all() if as_of is None else recall(c, kind, as_of)
-        )
 
     async def _put(self, statement: Executable, column: str, entries: Sequence[Entry]) -> None:
         rows = [{column: entry.name, "data": entry.data} for entry in entries]
@@ -73,3 +72,11 @@ class SqlObservations:
             remember(connection, entries, now)
 
         await self._writer.write(write)
+
+
+def _rows(
+    connection: Connection, now: Select[str], kind: Kind, as_of: datetime | None
+) -> Sequence[str]:
+    if as_of is not None:
+        return recall(connection, kind, as_of)
+    return connection.execute(now).scalars().all()

@@ -147,8 +147,18 @@ class Jobs(Protocol):
 class Records(Protocol):
     """Applied records by (target, server); how they were earlier is kept for a while."""
 
-    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
-        """Read every record, as it is or as it was at a moment."""
+    async def all(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, or those of some targets, as it is or as it was at a moment."""
+        ...
+
+    async def get(self, target: str, server: str) -> Applied | None:
+        """Read the record of one pair."""
+        ...
+
+    async def targets(self) -> frozenset[str]:
+        """Name the targets that have records."""
         ...
 
     async def put(self, records: Iterable[Applied]) -> None:
@@ -167,8 +177,10 @@ class Observations(Protocol):
         """Read the last observation of one server."""
         ...
 
-    async def servers(self, *, as_of: datetime | None = None) -> Mapping[str, ServerSeen]:
-        """Read the last observation of every server, up to a moment."""
+    async def servers(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[str, ServerSeen]:
+        """Read the last observation of every server, up to a moment; with `targets` only what was seen of these there."""
         ...
 
     async def put_servers(self, seen: Iterable[ServerSeen]) -> None:

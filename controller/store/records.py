@@ -3,14 +3,16 @@
 Built by `shelves`; calls the writer, the reader and the history.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, delete, select
 
 from controller.clock import Clock
 from controller.model.applied import Applied
 from controller.store.history import recall, remember
+from controller.store.outline import by_pair
 from controller.store.past import Kind, of_forgotten, of_record
 from controller.store.reader import Reader
 from controller.store.rows import decode, encode
@@ -19,6 +21,11 @@ from controller.store.upsert import upsert
 from controller.store.writer import Writer
 
 _ALL = select(RECORDS.c.data).order_by(RECORDS.c.target, RECORDS.c.server)
+_GET = select(RECORDS.c.data).where(
+    RECORDS.c.target == bindparam("its_target"), RECORDS.c.server == bindparam("its_server")
+)
+_OF = _ALL.where(RECORDS.c.target == bindparam("its_target"))
+_TARGETS = select(RECORDS.c.target).distinct()
 _PUT = upsert(RECORDS, keys=("target", "server"), set_=("data",))
 _FORGET = delete(RECORDS).where(
     RECORDS.c.target == bindparam("its_target"), RECORDS.c.server == bindparam("its_server")
@@ -33,15 +40,32 @@ class SqlRecords:
         self._reader = reader
         self._clock = clock
 
-    async def all(self, *, as_of: datetime | None = None) -> Mapping[tuple[str, str], Applied]:
-        """Read every record, as it is or as it was at a moment."""
-        rows = await self._reader.read(
-            lambda c: (
-                c.execute(_ALL).scalars().all() if as_of is None else recall(c, Kind.RECORD, as_of)
+    async def all(
+        self, *, as_of: datetime | None = None, targets: Collection[str] | None = None
+    ) -> Mapping[tuple[str, str], Applied]:
+        """Read every record, or those of some targets, as it is or as it was at a moment."""
+
+        def read(connection: Connection) -> Mapping[tuple[str, str], Applied]:
+            if as_of is not None:
+                return by_pair(recall(connection, Kind.RECORD, as_of), targets)
+            if targets is None:
+                return by_pair(connection.execute(_ALL).scalars())
+            rows = (
+                connection.execute(_OF, {"its_target": one}).scalars() for one in sorted(targets)
             )
-        )
-        records = [decode(Applied, data) for data in rows]
-        return {(record.target, record.server): record for record in records}
+            return by_pair(chain.from_iterable(rows))
+
+        return await self._reader.read(read)
+
+    async def get(self, target: str, server: str) -> Applied | None:
+        """Read the record of one pair."""
+        pair = {"its_target": target, "its_server": server}
+        data = await self._reader.read(lambda c: c.execute(_GET, pair).scalar())
+        return None if data is None else decode(Applied, data)
+
+    async def targets(self) -> frozenset[str]:
+        """Name the targets that have records."""
+        return await self._reader.read(lambda c: frozenset(c.execute(_TARGETS).scalars()))
 
     async def put(self, records: Iterable[Applied]) -> None:
         """Store records, replacing those of the same pairs."""

@@ -59,8 +59,10 @@ class SqlRuns:
 
     async def list(self, *, limit: int = 50) -> tuple[Run, ...]:
         """List runs, newest first."""
-        rows = await self._reader.read(lambda c: c.execute(_LIST, {"limit": limit}).scalars().all())
-        return tuple(decode(Run, data) for data in rows)
+        values = {"limit": limit}
+        return await self._reader.read(
+            lambda c: tuple(decode(Run, data) for data in c.execute(_LIST, values).scalars())
+        )
 
     async def serial(self) -> int:
         """Count the runs that were ever recorded; the newest is never dropped, so its position is the count."""

@@ -294,6 +294,40 @@ async def test_records_replace_each_other_by_pair(store: Store) -> None:
     assert await store.records.all() == {("shop", "web-02"): other}
 
 
+async def test_records_of_some_targets_are_read_alone(store: Store) -> None:
+    shop, other, blog = a_record(), a_record(server="web-02"), a_record("blog")
+    await store.records.put([shop, other, blog])
+    both = {("shop", "web-01"): shop, ("shop", "web-02"): other}
+    assert await store.records.all(targets={"shop", "never"}) == both
+    assert await store.records.all(targets=()) == {}
+    assert await store.records.all(targets={"shop"}, as_of=NOW + timedelta(days=9999)) == both
+    assert await store.records.get("shop", "web-02") == other
+    assert await store.records.get("blog", "web-02") is None
+    assert await store.records.targets() == {"shop", "blog"}
+
+
+async def test_what_was_seen_of_some_targets_is_read_alone(store: Store) -> None:
+    record, holder = a_record(), Holder(run="r", who="o", controller="c", boot_id="b", since=NOW)
+    check = CheckSeen(digest=DIGEST, exit_code=1, output="no", at=NOW)
+    marker = MarkerSeen(record=record, sha256=DIGEST)
+    both = ServerSeen(
+        server="web-01",
+        at=NOW,
+        reached=True,
+        boot_id="b",
+        markers={"shop": marker, "blog": marker},
+        checks={"blog": check},
+        locks={"shop": holder, "blog": holder},
+    )
+    away = ServerSeen(server="web-02", at=NOW, reached=False, cause=Unreachable.DNS, message="no")
+    await store.observations.put_servers([both, away])
+    only = replace(both, markers={"shop": marker}, checks={}, locks={"shop": holder})
+    found = await store.observations.servers(targets={"shop", "never"})
+    assert found == {"web-01": only, "web-02": away}
+    bare = replace(both, markers={}, checks={}, locks={})
+    assert await store.observations.servers(targets=()) == {"web-01": bare, "web-02": away}
+
+
 async def test_observations_replace_each_other(store: Store) -> None:
     seen = ServerSeen(
         server="web-01",

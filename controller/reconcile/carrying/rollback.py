@@ -152,8 +152,8 @@ def place_of(seen: Seen, name: str) -> Place:
 
 async def commits_there(rooms: Rooms, name: str) -> tuple[Sha, ...]:
     """List the commits that are in force for a target somewhere, and those that were tried last."""
-    records = await rooms.store.records.all()
-    applied = (record.commit for (target, _), record in records.items() if target == name)
+    records = await rooms.store.records.all(targets=(name,))
+    applied = (record.commit for record in records.values())
     last = await rooms.store.jobs.past(name, limit=1)
     tried = (commit for run in last for commit in run.commits)
     return tuple(dict.fromkeys(one for one in (*applied, *tried) if one is not None))

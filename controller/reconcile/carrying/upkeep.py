@@ -35,7 +35,9 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
         if seen.scope.holds(*new)
     ]
     done = running | {new for _, new in moved}
-    stale = keepsakes.outdated(seen.declaration, seen.pairs, stored, done)
+    stale = await rooms.aside.do(
+        lambda: keepsakes.outdated(seen.declaration, seen.pairs, stored, done)
+    )
     pairs = {(pair.target, pair.server): pair for pair in seen.pairs}
     room = asyncio.Semaphore(rooms.parallel)
     kept = await asyncio.gather(

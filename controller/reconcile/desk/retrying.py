@@ -30,7 +30,7 @@ async def guard(rooms: Rooms, seen: Seen, job: Job) -> None:
     server = seen.declaration.inventory.servers.get(job.server)
     if server is not None and not server.active:
         raise RefusedError(f"cannot retry job {job.id}: server {server.name} is inactive")
-    record = (await rooms.store.records.all()).get((job.target or "", job.server))
+    record = await rooms.store.records.get(job.target or "", job.server)
     tried = None if record is None else record.tried
     if tried is not None and tried.state is State.LOST:
         raise RefusedError(

@@ -25,7 +25,7 @@ from controller.reconcile.walk.decided import see_standing
 from controller.reconcile.walk.deciding import make_plan, plan_of, resolve_pairs
 from controller.reconcile.walk.recalling import recall_repos, recall_servers
 from controller.reconcile.walk.seen import Seen
-from controller.reconcile.walk.steps import walk
+from controller.reconcile.walk.steps import walk, walk_narrow
 
 RUNS: Final = frozenset({Action.ADD, Action.CHANGE, Action.RUN, Action.REPAIR})
 """What a schedule brings about; removals are the target's own business."""
@@ -83,7 +83,7 @@ async def _planned(world: World, seen: Seen) -> Seen:
     seen = await walk(rooms, seen, (see_standing, recall_repos, resolve_pairs))
     wanted = frozenset((pair.target, pair.server) for pair in seen.pairs)
     seen = replace(seen, retry=wanted)
-    return await walk(rooms, seen, (recall_servers, compare_secrets, make_plan))
+    return await walk_narrow(rooms, seen, (recall_servers, compare_secrets, make_plan))
 
 
 def _held(changes: Iterable[Change], running: Iterable[Change]) -> str:

@@ -5,7 +5,7 @@ for good, whatever became of a key.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 from controller.model.declaration import Declaration
@@ -60,8 +60,7 @@ class Scheduler:
             yield Key(Kind.RUN, run)
         generation = self._world.generation
         if generation is not None:
-            known = {target for target, _ in await store.records.all()}
-            for key in declared(generation.declaration, known):
+            for key in declared(generation.declaration, await store.records.targets()):
                 yield key
         for key in (OUTBOX, EXPIRY, RETENTION):
             yield key
@@ -81,7 +80,7 @@ class Scheduler:
             await asyncio.gather(*waits, return_exceptions=True)
 
 
-def declared(declaration: Declaration, known: set[str]) -> list[Key]:
+def declared(declaration: Declaration, known: Collection[str]) -> list[Key]:
     """List the keys of what is declared, and of targets that something is known of."""
     return [
         *(Key(Kind.REPO, name) for name in declaration.repos),

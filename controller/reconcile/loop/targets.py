@@ -32,7 +32,7 @@ from controller.reconcile.said import Said
 from controller.reconcile.walk.asking import before
 from controller.reconcile.walk.deciding import plan_of
 from controller.reconcile.walk.seen import Seen
-from controller.reconcile.walk.steps import LOOP, walk
+from controller.reconcile.walk.steps import LOOP, walk_narrow
 
 FEW: Final = 30
 """So many servers are asked for their newest jobs one by one; for more the newest of all are read at once."""
@@ -88,16 +88,14 @@ async def never_seen(world: World, generation: Generation, name: str) -> list[st
 async def planned(world: World, generation: Generation, name: str) -> Seen | None:
     """Plan a target and all that come before it; None where nothing is declared or known of it."""
     rooms, declaration = world.rooms, generation.declaration
-    if name not in declaration.targets:
-        known = await rooms.store.records.all()
-        if all(target != name for target, _ in known):
-            return None
+    if name not in declaration.targets and name not in await rooms.store.records.targets():
+        return None
     names = frozenset(before(declaration, name)) | {name}
-    seen = replace(
+    begun = replace(
         generation.seen, request=PlanRequest(targets=(name,), refresh=False), by_hand=False
     )
-    seen = replace(seen, scope=replace(seen.scope, targets=names))
-    return await walk(rooms, seen, LOOP)
+    begun = replace(begun, scope=replace(begun.scope, targets=names))
+    return await walk_narrow(rooms, begun, LOOP)
 
 
 async def fetch_again(world: World, seen: Seen, name: str) -> Result:

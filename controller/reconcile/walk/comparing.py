@@ -7,7 +7,6 @@ from controller.model.applied import Applied
 from controller.model.compared import Compared, Comparison
 from controller.model.declaration import Secret
 from controller.model.work import Pair, secret_names
-from controller.planning.inputs import PairKey
 from controller.planning.subject import record_of
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.known import known_today
@@ -22,25 +21,36 @@ async def compare_secrets(rooms: Rooms, seen: Seen) -> Seen:
 
     It stands after observing, because the key of a pair that this state never saw lies in its marker.
     """
-    keyring = reach_of(seen).keyring
-    today = known_today(seen)
-    declared = seen.declaration.secrets
-    known: list[tuple[Pair, Applied | None]] = []
-    for pair in seen.pairs:
-        if secret_names(pair.work):
-            key = (pair.target, pair.server)
-            known.append((pair, record_of(today, key, today.servers.get(pair.server))))
+    if not seen.declaration.secrets:
+        return replace(seen, compared={})
+    keyring, declared = reach_of(seen).keyring, seen.declaration.secrets
+    known = await rooms.aside.do(lambda: with_secrets(seen))
     # A program or a Vault may take its time; meanwhile everybody else goes on.
     await keyring.gather(
         name
         for pair, record in known
         for name in secret_names(pair.work) & _applied(record, pair, declared).keys()
     )
-    compared: dict[PairKey, Mapping[str, Compared]] = {
-        (pair.target, pair.server): compare_pair(keyring, pair, record, declared)
-        for pair, record in known
-    }
+    compared = await rooms.aside.do(
+        lambda: {
+            (pair.target, pair.server): compare_pair(keyring, pair, record, declared)
+            for pair, record in known
+        }
+    )
     return replace(seen, compared=compared)
+
+
+def with_secrets(seen: Seen) -> list[tuple[Pair, Applied | None]]:
+    """List the pairs that use secrets, with the record that counts."""
+    today = known_today(seen)
+    return [
+        (
+            pair,
+            record_of(today, (pair.target, pair.server), today.servers.get(pair.server)),
+        )
+        for pair in seen.pairs
+        if secret_names(pair.work)
+    ]
 
 
 def compare_pair(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from controller.declaration import pairs
 from controller.errors import ControllerError
@@ -79,8 +80,7 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
     seen = replace(seen, serial=await rooms.store.runs.serial(), timezone=rooms.timezone)
     now = seen.request.as_of or rooms.clock.now()
     policy = replace(policy_of(seen), proved=rooms.proved)
-    plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy, now)
-    plan = replace(plan, changes=tuple(masked(change, rooms.masker) for change in plan.changes))
+    plan = await rooms.aside.do(lambda: planned(seen, policy, rooms.masker, now))
     if seen.revision is not None and seen.by_hand:  # the loop shows its plans to nobody
         found = attribution.candidates(plan, seen.declaration, seen.pairs)
         # A work tree that is not committed has lines of its own, and others further down.
@@ -95,6 +95,12 @@ async def make_plan(rooms: Rooms, seen: Seen) -> Seen:
         )
         plan = attribution.attribute(plan, found, authors)
     return replace(seen, plan=plan)
+
+
+def planned(seen: Seen, policy: Policy, masker: Masker, now: datetime) -> Plan:
+    """Ask the planner, and hide secrets in what was read on servers."""
+    plan = planner.plan(seen.declaration, inputs_of(seen), known_seen(seen), policy, now)
+    return replace(plan, changes=tuple(masked(change, masker) for change in plan.changes))
 
 
 def inputs_of(seen: Seen) -> Inputs:

@@ -98,7 +98,7 @@ async def known_targets(rooms: Rooms, seen: Seen, declaration: Declaration) -> s
     declared = set(declaration.targets)
     if declared.issuperset(seen.request.targets):
         return declared
-    return declared | {target for target, _ in await rooms.store.records.all()}
+    return declared | await rooms.store.records.targets()
 
 
 def scope_of(declaration: Declaration, seen: Seen, known: Collection[str]) -> Scope:

@@ -15,6 +15,7 @@ from controller.model.ids import RunId
 from controller.model.observation import Holder, MarkerSeen, RepoSeen, ServerSeen
 from controller.model.plan import Blocker, Gate
 from controller.model.serving import Contact
+from controller.planning.inputs import PairKey
 from controller.planning.renames import renames
 from controller.planning.subject import moment
 from controller.reconcile.rooms import Rooms
@@ -55,19 +56,30 @@ def blocker_of(repo: Repo, seen: RepoSeen | None) -> Blocker | None:
 
 async def recall_servers(rooms: Rooms, seen: Seen) -> Seen:
     """Take what was last seen of every server, and what was done there since."""
-    records = await rooms.store.records.all()
-    contacts = await rooms.store.contacts.all()
-    known = await rooms.store.observations.servers()
     names = set(seen.scope.targets or seen.declaration.targets)
     names |= {was for was, now in renames(seen.declaration).targets.items() if now in names}
+    only = names if seen.narrow else None
+    records = await rooms.store.records.all(targets=only)
+    contacts = await rooms.store.contacts.all()
+    known = await rooms.store.observations.servers(targets=only)
+    servers = await rooms.aside.do(lambda: as_they_are(known, contacts, records, names))
+    return replace(seen, records=records, servers=await without_our_locks(rooms, servers, names))
+
+
+def as_they_are(
+    known: Mapping[str, ServerSeen],
+    contacts: Mapping[str, Contact],
+    records: Mapping[PairKey, Applied],
+    names: set[str],
+) -> dict[str, ServerSeen]:
+    """Add to looks at servers what the jobs since wrote there of some targets."""
     mine: dict[str, dict[str, Applied]] = {}
     for (target, server), record in records.items():
         if target in names:
             mine.setdefault(server, {})[target] = record
-    servers = {
+    return {
         name: as_it_is(one, contacts.get(name), mine.get(name, {})) for name, one in known.items()
     }
-    return replace(seen, records=records, servers=await without_our_locks(rooms, servers, names))
 
 
 def as_it_is(

@@ -27,11 +27,13 @@ EMPTY_PLAN_DIGEST = Digest("")
 class Seen:
     """Fields are filled in the order of the steps; a step reads only what stands above its own.
 
-    `by_hand` is false where the loop of `serve` plans: nothing is named then, and what is found is acted on.
+    `by_hand` is false where the loop of `serve` plans: nothing is named then, and what is found is acted on. `narrow`: of records and
+    observations only what is about the targets in scope is read.
     """
 
     request: PlanRequest = field(default_factory=PlanRequest)
     by_hand: bool = True
+    narrow: bool = False
     retry: frozenset[PairKey] = frozenset()
     resuming: frozenset[str] = frozenset()
     revision: Revision | None = None

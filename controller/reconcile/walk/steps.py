@@ -6,13 +6,15 @@ saw lies in its marker.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
+from controller.planning.guard import LEAVING
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.as_of import take_as_of
 from controller.reconcile.walk.comparing import compare_secrets
 from controller.reconcile.walk.decided import see_standing
-from controller.reconcile.walk.deciding import make_plan, resolve_pairs, take_before
+from controller.reconcile.walk.deciding import make_plan, plan_of, resolve_pairs, take_before
 from controller.reconcile.walk.loading import load, see_config
 from controller.reconcile.walk.observe import observe
 from controller.reconcile.walk.recalling import recall_repos, recall_servers
@@ -48,3 +50,14 @@ async def walk(rooms: Rooms, seen: Seen, steps: tuple[Step, ...] = PLAN) -> Seen
     for step in steps:
         seen = await step(rooms, seen)
     return seen
+
+
+async def walk_narrow(rooms: Rooms, seen: Seen, steps: tuple[Step, ...]) -> Seen:
+    """Go through steps that end in a plan, reading only what is known of the targets in scope.
+
+    Where a pair is to go, everything is read after all: how many may go at once is a share of all that is known.
+    """
+    found = await walk(rooms, replace(seen, narrow=True), steps)
+    if any(change.action in LEAVING for change in plan_of(found).changes):
+        return await walk(rooms, seen, steps)
+    return found
