@@ -41,15 +41,15 @@ class MomentNotices:
         self._there.set()
 
     async def write(self) -> None:
-        """Write what was heard, whenever there is something; for ever.
+        """Write what was heard, whenever there is something; for ever. It may be called again after it failed.
 
         Raises:
             StateError: the state cannot be written.
         """
         while True:
-            await self._there.wait()
             self._there.clear()
             await self.flush()
+            await self._there.wait()
 
     async def flush(self) -> None:
         """Write what was heard until now; what cannot be written waits for the next time.

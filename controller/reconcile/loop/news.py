@@ -6,10 +6,11 @@ last number it saw.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from controller.clock import Clock
+from controller.errors import StateError
 from controller.model.ids import JobId
 from controller.model.job import Event, Job
 from controller.store.ports_serving import Newsroom
@@ -78,14 +79,30 @@ class News:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was taken down until now."""
+        """Write what was taken down until now; what cannot be written waits for the next time.
+
+        Raises:
+            StateError: the state cannot be written.
+        """
         self._there.clear()
         items = list(self._items)
         if items:
             self._items.clear()
-            await self._newsroom.append(self._clock.now(), items)
+            try:
+                await self._newsroom.append(self._clock.now(), items)
+            except StateError:
+                self._take_back(items)
+                raise
         self._written.set()
         self._written = asyncio.Event()
+
+    def _take_back(self, items: Sequence[Item]) -> None:
+        """Have news written again, before those that came meanwhile."""
+        both = (*items, *self._items)
+        self.dropped += max(0, len(both) - MOST)
+        self._items.clear()
+        self._items.extend(both)
+        self._there.set()
 
     async def wait(self, seconds: float = WATCH_SECONDS) -> None:
         """Wait until something new was written here, so long at most: others may write, too."""

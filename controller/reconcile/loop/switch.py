@@ -6,10 +6,11 @@ must settle waits for a change; a bug is logged once with its traceback and wait
 
 import logging
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from controller.errors import ControllerError, Disposition
+from controller.errors import ControllerError, Disposition, NotFoundError, StateAwayError
 from controller.reconcile.loop.keys import Key
 from controller.reconcile.loop.spread import backoff
 from controller.reconcile.loop.world import World
@@ -48,6 +49,8 @@ async def wait_for(world: World, key: Key, error: Exception, fails: int) -> Wait
         error: what it met.
         fails: how often it failed before, one time after the other.
     """
+    with suppress(StateAwayError):  # then that is the error, and is said of it
+        await world.looked_in_vain(key)
     if isinstance(error, ControllerError):
         reference, disposition = error.reference, error.disposition
         message, hint = world.rooms.masker.text(error.message), error.hint
@@ -65,9 +68,13 @@ async def wait_for(world: World, key: Key, error: Exception, fails: int) -> Wait
 
 
 async def troubled(world: World) -> set[Key]:
-    """List the keys of which is said that they met an error."""
-    found = await all_said(world.rooms.store.marks)
-    return {Key.parse(key) for key, said in found.items() if said.reason in REASONS.values()}
+    """List the keys of which is said that they met an error; those of another version are none of ours."""
+    keys: set[Key] = set()
+    for name, said in (await all_said(world.rooms.store.marks)).items():
+        if said.reason in REASONS.values():
+            with suppress(NotFoundError):
+                keys.add(Key.parse(name))
+    return keys
 
 
 async def unsay(world: World, key: Key) -> None:

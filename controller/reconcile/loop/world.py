@@ -138,6 +138,12 @@ class World:
         """Note that a look begins now, which answers every wish until now."""
         await self.rooms.store.marks.put(f"{LOOKED}{key}", self.rooms.clock.now().isoformat())
 
+    async def looked_in_vain(self, key: Key) -> None:
+        """Note that a look failed: it answered no wish, and the next one need not wait until its interval is over."""
+        began = await self.rooms.store.marks.get(f"{LOOKED}{key}")
+        if began is not None:
+            await self.rooms.store.marks.swap(f"{LOOKED}{key}", began, None)
+
     async def wanted(self, key: Key) -> bool:
         """Say whether somebody wished for a look that no look answered yet; one of a clock that was ahead answers none."""
         poked = await self.poked(key)

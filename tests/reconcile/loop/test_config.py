@@ -91,6 +91,27 @@ async def test_the_config_repository_is_looked_at_by_its_own_interval(tmp_path: 
         await here.applied("more", "web-1")
 
 
+async def test_a_repository_out_of_reach_is_asked_again_soon_and_said_until_it_is_back(
+    tmp_path: Path,
+) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        await here.quiet()
+        there = land.config.path
+        away = there.rename(there.with_name("away"))
+        await here.world.poke(CONFIG, why="test")
+        for _ in range(5):  # together less than its interval
+            await here.quiet()
+            land.clock.shift(5)
+        assert (await here.said())["config"].reason == "Retrying"
+        away.rename(there)
+        land.clock.shift(60)
+        await here.quiet()
+        assert "config" not in await here.said()
+
+
 async def test_a_history_that_was_rewritten_is_refused_and_told(tmp_path: Path) -> None:
     land = Land(tmp_path)
     land.declare(SHOP)

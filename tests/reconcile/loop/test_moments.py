@@ -1,5 +1,6 @@
 """Moments of jobs and steps reach those who asked for them, and never hold up an engine."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -101,3 +102,20 @@ async def test_what_cannot_be_written_waits_for_the_next_time() -> None:
     board.broken = False
     await hear.flush()
     assert [len(some) for some in board.posted] == [1]
+
+
+async def test_whoever_begins_again_writes_what_was_left() -> None:
+    board = Board(Occasion.AFTER_JOB)
+    hear = listening(board)
+    hear(told(1))
+    board.broken = True
+    with pytest.raises(StateError):
+        await hear.write()
+    board.broken = False
+    writing = asyncio.create_task(hear.write())
+    await asyncio.sleep(0)
+    hear(told(2))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    writing.cancel()
+    assert [one.subject for some in board.posted for one in some] == ["job/job1", "job/job2"]

@@ -14,6 +14,7 @@ from controller.reconcile.loop.scheduler import EVERY_SECONDS
 from controller.reconcile.loop.switch import STALLED_SECONDS, TELLS, wait_for
 from controller.reconcile.loop.worker import Reconciler
 from controller.reconcile.loop.world import World
+from controller.reconcile.said import Said, say
 from tests.reconcile.loop.estate import Land, estate, nothing
 
 REPO = Key(Kind.REPO, "app")
@@ -106,6 +107,36 @@ async def test_what_passes_by_itself_is_tried_again_ever_later_and_told_when_it_
         await here.quiet()
         assert "repo/app" not in await here.said()
         assert here.world.counts.reconciled["repo", "source-unreachable"].count == TELLS + 1
+
+
+async def test_a_look_that_failed_answers_no_wish(tmp_path: Path) -> None:
+    doing = Doing(SourceError("cannot reach the remote"))
+
+    async def look(world: World, name: str) -> Result:
+        await world.looking(REPO)
+        return await doing(world, name)
+
+    async with estate(Land(tmp_path), table=table(repo=look)) as here:
+        await here.world.poke(REPO, why="test")
+        await here.until(lambda: doing.done["app"] == 1)
+        await here.quiet()
+        assert await here.world.wanted(REPO)
+        here.land.clock.shift(2)
+        await here.until(lambda: doing.done["app"] == 2)
+        await here.quiet()
+        assert not await here.world.wanted(REPO)
+
+
+async def test_what_another_version_said_of_its_keys_holds_nobody_up(tmp_path: Path) -> None:
+    land, doing = Land(tmp_path), Doing()
+    said = Said(reason="Stalled", message="of another version")
+    for key in ("weather/today", "repo", "repo/app"):
+        await say(land.store.marks, key, said, land.clock.now())
+    async with estate(land, table=table(repo=doing)) as here:
+        await here.world.add(REPO)
+        await here.until(lambda: doing.done["app"] == 1)
+        await here.quiet()
+        assert (await here.said()).keys() == {"weather/today", "repo"}
 
 
 async def test_what_a_person_must_settle_waits_and_is_told_once(tmp_path: Path) -> None:
