@@ -24,6 +24,7 @@ from controller.api.call import Call, Desk
 from controller.api.headers import with_security
 from controller.api.matching import Match, Table
 from controller.api.problems import INTERNAL, ProblemError, problem_of, refuse, response_of
+from controller.api.proxies import Forwarding, place_of
 from controller.api.rates import Streams
 from controller.api.route import Body, Route
 from controller.errors import ControllerError
@@ -58,6 +59,7 @@ class Gate:
         self._queries = queries
         self._desk = desk
         self._meter = desk.meter
+        self._forwarding = Forwarding(desk.settings)
         self._admission = Admission(desk)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._streams = Streams(desk.settings.streams, desk.settings.streams_all)
@@ -75,9 +77,10 @@ class Gate:
         began = self._desk.serving.clock.now()
         name = "none"
         try:
-            match = await self._matched(scope)
-            name = match.route.name
-            await self._pass(match, scope, receive, outgoing)
+            with self._forwarding.placed(scope):
+                match = await self._matched(scope)
+                name = match.route.name
+                await self._pass(match, scope, receive, outgoing)
         except ProblemError as error:
             await outgoing.instead(_told(scope, error), scope, receive)
         except ControllerError as error:
@@ -276,12 +279,6 @@ def _told(scope: Scope, error: ProblemError) -> Response:
     ):
         return RedirectResponse("/login", status_code=HTTPStatus.SEE_OTHER)
     return response_of(error.problem)
-
-
-def place_of(scope: Scope) -> str:
-    """Give the address of whoever asks; what a proxy says about it is not believed."""
-    client = scope.get("client")
-    return client[0] if client else "local"
 
 
 def own_origins(scope: Scope) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from controller.api.accepting import Accepting
 from controller.api.gate import Gate
 from controller.api.pieces import Pieces
+from controller.api.proxies import LOCAL, Proxies
 from controller.api.rates import crowd_of
 from controller.api.settings import ApiSettings, Listen, Tls
 from controller.errors import UsageError
@@ -32,13 +33,18 @@ class Bounds:
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
+        self._proxies = Proxies(settings.proxies)
         self._by_crowd: Counter[str] = Counter()
         self._open: dict[BoundedProtocol, str] = {}
 
-    def enter(self, one: "BoundedProtocol", crowd: str) -> bool:
-        """Count a connection; false when there may be no more. Who asks nothing has to go for it first, of the busiest address."""
-        settings = self.settings
-        if self._by_crowd[crowd] >= settings.connections_each:
+    def enter(self, one: "BoundedProtocol", place: str) -> bool:
+        """Count a connection; false when there may be no more. Who asks nothing has to go for it first, of the busiest address.
+
+        A proxy that was named has as many as it needs, and goes after everybody else: the gate counts who asks behind it.
+        """
+        settings, crowd = self.settings, crowd_of(place)
+        one.trusted = self._proxies.holds(place)
+        if self._by_crowd[crowd] >= settings.connections_each and not one.trusted:
             return False
         if len(self._open) >= settings.connections and not self._push_out():
             return False
@@ -59,7 +65,9 @@ class Bounds:
         waiting = [one for one in self._open if not one.busy]
         if not waiting:
             return False
-        out = max(waiting, key=lambda one: self._by_crowd[self._open[one]])  # of equals the eldest
+        out = max(  # of equals the eldest
+            waiting, key=lambda one: (not one.trusted, self._by_crowd[self._open[one]])
+        )
         out.transport.abort()
         self.leave(out)
         return True
@@ -76,6 +84,8 @@ class BoundedProtocol(H11Protocol):
     """HTTP/1.1 that waits for headers only so long, and for so many connections only; made by `protocol_of`."""
 
     bounds: ClassVar[Bounds]
+    trusted = False
+    """Whether a proxy that was named is at the other end."""
     _patience: asyncio.TimerHandle | None = None
     _unread = 0
     _stalled = 0
@@ -90,7 +100,7 @@ class BoundedProtocol(H11Protocol):
         """Count the connection, and wait for its first request."""
         self.conn = Pieces(h11.SERVER, self.bounds.settings.header_bytes)
         super().connection_made(transport)
-        if not self.bounds.enter(self, crowd_of(self.client[0] if self.client else "local")):
+        if not self.bounds.enter(self, self.client[0] if self.client else LOCAL):
             transport.abort()
             return
         self._wait()

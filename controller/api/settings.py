@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 
@@ -50,6 +51,7 @@ class ApiSettings:
         anonymous: what is readable without a token.
         tls: whether browsers reach it by TLS: cookies are then `Secure`. Set it behind a proxy that ends TLS, too.
         origins: further origins from which browsers may send changes, such as "https://ctl.example.com".
+        proxies: from where proxies come whose word about who asks is believed.
         per_token: requests of one token.
         per_address: requests without a token, of one address.
         failures: refused tokens, of one address.
@@ -61,7 +63,7 @@ class ApiSettings:
         idle_seconds: time that a connection may stay open without a request.
         stall_seconds: time after which a reader who takes nothing of an answer is cut off.
         connections: open connections; one that asks nothing goes for each that comes then, of the busiest address.
-        connections_each: open connections of one address, or of one /64 of IPv6.
+        connections_each: open connections of one address, or of one /64 of IPv6; of who comes through a proxy, open requests.
         streams: streams of one token, or of one address without.
         streams_all: streams together.
         recheck_seconds: between two looks whether the token of a stream is still good.
@@ -74,6 +76,7 @@ class ApiSettings:
     anonymous: Anonymous = Anonymous.STATUS
     tls: bool = False
     origins: tuple[str, ...] = ()
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     per_token: Rate = Rate(second=50.0, burst=200)
     per_address: Rate = Rate(second=10.0, burst=60)
     failures: Rate = Rate(second=0.2, burst=20)

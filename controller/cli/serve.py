@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from controller.api.proxies import read_network
 from controller.cli import serve_flags as flags
 from controller.cli.context import Format, Invocation
 from controller.cli.doorway import serve_forever
@@ -44,6 +45,7 @@ async def serve(
     allow: flags.Allow = None,
     anonymous: flags.Anonymous = "status",
     origin: flags.Origin = None,
+    proxy: flags.Proxy = None,
     age_key: flags.AgeKey = None,
     pki: flags.Pki = None,
     parallel: flags.Parallel = 50,
@@ -63,6 +65,7 @@ async def serve(
         anonymous=_one_of(anonymous, ANONYMOUS, "--anonymous"),
         origins=tuple(origin or ()),
         debug=ctl.settings.speech.debug,
+        proxies=tuple(read_network(one) for one in proxy or ()),
     )
     if (tls_cert is None) is not (tls_key is None):
         raise UsageError("--tls-cert and --tls-key go together")

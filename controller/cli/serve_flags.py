@@ -26,6 +26,14 @@ Origin = Annotated[
     list[str] | None,
     typer.Option("--origin", metavar="URL", help="Where browsers see it, behind a proxy."),
 ]
+Proxy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy",
+        metavar="ADDRESS",
+        help="A proxy, or a network of them, whose last word of X-Forwarded-For is believed.",
+    ),
+]
 
 # The config repository.
 ConfigRepo = Annotated[

@@ -70,6 +70,8 @@ def words_of(options: ServeOptions, role: str) -> list[str]:
     ]
     for origin in doors.origins:
         words += ["--origin", origin]
+    for network in doors.proxies:
+        words += ["--proxy", str(network)]
     switches = {"--drain": options.drain, "--debug": doors.debug}
     return [*words, *(name for name, on in switches.items() if on)]
 

@@ -39,12 +39,20 @@ def api_server(serving: LiveServing, doors: Doors) -> Server:
         tls = Tls(certificate=doors.certificate, key=doors.key)
     settings = ApiSettings(
         anonymous=Anonymous(doors.anonymous),
-        tls=tls is not None,
+        tls=tls is not None or _behind_tls(doors),
         origins=doors.origins,
+        proxies=doors.proxies,
         debug=doors.debug,
     )
     listen = Listen(host=doors.api.host, port=doors.api.port)
     return serve(build(serving, settings), listen, tls, settings)
+
+
+def _behind_tls(doors: Doors) -> bool:
+    """Say whether browsers reach us by TLS that a proxy ends."""
+    return bool(doors.proxies and doors.origins) and all(
+        origin.startswith("https://") for origin in doors.origins
+    )
 
 
 async def first_token(ground: Ground, activity: Log, options: ServeOptions) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from controller.clock import Clock, SystemClock
@@ -77,7 +78,8 @@ class Doors:
     """Where a serving controller listens, and what it shows to whom.
 
     `agents` None: agents that dial are not taken. `certificate` and `key` are PEM files; without them the API speaks plain HTTP.
-    `anonymous` is what can be read without a token: none, status or full. `debug` lets admins look at the program itself.
+    `anonymous` is what can be read without a token: none, status or full. `origins` are where browsers see it; `proxies` is from where
+    proxies come whose word about who asks is believed. `debug` lets admins look at the program itself.
     """
 
     api: Place = Place(host="127.0.0.1", port=8420)
@@ -86,6 +88,7 @@ class Doors:
     key: Path | None = None
     anonymous: str = "status"
     origins: tuple[str, ...] = ()
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     debug: bool = False
 
 

@@ -22,6 +22,7 @@ SAID = {
     "--allow": "env,vault",
     "--anonymous": "none",
     "--origin": "https://ctl.example.com",
+    "--proxy": "10.0.0.0/28",
     "--parallel": "7",
 }
 INSTEAD = {"--config-token-file": "--config-key"}

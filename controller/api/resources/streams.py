@@ -29,6 +29,8 @@ from controller.reconcile.desk.listening import Listening
 from controller.reconcile.exchange.requests import LogChunk
 
 MEDIA: Final = "text/event-stream"
+UNKEPT: Final = {"x-accel-buffering": "no"}
+"""Has nginx hand on at once what is sent, without being told to in its settings."""
 KEEP_ALIVE: Final = 15.0
 """Seconds of silence after which a comment keeps proxies from closing the stream."""
 LOOK: Final = 1.0
@@ -99,7 +101,7 @@ async def events(call: Asked, last_event_id: LongestId = None) -> Response:
         at = number(last_event_id)
         if not oldest - 1 <= at <= newest:
             at, first = newest, "reset"
-    return StreamingResponse(changes(call, at, first), media_type=MEDIA)
+    return StreamingResponse(changes(call, at, first), media_type=MEDIA, headers=UNKEPT)
 
 
 def number(text: str) -> int:
@@ -179,9 +181,10 @@ async def output(
         return StreamingResponse(
             octets(said, offset),
             media_type="application/octet-stream",
-            headers={"content-disposition": "attachment"},
+            headers={"content-disposition": "attachment", **UNKEPT},
         )
-    return StreamingResponse(chunk_events(call, job, said, places(last_event_id)), media_type=MEDIA)
+    told = chunk_events(call, job, said, places(last_event_id))
+    return StreamingResponse(told, media_type=MEDIA, headers=UNKEPT)
 
 
 async def chunks(call: Call, job: Job, step: str | None, *, follow: bool) -> Chunks:
