@@ -8,8 +8,9 @@ question, so what works by hand works under `serve` as it is.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 from controller.clock import Clock
 from controller.errors import LockedError, NotFoundError, StateAwayError
@@ -30,6 +31,8 @@ LOOK_SECONDS: Final = 0.5
 """Between two looks whether a run has ended that another process may drive."""
 STDIN_SECONDS: Final = 30.0
 """So long a run that reads standard input waits for whoever recorded it to hand that over."""
+KEPT_SECONDS: Final = 600.0
+"""So long what a run reads is kept here at most: another process may drive it, and never says so."""
 STOP_SECONDS: Final = 30.0
 """So long it is waited at most until the end of a stopped job is written down."""
 
@@ -57,8 +60,9 @@ class Live:
         self.clock = clock
         self.store = store
         self._queue = queue
-        self._stdin: dict[RunId, bytes | None] = {}
-        self._passes: dict[RunId, asyncio.Event] = {}
+        self._stdin: dict[RunId, tuple[datetime, bytes]] = {}
+        self._passes: WeakValueDictionary[RunId, asyncio.Event] = WeakValueDictionary()
+        """Kept by those who wait: a run that another process drives is never ended here."""
         self._recording = asyncio.Lock()
 
     @property
@@ -106,8 +110,12 @@ class Live:
 
     async def begin(self, run: RunId, stdin: bytes | None = None) -> asyncio.Event:
         """Have a run driven; give what rings when it was driven as far as that goes, by this process."""
+        now = self.clock.now()
+        for other, (since, _) in tuple(self._stdin.items()):
+            if now - since > timedelta(seconds=KEPT_SECONDS):
+                del self._stdin[other]
         if stdin is not None:
-            self._stdin[run] = stdin
+            self._stdin[run] = now, stdin
         bell = self._passes.setdefault(run, asyncio.Event())
         await self._queue.add(str(Key(Kind.RUN, run)))
         return bell
@@ -125,7 +133,8 @@ class Live:
     async def drive(self, run: RunId, *, parallel: int = PARALLEL) -> RunReport:
         """Drive a run as far as that goes now, and wake who waits for it; called by the reconciler of runs alone."""
         try:
-            return await self.engine.drive(run, parallel=parallel, stdin=self._stdin.get(run))
+            _, stdin = self._stdin.get(run, (None, None))
+            return await self.engine.drive(run, parallel=parallel, stdin=stdin)
         finally:
             self._stdin.pop(run, None)
             bell = self._passes.pop(run, None)

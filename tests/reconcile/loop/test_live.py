@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from controller.errors import LockedError, RefusedError
+from controller.model.ids import RunId
 from controller.model.job import Job, State
 from controller.reconcile.exchange.requests import ApplyRequest, RunRequest
 from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.live import KEPT_SECONDS
 from tests.reconcile.loop.estate import Estate, Land, estate
 
 SHOP = "  shop: {task: deploy, servers: 'web-*', repo: app}\n"
@@ -211,3 +213,17 @@ async def test_a_refusal_of_what_never_ran_is_an_answer(tmp_path: Path) -> None:
         await here.world.add(Key(Kind.RUN, ended.run))
         await here.quiet()
         assert len(land.worked) == 2
+
+
+async def test_of_runs_that_another_process_drives_nothing_is_kept(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    async with estate(land, begin=False) as here:
+        live = here.world.live
+        for number in range(100):
+            await live.begin(RunId(f"run{number}"), b"input")
+        bell = await live.begin(RunId("run1"))
+        assert await live.begin(RunId("run1")) is bell
+        assert list(live._passes) == ["run1"]
+        land.clock.shift(KEPT_SECONDS + 1)
+        await live.begin(RunId("later"), b"input")
+        assert list(live._stdin) == ["later"]
