@@ -48,7 +48,7 @@ def rows(rounds: int) -> list[Row]:
         return [(WHAT, "skipped: it cannot be installed here", "")]
     with tempfile.TemporaryDirectory(prefix="ctl-salt-") as made, running(Path(made), program):
         asked = [
-            str(program.with_name("python")),
+            *(str(program.with_name("python")), "-P"),  # beside it lies a `queue.py`
             str(Path(__file__).with_name("saltstack_client.py")),
             *(made, str(rounds), str(FEW)),
         ]

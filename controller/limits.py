@@ -80,6 +80,12 @@ LIMITS: Final = (
         ("one header of a webhook", 4096, "bytes", "it is refused"),
         ("signatures of a webhook", 16, "signatures", "it is refused"),
         ("signed time of a webhook", 300, "seconds from now", "it is refused"),
+        (
+            "reading the secret of a webhook",
+            10,
+            "seconds",
+            "the push is refused, and the next is not",
+        ),
     ),
     *_room(
         "planning",

@@ -157,6 +157,7 @@ from controller.reconcile.loop import (
     outbox,
     retention as loop_retention,
     schedules as loop_schedules,
+    serving as loop_serving,
     statuses as loop_statuses,
     worker,
 )
@@ -269,6 +270,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "one header of a webhook": webhook_headers.LONGEST,
         "signatures of a webhook": signing.MOST_SIGNATURES,
         "signed time of a webhook": signing.TOLERANCE,
+        "reading the secret of a webhook": loop_serving.HOOK_SECONDS,
     },
     "planning": {
         "plan file": saved.SIZE_LIMIT,

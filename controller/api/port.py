@@ -62,7 +62,7 @@ class Serving(Protocol):
         """Give everything the walk works with, on behalf of somebody; `LocalController(rooms)` is the facade."""
         ...
 
-    def hook_secret(self, repo: str) -> bytes | None:
+    async def hook_secret(self, repo: str) -> bytes | None:
         """Read the secret that signs the webhooks of a repo; None where there is none, or it cannot be read."""
         ...
 

@@ -6,6 +6,7 @@ that no value is ever known here without being masked everywhere.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ AT_ONCE: Final = 8
 """Values that `gather` reads at the same time."""
 KEPT: Final = timedelta(seconds=60)
 """How long a controller that stays goes by a value, so that one that was changed is soon seen."""
+_READERS: Final = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="secrets")
+"""Threads of their own: those of everybody else must not wait for a Vault that is silent."""
 FAILURE_KEPT: Final = timedelta(seconds=10)
 """How long nobody asks again for what could not be read: a Vault that is down would cost each of many pairs its time-out."""
 
@@ -74,6 +77,7 @@ class Keyring:
         self._kept = None if allowed.by_hand else KEPT
         self._known: dict[str, _Read] = {}
         self._warnings: dict[str, str] = {}
+        self._underway: dict[str, asyncio.Task[None]] = {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,14 +98,24 @@ class Keyring:
         return outcome
 
     async def gather(self, names: Iterable[str]) -> None:
-        """Read secrets in threads; `read` then gives each, or says why not, without waiting."""
-        free = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._gather(name, free) for name in sorted(set(names))))
+        """Read secrets in threads; `read` then gives each, or says why not, without waiting.
 
-    async def _gather(self, name: str, free: asyncio.Semaphore) -> None:
-        async with free:
-            if self._fresh(name) is None:
-                self._keep(name, await asyncio.to_thread(self._tried, name))
+        Whoever asks for what is being read waits for the same reading, which goes on when they stop waiting.
+        """
+        wanted = [name for name in sorted(set(names)) if self._fresh(name) is None]
+        await asyncio.gather(*(asyncio.shield(self._reading(name)) for name in wanted))
+
+    def _reading(self, name: str) -> "asyncio.Task[None]":
+        known = self._underway.get(name)
+        if known is None:
+            known = asyncio.create_task(self._fetch(name))
+            self._underway[name] = known
+            known.add_done_callback(lambda _: self._underway.pop(name, None))
+        return known
+
+    async def _fetch(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._keep(name, await loop.run_in_executor(_READERS, self._tried, name))
 
     def forget(self) -> None:
         """Let go of every value and failure; the next use reads anew. What was read stays masked."""

@@ -108,7 +108,7 @@ class Connections:
             await ended(task)
 
     async def _dial(self, server: Server, before: tuple[str, ...]) -> asyncssh.SSHClientConnection:
-        login = self._logins.of(server)
+        login = await self._logins.of(server)
         tunnel = await self._tunnel(server, (*before, server.name))
         try:
             async with self._room, offered(login) as keys:

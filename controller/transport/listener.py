@@ -281,6 +281,8 @@ def door(family: int, place: tuple[object, ...]) -> socket.socket:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Connections inherit it: a small answer would else wait 40 ms for the one before to be acknowledged.
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one.setblocking(False)
         one.bind(place)
         one.listen(BACKLOG)

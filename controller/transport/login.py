@@ -3,6 +3,8 @@
 Called by `ssh`. Private keys are parsed once, however many servers use them.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,10 @@ class Logins:
         self._secrets = keys
         self._ambient = ambient
         self._parsed: dict[str, asyncssh.SSHKey] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def of(self, server: Server) -> Login:
-        """Say what to offer a server.
+    async def of(self, server: Server) -> Login:
+        """Say what to offer a server; nobody else waits while a key is read, which may be in a Vault.
 
         Raises:
             SecretError: the declared key cannot be read or is no private key.
@@ -47,26 +50,25 @@ class Logins:
         if user is None:
             raise no_login(server, "no user is declared")
         if ssh.key is not None:
-            return Login(
-                user=user, keys=(self._secret(ssh.key),), agent=None, tried=f"key {ssh.key}"
-            )
+            key = await self._secret(ssh.key)
+            return Login(user=user, keys=(key,), agent=None, tried=f"key {ssh.key}")
         if ssh.key_file is not None:
-            key = self._file(expand(ssh.key_file, ambient))
+            key = await self._file(expand(ssh.key_file, ambient))
             return Login(user=user, keys=(key,), agent=None, tried=ssh.key_file)
         if ambient is None:
             raise no_login(server, "neither key nor use_agent is declared")
         if ssh.use_agent:
             return Login(user=user, keys=(), agent=ambient.agent, tried="the ssh agent")
-        return self._at_hand(user, ambient)
+        return await self._at_hand(user, ambient)
 
-    def _at_hand(self, user: str, ambient: Ambient) -> Login:
+    async def _at_hand(self, user: str, ambient: Ambient) -> Login:
         """Offer the person's agent and usual identities that need no passphrase."""
         keys, names = [], []
         for name in IDENTITIES:
             path = ambient.home / ".ssh" / name
             if path.is_file():
                 try:
-                    keys.append(self._file(path))
+                    keys.append(await self._file(path))
                 except SecretError:
                     names.append(f"~/.ssh/{name} (needs a passphrase)")
                     continue
@@ -76,19 +78,31 @@ class Logins:
         tried = ", ".join(names) or "nothing: there is no ssh agent and no ~/.ssh/id_*"
         return Login(user=user, keys=tuple(keys), agent=ambient.agent, tried=tried)
 
-    def _secret(self, name: str) -> asyncssh.SSHKey:
+    async def _secret(self, name: str) -> asyncssh.SSHKey:
+        return await self._once(f"secret {name}", lambda: self._secrets(name))
+
+    async def _file(self, path: Path) -> asyncssh.SSHKey:
+        return await self._once(str(path), lambda: read_file(path))
+
+    async def _once(self, name: str, read: Callable[[], bytes]) -> asyncssh.SSHKey:
+        """Read and parse a key in a thread, once for all who wait for it."""
         if name not in self._parsed:
-            self._parsed[name] = parse_key(self._secrets(name), f"secret {name}")
+            async with self._turns[name]:
+                if name not in self._parsed:
+                    self._parsed[name] = await asyncio.to_thread(lambda: parse_key(read(), name))
         return self._parsed[name]
 
-    def _file(self, path: Path) -> asyncssh.SSHKey:
-        if str(path) not in self._parsed:
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise SecretError(f"cannot read the key {path}: {error.strerror}") from error
-            self._parsed[str(path)] = parse_key(data, str(path))
-        return self._parsed[str(path)]
+
+def read_file(path: Path) -> bytes:
+    """Read the file of a key.
+
+    Raises:
+        SecretError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SecretError(f"cannot read the key {path}: {error.strerror}") from error
 
 
 def parse_key(data: bytes, name: str) -> asyncssh.SSHKey:

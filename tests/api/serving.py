@@ -90,7 +90,7 @@ class Small:
     def rooms(self, actor: Actor) -> Rooms:
         return replace(self.base, actor=actor.name, engine=self.live.handle, proved=True)
 
-    def hook_secret(self, repo: str) -> bytes | None:
+    async def hook_secret(self, repo: str) -> bytes | None:
         return self.secrets.get(repo)
 
     async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:

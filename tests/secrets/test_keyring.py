@@ -155,6 +155,21 @@ async def test_many_secrets_are_read_at_once_and_each_failure_is_told_when_it_is
     assert masker.text(f"{CANARY}3") == "*" * (len(CANARY) + 1)
 
 
+async def test_a_secret_that_many_ask_for_is_read_once_even_when_they_give_up(
+    tmp_path: Path,
+) -> None:
+    read = tmp_path / "read"
+    argv = ("sh", "-c", f"echo x >> {read}; sleep 0.3; echo {CANARY}")
+    declared = {"it": Secret(name="it", kind=SecretKind.EXEC, source="sh", argv=argv)}
+    ring = Keyring(declared, environment={}, home=tmp_path, masker=ValueMasker())
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ring.gather(["it"]), 0.05)
+    await asyncio.gather(*(ring.gather(["it"]) for _ in range(10)))
+    assert ring.read("it").reveal() == CANARY
+    assert read.read_text().count("x") == 1
+
+
 def test_what_was_forgotten_is_read_anew_and_stays_masked(tmp_path: Path) -> None:
     environment = {"VALUE": CANARY}
     ring, masker = keyring(SecretKind.ENV, "VALUE", tmp_path, environment)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -217,6 +218,17 @@ async def test_news_that_nobody_records_stay_with_the_agent(room: Room) -> None:
         room.answers.say(Changed(number=1, attempt="a.1.1", job="a", phase="ended"))
         await session.pool()
         assert len(room.answers.news) == 1
+
+
+async def test_small_answers_to_agents_wait_for_nothing() -> None:
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(room_of_listeners.door(socket.AF_INET, ("127.0.0.1", 0))) as one:
+        _, writer = await asyncio.open_connection(*one.getsockname()[:2])
+        link, _ = await loop.sock_accept(one)
+        with contextlib.closing(link):
+            assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_only_a_controller_listens(room: Room) -> None:

@@ -27,7 +27,7 @@ async def push(call: Asked, request: Request, repo: Name) -> Response:
     Whether a repo exists, has a webhook, or was signed wrongly cannot be told apart.
     """
     body = await request.body()
-    secret = call.serving.hook_secret(repo)
+    secret = await call.serving.hook_secret(repo)
     headers: Sequence[tuple[bytes, bytes]] = request.headers.raw
     try:
         hint = await asyncio.to_thread(

@@ -3,6 +3,7 @@
 Made by `service`. Whoever asks, asks through rooms of their own: the same walk, the same engine, under their name.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,8 @@ from controller.reconcile.loop.world import World
 from controller.reconcile.rooms import Rooms
 from controller.store.ports import Store
 
+HOOK_SECONDS: Final = 10.0
+"""So long a push waits at most for the secret it is signed with; reading it goes on, and the next push finds it."""
 PROVED: Final = frozenset({"token", "certificate"})
 """What proves who somebody is."""
 
@@ -83,15 +86,17 @@ class LiveServing:
         """Give a controller that acts on behalf of somebody."""
         return LocalController(self.rooms(actor))
 
-    def hook_secret(self, repo: str) -> bytes | None:
-        """Read the secret that signs the webhooks of a repo; None where there is none, or it cannot be read."""
+    async def hook_secret(self, repo: str) -> bytes | None:
+        """Read the secret that signs the webhooks of a repo; None where there is none, or it cannot be read in time."""
         generation = self._world.generation
         declared = None if generation is None else generation.declaration.repos.get(repo)
         if generation is None or declared is None or declared.webhook is None:
             return None
+        keyring = generation.reach.keyring
         try:
-            return generation.reach.keyring.read(declared.webhook).reveal_bytes()
-        except SecretError:
+            await asyncio.wait_for(keyring.gather([declared.webhook]), HOOK_SECONDS)
+            return keyring.read(declared.webhook).reveal_bytes()
+        except (SecretError, TimeoutError):
             return None
 
     async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:
