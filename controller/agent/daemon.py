@@ -16,17 +16,20 @@ from controller.agent.dialling import Dialler
 from controller.agent.doors import Doors
 from controller.agent.draining import Draining
 from controller.agent.errors import AgentError
+from controller.agent.keyfolder import settle_keys
 from controller.agent.leases import Leases
 from controller.agent.log import Log
 from controller.agent.peer import Peer
 from controller.agent.pump import Pump
+from controller.agent.renewing import Renewal
 from controller.agent.settings import Settings, check_run
-from controller.agent.tls import Credentials
+from controller.agent.tls import Credentials, only_name
 from controller.execution.errors import BrokenError, FullError
 from controller.execution.threads import Threads
 from controller.wire.handshake import Identity
 from controller.wire.limits import Limits
 from controller.wire.messages.greetings import Goodbye
+from controller.wire.messages.renewal import FEATURE
 from controller.wire.messages.table import To
 
 LOOK = 5.0
@@ -64,9 +67,9 @@ class Daemon:
         self._settings = settings
         self._answers = Draining(answers)
         self._log = log or Log()
-        self._credentials = Credentials(
-            settings.pki, settings.name, dials=settings.connect is not None
-        )
+        name = settings.name or only_name(settings.pki)
+        settle_keys(settings.pki, name)
+        self._credentials = Credentials(settings.pki, name, dials=settings.connect is not None)
         self._limits = limits
         self._signals = 0
         self._wrong = ""
@@ -80,6 +83,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._stop: asyncio.Future[None] = loop.create_future()
         self._now: asyncio.Future[None] = loop.create_future()
+        self._swapping = asyncio.Lock()
         threads = Threads(THREADS, "agent")
         loop.set_default_executor(threads)
         loop.set_exception_handler(lambda _, context: self._fault(context))
@@ -104,12 +108,15 @@ class Daemon:
     async def _serve(self, pump: Pump) -> None:
         begun = await self._begin(pump)
         watch = asyncio.ensure_future(self._watch(pump))
+        renewal = Renewal(self._settings.pki, self._credentials, pump, self._swapping, self._log)
+        renewing = asyncio.ensure_future(renewal.run())
         try:
             await self._stop
             if self._settings.drain and not self._now.done() and not self._wrong:
                 await self._drain()
         finally:
             watch.cancel()
+            renewing.cancel()
             begun()
         if self._wrong:
             self._log.say(f"cannot go on: {self._wrong}")
@@ -140,6 +147,7 @@ class Daemon:
             name=self._credentials.name,
             instance=os.urandom(8).hex(),
             facts=self._answers.facts(),
+            features=(FEATURE,),
             limits=self._limits,
         )
 
@@ -151,7 +159,8 @@ class Daemon:
             await asyncio.sleep(LOOK)
             others = False
             try:
-                others = self._credentials.refresh()
+                async with self._swapping:
+                    others = self._credentials.refresh()
             except AgentError as error:
                 self._log.say(f"{error.message}; what was read before stays in force")
             except OSError as error:

@@ -82,12 +82,15 @@ class Dialler:
             try:
                 link = await self._once()
             except (AgentError, OSError) as error:
+                self._credentials.failures += 1
                 by = f" through {self._proxy}" if self._proxy else ""
                 said = error.message if isinstance(error, AgentError) else words_of(error)
                 what = f"cannot reach {self._target}{by}: {said}"
             else:
                 if link.epoch:  # it was greeted
                     wait.begin_anew()
+                else:
+                    self._credentials.failures += 1
                 if link.epoch and link.closed and link.closed.reason == "reconnect":
                     await asyncio.sleep(AT_ONCE)
                     continue

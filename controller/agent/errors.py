@@ -2,6 +2,7 @@
 
 AgentError             something the agent can say to whoever asked
 ├── EnrolmentError     a certificate cannot be had, or must not be used
+├── RenewalError       the next certificate is not given, or is not what was asked for
 ├── InstallError       the agent cannot be installed here, or does not run
 ├── DeniedError        the certificate of whoever asks gives no right to it
 ├── FolderError        a folder or file cannot be trusted: others could change what root would do
@@ -38,6 +39,12 @@ class EnrolmentError(AgentError):
     """A certificate cannot be had, or must not be used."""
 
     reference = "enrolment"
+
+
+class RenewalError(AgentError):
+    """The next certificate is not given, or is not what was asked for."""
+
+    reference = "renewal"
 
 
 class InstallError(AgentError):

@@ -1,8 +1,9 @@
 """The folder with an agent's certificate and key, while they are made and changed.
 
-`enrolling` and `errands` call it; it calls `openssl`, `trial` and `writing`. A new key and certificate stand beside the old ones,
-under names that nobody reads, until they are tried; then they take their places. So an agent always has a pair that
-fits, but for the moment between two renames, and whoever dies in that moment finds both again by `settle`.
+`enrolling`, `errands` and `renewing` call it; it calls `openssl`, `trial` and `writing`. A new key and certificate stand beside the
+old ones, under names that nobody reads, until they are tried; then they take their places. So an agent always has a pair that
+fits, but for the moment between two renames, and whoever dies in that moment finds both again by `settle`. Where it is asked
+for, the old pair is kept under other such names until the new one has worked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Callable
 
 from controller.agent import openssl, trust
 from controller.agent.errors import FolderError
@@ -19,6 +21,12 @@ from controller.agent.writing import create, make, put, read, why
 
 PRIVATE, PUBLIC, FOLDER = 0o600, 0o644, 0o700
 AUTHORITY, DENIED = "ca.crt", "denied"
+Accept = Callable[[Mapping[str, object]], None]
+"""Raises where a certificate that fits, as Python's `ssl` shows it, is not taken all the same."""
+
+
+def accept_any(_: Mapping[str, object]) -> None:
+    """Take every certificate that fits."""
 
 
 class KeyFolder:
@@ -30,6 +38,7 @@ class KeyFolder:
         self._folder = folder
         self._key, self._certificate = f".{name}.key.new", f".{name}.crt.new"
         self._untried = f".{name}.crt.untried"
+        self._old_key, self._old_certificate = f".{name}.key.old", f".{name}.crt.old"
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -42,7 +51,7 @@ class KeyFolder:
             EnrolmentError: there is no openssl, or it cannot.
             FolderError: the disk says no.
         """
-        self._settle()
+        self.settle()
         if not self.waits():
             self.stage_key(openssl.make_key())
         return openssl.make_request(f"{self.path}/{self._key}")
@@ -54,12 +63,26 @@ class KeyFolder:
 
     def stage_key(self, key: bytes) -> None:
         """Put a key beside the one in use."""
+        self.settle()
         with self._telling(self._key):
             self._remove(self._key)
             create(self._folder, self._key, key, mode=PRIVATE)
 
-    def adopt(self, certificate: bytes, authority: bytes) -> None:
+    def adopt(
+        self,
+        certificate: bytes,
+        authority: bytes,
+        *,
+        accept: Accept = accept_any,
+        keep: bool = False,
+    ) -> None:
         """Take certificate and authority for the key that waits, after they were tried.
+
+        Args:
+            certificate: in PEM.
+            authority: every one that is trusted, in PEM.
+            accept: raises where the certificate fits and is not taken all the same.
+            keep: the old pair, until `forget_old` or `put_back`.
 
         Raises:
             EnrolmentError: they do not fit; nothing has changed.
@@ -69,7 +92,7 @@ class KeyFolder:
             self._remove(self._untried)
             create(self._folder, self._untried, certificate, mode=PUBLIC)
         try:
-            try_certificate(
+            found = try_certificate(
                 Trial(
                     certificate=f"{self.path}/{self._untried}",
                     key=f"{self.path}/{self._key}",
@@ -77,13 +100,53 @@ class KeyFolder:
                     name=self.name,
                 )
             )
+            accept(found)
         except BaseException:
             self._remove(self._untried)
             raise
         self.trust(authority)
+        self.forget_old()
         with self._telling(self._certificate):
+            if keep:
+                self._link(f"{self.name}.key", self._old_key)
+                self._link(f"{self.name}.crt", self._old_certificate)
             self._move(self._untried, self._certificate)
-        self._settle()
+        self.settle()
+
+    def on_trial(self) -> bool:
+        """Say whether an old pair is kept beside the one in use, which has not worked yet."""
+        self.settle()
+        old, key = self._about(self._old_certificate), self._about(self._old_key)
+        now = self._about(f"{self.name}.crt")
+        return None not in (old, key) and old != now  # equal: who kept it died before the change
+
+    def forget_old(self) -> None:
+        """Keep the old pair no longer; its key goes first, and for good."""
+        with self._telling(self._old_key):
+            self._remove(self._old_key)
+            self._remove(self._old_certificate)
+
+    def put_back(self) -> None:
+        """Use the old pair again; the new one is forgotten.
+
+        Raises:
+            EnrolmentError: it is good no more; nothing has changed.
+            FolderError: the disk says no.
+        """
+        with self._telling(self._old_certificate):
+            found = read(self._folder, AUTHORITY)
+            try_certificate(
+                Trial(
+                    certificate=f"{self.path}/{self._old_certificate}",
+                    key=f"{self.path}/{self._old_key}",
+                    authority=found[0].decode("ascii", "replace") if found else "",
+                    name=self.name,
+                )
+            )
+            self._remove(self._key)
+            self._move(self._old_key, self._key)
+            self._move(self._old_certificate, self._certificate)
+        self.settle()
 
     def trust(self, authority: bytes) -> bool:
         """Write the authorities that are trusted; false when they were just so."""
@@ -97,7 +160,7 @@ class KeyFolder:
 
     def certificate(self) -> bytes | None:
         """Give the certificate in use, with which the key in use fits; None where there is none."""
-        self._settle()
+        self.settle()
         found = read(self._folder, f"{self.name}.crt")
         if found is None:
             return None
@@ -114,7 +177,7 @@ class KeyFolder:
         for name in (self._untried, self._certificate, self._key):
             self._remove(name)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Give a tried pair its places: the key first, so that its certificate waits as long as it misses one."""
         if read(self._folder, self._certificate) is None:
             return
@@ -126,6 +189,18 @@ class KeyFolder:
     def _move(self, name: str, to: str) -> None:
         os.replace(name, to, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         os.fsync(self._folder)
+
+    def _link(self, name: str, to: str) -> None:
+        os.link(name, to, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.fsync(self._folder)
+
+    def _about(self, name: str) -> tuple[int, int] | None:
+        """Say which file has a name; None where there is none."""
+        try:
+            found = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -150,3 +225,18 @@ def open_keys(path: str, name: str) -> KeyFolder:
     except OSError as error:
         raise FolderError(f"cannot make the folder {path}: {why(error)}") from error
     return KeyFolder(path, name, trust.open_folder(path))
+
+
+def settle_keys(path: str, name: str) -> None:
+    """Set right what whoever died in the middle of a change has left; touches nothing where there is nothing.
+
+    Raises:
+        FolderError: others could change the folder, or the disk says no.
+    """
+    if not os.path.lexists(f"{path}/.{name}.crt.new"):
+        return
+    folder = KeyFolder(path, name, trust.open_folder(path))
+    try:
+        folder.settle()
+    finally:
+        folder.close()

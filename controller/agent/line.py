@@ -121,6 +121,11 @@ class Line(asyncio.Protocol):
         return self._tls is not None
 
     @property
+    def context(self) -> ssl.SSLContext:
+        """What this side has shown, and whom it trusts."""
+        return self._context
+
+    @property
     def certificate(self) -> dict[str, object]:
         """What the other side has shown."""
         found = self._tls.getpeercert() if self._tls else None

@@ -7,6 +7,7 @@ and `circle` for what is asked in them. Everything here happens in the event loo
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import Callable
 
@@ -19,6 +20,7 @@ from controller.agent.leases import Leases
 from controller.agent.line import Line
 from controller.agent.log import Log
 from controller.agent.peer import Peer
+from controller.agent.talks import Talk
 from controller.wire.doorway import Doorway
 from controller.wire.events import BeatDue, Closed, Event, Fence, Opened, Reset
 from controller.wire.handshake import Identity
@@ -63,6 +65,9 @@ class Pump:
         self._circle = Circle(answers, crew, self._touch)
         self._seats: dict[Link, Seat] = {}
         self._by_line: dict[Line, Seat] = {}
+        self._features: dict[Link, tuple[str, ...]] = {}
+        self.proven: ssl.SSLContext | None = None
+        """What was shown where a controller was greeted last: its certificate has worked."""
         self._touched: dict[Link, None] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -93,6 +98,16 @@ class Pump:
             if goodbye is not None and seat.link.closed is None:
                 self._farewell(seat, goodbye)
         self._flush()
+
+    def able(self, feature: str) -> list[Talk]:
+        """Give the talks with controllers that are here and know a feature."""
+        found: list[Talk] = []
+        for link, features in self._features.items():
+            seat = self._seats[link]
+            session = seat.doorway.session(link)
+            if session is not None and session.link is link and feature in features:
+                found.append(self._circle.of(session))
+        return found
 
     @property
     def connections(self) -> int:
@@ -142,6 +157,7 @@ class Pump:
         if seat.link.closed is None:
             self._log.often("losses", f"lost {_whom(seat)}: {why or 'it hung up'}")
         del self._seats[seat.link]
+        self._features.pop(seat.link, None)
         self._touched.pop(seat.link, None)
         session = seat.doorway.session(seat.link)
         seat.doorway.lost(seat.link)
@@ -181,6 +197,8 @@ class Pump:
         session.heartbeat(self._answers.state(), self._loop.time())
         self._circle.keep(self._entrances.sessions)
         if seat.peer.role == LEADER:
+            self.proven = seat.line.context
+            self._features[seat.link] = event.features
             self._circle.of(session).tell()
 
     def _fence(self, seat: Seat, event: Fence) -> None:

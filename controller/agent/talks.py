@@ -21,6 +21,7 @@ from controller.wire.errors import OversizeError, UnknownCallError, WindowFullEr
 from controller.wire.events import (
     Event,
     Notified,
+    Replied,
     Requested,
     Room,
     StreamCancelled,
@@ -62,11 +63,13 @@ class Talk:
         self._touched = touched
         self._streams: dict[int, Stream] = {}
         self._waits: set[asyncio.Task[None]] = set()
+        self._asked: dict[int, asyncio.Future[object]] = {}
         self._room = Bell()
         self._lost = False
         self._telling: Telling | None = None
         self._handlers: Mapping[type, Callable[[Event, Asker], None]] = {
             Requested: lambda event, asker: self._requested(cast("Requested", event), asker),
+            Replied: lambda event, _: self._replied(cast("Replied", event)),
             Notified: lambda event, asker: self._notified(cast("Notified", event), asker),
             StreamOpened: lambda event, asker: self._opened(cast("StreamOpened", event), asker),
             StreamData: lambda event, _: self._data(cast("StreamData", event)),
@@ -87,6 +90,21 @@ class Talk:
         if self._telling is None:
             self._telling = Telling(self._wire, self._answers, self._touched)
 
+    async def ask(self, message: object) -> object:
+        """Ask the other side something; give what it answers, `Failed` and `Unsupported` as well.
+
+        Raises:
+            StreamLostError: the session is gone.
+        """
+        number = await self._said(message)
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        self._touched()
+        try:
+            return await answer
+        finally:
+            self._asked.pop(number, None)
+
     def leave(self) -> None:
         """Note that the session has no connection for now."""
         self._answers.left(self.key)
@@ -99,12 +117,28 @@ class Talk:
             self._telling.close()
         for task in self._waits:
             task.cancel()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(StreamLostError("the session is gone"))
         streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.fail(StreamLostError("the session is gone"))
         self._room.ring()
 
     # requests
+
+    async def _said(self, message: object) -> int:
+        """Send a request once there is room; give its number."""
+        while not self._lost:
+            with contextlib.suppress(WindowFullError):
+                return self._wire.request(message)
+            await self._room.wait()
+        raise StreamLostError("the session is gone")
+
+    def _replied(self, event: Replied) -> None:
+        answer = self._asked.get(event.call)
+        if answer is not None and not answer.done():
+            answer.set_result(event.message)
 
     def _requested(self, event: Requested, asker: Asker) -> None:
         if self._crew.full(asker):

@@ -53,10 +53,12 @@ class Credentials:
 
     def __init__(self, folder: str, name: str = "", *, dials: bool = False) -> None:
         self._folder = folder
-        self.name = name or _only_name(folder)
+        self.name = name or only_name(folder)
         self._kind = ssl.PROTOCOL_TLS_CLIENT if dials else ssl.PROTOCOL_TLS_SERVER
         self._stamp = self._look()
         self._now = self._load()
+        self.failures = 0
+        """Dials that came to no greeting since the files were read last."""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -74,6 +76,7 @@ class Credentials:
             return False
         self._stamp = stamp
         before, self._now = self._now, self._load()
+        self.failures = 0
         return before.authorities != self._now.authorities
 
     def objection(self, peer: Peer) -> str:
@@ -180,8 +183,12 @@ class Credentials:
         return data
 
 
-def _only_name(folder: str) -> str:
-    """Give the name of this server, as the one certificate in the folder has it."""
+def only_name(folder: str) -> str:
+    """Give the name of this server, as the one certificate in the folder has it.
+
+    Raises:
+        AgentError: there is none, or more than one.
+    """
     try:
         files = {one.name for one in Path(folder).iterdir()}
     except OSError as error:

@@ -1,6 +1,6 @@
 """A certificate is tried before it is used: a TLS handshake with itself, in memory, as controllers will make it.
 
-`keyfolder` calls it for what came from elsewhere. What the TLS library accepts here it accepts later, and what it would
+`keyfolder` calls it for what came from elsewhere, `renewing` to see how long the one in use lives. What the TLS library accepts here it accepts later, and what it would
 refuse then is told now: another key, another name, another authority, a clock that is wrong. Calls nobody but the library.
 """
 
@@ -28,8 +28,8 @@ class Trial:
     name: str
 
 
-def try_certificate(trial: Trial) -> None:
-    """See that certificate, key, authority and name fit each other.
+def try_certificate(trial: Trial) -> Mapping[str, object]:
+    """See that certificate, key, authority and name fit each other; give the certificate as Python's `ssl` shows it.
 
     Raises:
         EnrolmentError: they do not; the message says which.
@@ -46,6 +46,7 @@ def try_certificate(trial: Trial) -> None:
         raise EnrolmentError(f"cannot use the certificate: it is not of {trial.name}")
     if _words(found, "organizationalUnitName") != [ROLE]:
         raise EnrolmentError("cannot use the certificate: it is not that of an agent")
+    return found
 
 
 def explain(error: ssl.SSLError, whose: str) -> str:

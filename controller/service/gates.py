@@ -23,6 +23,7 @@ from controller.store.folder import create_private
 from controller.transport import papers
 from controller.transport.enrolment import Enrolment, Heard
 from controller.transport.listener import AgentListener, Hooks
+from controller.transport.renewer import Renewer
 
 LOG: Final = logging.getLogger(__name__)
 TOKEN_FILE: Final = "admin-token"  # noqa: S105  # the name of a file
@@ -80,6 +81,7 @@ class AgentsDoor:
         clock: time.
         connectivity: the log of who was refused, and who enrolled.
         arrived: told the name of each agent that connects.
+        renew: signs the next certificate of agents that ask.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class AgentsDoor:
         clock: Clock,
         connectivity: Log,
         arrived: Callable[[str], Awaitable[None]],
+        renew: Renewer | None = None,
     ) -> None:
         self._connectivity = connectivity
         self._arrived = arrived
@@ -104,6 +107,7 @@ class AgentsDoor:
                 enroll=Enrolment(said.folder, clock=clock, tell=self._enrolled),
                 refused=self._refused,
                 arrived=self._come,
+                renew=renew,
             ),
         )
 

@@ -37,6 +37,7 @@ from controller.service.ground import Ground, stand
 from controller.service.local import always
 from controller.service.logs import write_logs
 from controller.service.options import Options, Part, ServeOptions
+from controller.service.renewals import Renewals
 from controller.service.staying import StayingWorks
 from controller.service.systemd import Systemd
 from controller.service.works import new_id
@@ -133,6 +134,7 @@ async def _build(
     if Part.SCHEDULER in options.parts:
         parts[Part.SCHEDULER] = Scheduler(world).run
     if Part.WORKER in options.parts:
+        works.renew = Renewals(options.papers, world, clock=options.clock).answer
         await _take_agents(options, ground, works, stack, world=world, say=say)
         parts[Part.WORKER] = worker.run
     supervisor = Supervisor(
@@ -230,6 +232,7 @@ async def _take_agents(
         clock=options.clock,
         connectivity=world.rooms.connectivity,
         arrived=partial(_arrived, world),
+        renew=works.renew,
     )
     works.listener = door.listener
     await door.listener.start(place.host, place.port)

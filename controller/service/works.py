@@ -39,6 +39,7 @@ from controller.transport.ambient import Ambient
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
+from controller.transport.renewer import Renewer
 
 
 class Works:
@@ -68,6 +69,8 @@ class Works:
         """
         self._cluster = cluster
         self._epoch = epoch
+        self.renew: Renewer | None = None
+        """Signs the next certificate of agents, in a controller that stays; asked for when the first agent is dialled."""
         self._options = options
         self._settings = settings
         self._store = store
@@ -213,6 +216,7 @@ class Works:
             instance=new_id,
             cluster=self._cluster,
             lease=self._epoch,
+            renew=self.renew,
         )
 
     def engine(self, reach: Reach) -> Engine:

@@ -18,8 +18,10 @@ from controller.transport.agent_peer import AgentPeer, News
 from controller.transport.agent_session import AgentSession
 from controller.transport.papers import ALPN, Papers
 from controller.transport.patrol import Patrol
+from controller.transport.renewer import Renewer
 from controller.transport.tcp import CONNECT_SECONDS, connect_tcp
 from controller.wire.handshake import Identity
+from controller.wire.messages.renewal import FEATURE
 from controller.wire.messages.table import To
 
 TLS_SECONDS: Final = 10.0
@@ -48,6 +50,7 @@ class AgentDialer:
         dials: at the same time.
         idle: agents that stay connected although nobody uses them.
         news: records what agents say unasked.
+        renew: signs the next certificate of an agent that asks; None: agents are not told that they may.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class AgentDialer:
         dials: int = 50,
         idle: int = IDLE,
         news: News | None = None,
+        renew: Renewer | None = None,
     ) -> None:
         self._papers = papers
         self._clock = clock
@@ -70,6 +74,7 @@ class AgentDialer:
         self._room = asyncio.Semaphore(dials)
         self._idle_limit = idle
         self._news = news
+        self._renew = renew
         self._opening: dict[Way, asyncio.Task[AgentPeer]] = {}
         self._idle: dict[Way, AgentPeer] = {}
         self._alone: set[AgentPeer] = set()
@@ -134,6 +139,7 @@ class AgentDialer:
             instance=self._instance(),
             cluster=self._cluster,
             lease=self._lease,
+            features=() if self._renew is None else (FEATURE,),
         )
         peer = AgentPeer(
             server.name,
@@ -142,6 +148,7 @@ class AgentDialer:
             where=place_of(server),
             redial=lambda: self._dial(server),
             news=self._news,
+            renew=self._renew,
         )
         try:
             await peer.attach(line)

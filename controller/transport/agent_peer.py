@@ -17,9 +17,11 @@ from controller.errors import TransportError, Unreachable
 from controller.model.observation import HostSeen
 from controller.transport import agent_causes
 from controller.transport.agent_line import AgentLine
+from controller.transport.agent_requests import AgentRequests
 from controller.transport.agent_talk import AgentTalk
 from controller.transport.agent_words import host_seen
-from controller.wire.events import Beat, Closed, Event, Notified, Opened, Reset
+from controller.transport.renewer import Renewer
+from controller.wire.events import Beat, Closed, Event, Notified, Opened, Requested, Reset
 from controller.wire.handshake import Identity
 from controller.wire.link import TAKE, Link
 from controller.wire.messages.greetings import Facts, Goodbye, HostState
@@ -50,9 +52,11 @@ class AgentPeer:
         where: what is dialled, for messages; empty where the agent dials.
         redial: makes the next connection; None where the agent dials.
         news: hears what the agent says unasked; None leaves it with the agent, for somebody who keeps it.
+        renew: signs the agent's next certificate; None where nobody does.
     """
 
     __slots__ = (
+        "_asked",
         "_bell",
         "_clock",
         "_errors",
@@ -85,6 +89,7 @@ class AgentPeer:
         where: str = "",
         redial: Redial | None = None,
         news: News | None = None,
+        renew: Renewer | None = None,
     ) -> None:
         self.name = name
         self.where = where
@@ -97,6 +102,7 @@ class AgentPeer:
         self.down_since = self._loop.time()
         self._session = Session(me, name)
         self.talk = AgentTalk(name, self._session, self._settle_soon)
+        self._asked = AgentRequests(name, self.talk, renew)
         self._settles_soon = False
         self._clock = clock
         self._redial = redial
@@ -175,6 +181,7 @@ class AgentPeer:
     async def close(self) -> None:
         """Say goodbye for good; work goes on."""
         self.talk.over = True
+        self._asked.close()
         self.give_up("it was closed here")
         self.part(Goodbye(reason="closing"))
         for line in self._lines:
@@ -197,7 +204,7 @@ class AgentPeer:
         if link is None:
             return
         events = self._session.receive(link, data, self._loop.time())
-        self._heed(events)
+        self._heed(events, line)
         if len(events) == 1 and isinstance(events[0], Beat):
             self._flush()  # all that most agents ever say makes nothing due any earlier
         else:
@@ -251,7 +258,8 @@ class AgentPeer:
         self._heed(self._session.tick(self._loop.time()))
         self._settle()
 
-    def _heed(self, events: list[Event]) -> None:
+    def _heed(self, events: list[Event], line: AgentLine | None = None) -> None:
+        """Do what events ask for; `line` is the connection by which they came."""
         for event in events:
             if isinstance(event, Beat):
                 self._state = (self._clock.now(), event.state)
@@ -263,6 +271,8 @@ class AgentPeer:
                 self._notified(event.message)
             elif isinstance(event, Reset):
                 self.talk.end_era(agent_causes.lost(self.name, "its agent began anew"))
+            elif isinstance(event, Requested):
+                self._asked.heed(event, line.certificate if line is not None else None)
             else:
                 self.talk.heed(event)
 

@@ -16,7 +16,7 @@ from controller.errors import RefusedError, SessionLostError
 from controller.transport import agent_causes
 from controller.transport.agent_errors import failure
 from controller.transport.agent_scripts import LentScripts
-from controller.wire.errors import OversizeError, WindowFullError
+from controller.wire.errors import OversizeError, UnknownCallError, WindowFullError
 from controller.wire.events import (
     Event,
     Replied,
@@ -113,6 +113,15 @@ class AgentTalk:
         if not isinstance(found, reply):
             raise agent_causes.lost(self.name, f"it answered with a {type(found).__name__}")
         return found
+
+    async def reply(self, call: int, message: object, *, era: int) -> None:
+        """Answer what the agent asked, once; nothing where its session is gone.
+
+        Raises:
+            SessionLostError: nobody waits for it any more.
+        """
+        with contextlib.suppress(UnknownCallError):
+            await self._say(era, lambda: self.session.reply(call, message))
 
     async def open(self, message: object, *, era: int, reads: bool) -> Stream:
         """Open a stream; where this side `reads`, the agent may send at once.

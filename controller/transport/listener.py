@@ -19,8 +19,10 @@ from controller.transport.agent_peer import AgentPeer, News
 from controller.transport.crowds import Crowds
 from controller.transport.papers import ALPN, ENROLMENT, Papers
 from controller.transport.patrol import Patrol
+from controller.transport.renewer import Renewer
 from controller.wire.handshake import Identity
 from controller.wire.messages.greetings import Goodbye
+from controller.wire.messages.renewal import FEATURE
 from controller.wire.messages.table import To
 
 HANDSHAKE_SECONDS: Final = 10.0
@@ -53,13 +55,15 @@ class Hooks:
     """What a listener tells to whom.
 
     `enroll` serves those who ask for a certificate; None refuses them. `news` records what agents say unasked. `refused` hears
-    of connections that were not taken: from where, and why. `arrived` hears the name of each agent that connects.
+    of connections that were not taken: from where, and why. `arrived` hears the name of each agent that connects. `renew` signs the
+    next certificate of an agent that asks; None: agents are not told that they may.
     """
 
     enroll: Enroller | None = None
     news: News | None = None
     refused: Callable[[str, str], None] = field(default=unheard)
     arrived: Callable[[str], None] = field(default=unnoticed)
+    renew: Renewer | None = None
 
 
 class AgentListener:
@@ -222,7 +226,11 @@ class AgentListener:
             line.serial = found.serial
             if found.name not in self._peers:
                 self._peers[found.name] = AgentPeer(
-                    found.name, self._me(), clock=self._clock, news=self._hooks.news
+                    found.name,
+                    self._me(),
+                    clock=self._clock,
+                    news=self._hooks.news,
+                    renew=self._hooks.renew,
                 )
             self._peers[found.name].carry(line)
             self._hooks.arrived(found.name)
@@ -237,6 +245,7 @@ class AgentListener:
             instance=self._instance,
             cluster=self._cluster,
             lease=self._lease,
+            features=() if self._hooks.renew is None else (FEATURE,),
         )
 
     def _enroll(self, line: AgentLine, place: str) -> None:

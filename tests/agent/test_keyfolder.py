@@ -1,15 +1,18 @@
 """The folder of a key: a new pair is tried before it counts, and whoever dies on the way finds old or new again."""
 
+import multiprocessing
 import os
 import shutil
+import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from controller.agent.errors import EnrolmentError, FolderError
-from controller.agent.keyfolder import KeyFolder, open_keys
+from controller.agent.keyfolder import KeyFolder, open_keys, settle_keys
 from controller.agent.tls import Credentials
 from tests.pki.place import Place, founded
 
@@ -143,3 +146,112 @@ def test_a_disk_that_is_full_is_told(
     with pytest.raises(FolderError, match="no space left on device"):
         keys.request()
     assert left(keys) == []
+
+
+# the old pair, while the new one is on trial
+
+
+def test_the_old_pair_is_kept_until_the_new_one_has_worked(place: Place, keys: KeyFolder) -> None:
+    authority = place.trust.read_bytes()
+    keys.adopt(sign(place, keys.request()), authority)
+    assert not keys.on_trial()
+    old = (Path(keys.path) / "web-1.key").read_bytes()
+    new = sign(place, keys.request())
+    keys.adopt(new, authority, keep=True)
+    assert keys.on_trial()
+    assert (Path(keys.path) / ".web-1.key.old").read_bytes() == old
+    assert stat.S_IMODE((Path(keys.path) / ".web-1.key.old").stat().st_mode) == 0o600
+    keys.forget_old()
+    assert not keys.on_trial()
+    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+    assert keys.certificate() == new
+
+
+def test_the_old_pair_can_be_taken_again(place: Place, keys: KeyFolder) -> None:
+    authority = place.trust.read_bytes()
+    old = sign(place, keys.request())
+    keys.adopt(old, authority)
+    keys.adopt(sign(place, keys.request()), authority, keep=True)
+    keys.put_back()
+    assert keys.certificate() == old
+    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+
+
+def test_a_pair_that_is_good_no_more_is_not_taken_again(place: Place, keys: KeyFolder) -> None:
+    authority = place.trust.read_bytes()
+    keys.adopt(sign(place, keys.request()), authority)
+    new = sign(place, keys.request())
+    keys.adopt(new, authority, keep=True)
+    (Path(keys.path) / ".web-1.crt.old").write_bytes(b"damaged")
+    with pytest.raises(EnrolmentError, match="cannot use"):
+        keys.put_back()
+    assert keys.certificate() == new
+
+
+def test_what_fits_may_be_refused_all_the_same(place: Place, keys: KeyFolder) -> None:
+    def accept(found: object) -> None:
+        raise EnrolmentError("cannot take it")
+
+    certificate = sign(place, keys.request())
+    with pytest.raises(EnrolmentError, match="cannot take it"):
+        keys.adopt(certificate, place.trust.read_bytes(), accept=accept)
+    assert left(keys) == [".web-1.key.new"]
+
+
+def _die_at(point: int, change: Callable[[], None]) -> None:
+    """Do something in a process that is killed before its nth change of the disk."""
+    steps = [point]
+    for name in ("fsync", "replace", "link", "unlink", "open"):
+        real = getattr(os, name)
+
+        def step(*words: object, _real: object = real, **more: object) -> object:
+            if steps[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            steps[0] -= 1
+            return _real(*words, **more)  # type: ignore[operator]
+
+        setattr(os, name, step)
+    change()
+    os._exit(0)
+
+
+@pytest.mark.parametrize("change", ["adopt", "put_back", "forget_old"])
+def test_whoever_is_killed_at_any_step_leaves_a_pair_that_fits(
+    place: Place, tmp_path: Path, change: str
+) -> None:
+    authority = place.trust.read_bytes()
+    keys = open_keys(str(tmp_path / "first"), NAME)
+    old = sign(place, keys.request())
+    keys.adopt(old, authority)
+    new = sign(place, keys.request())
+    if change != "adopt":
+        keys.adopt(new, authority, keep=True)
+    keys.close()
+    seen = set()
+    for point in range(60):
+        folder = tmp_path / str(point)
+        shutil.copytree(tmp_path / "first", folder)
+        one = open_keys(str(folder), NAME)
+        work = {
+            "adopt": partial(one.adopt, new, authority, keep=True),
+            "put_back": one.put_back,
+            "forget_old": one.forget_old,
+        }[change]
+        child = multiprocessing.get_context("fork").Process(target=_die_at, args=(point, work))
+        child.start()
+        child.join(30)
+        one.close()
+        settle_keys(str(folder), NAME)
+        assert Credentials(str(folder), NAME).name == NAME
+        after = open_keys(str(folder), NAME)
+        found = after.certificate()
+        assert found in (old, new)
+        seen.add(found)
+        assert after.request().startswith(b"-----BEGIN CERTIFICATE REQUEST")  # and can go on
+        after.close()
+        if child.exitcode == 0:
+            assert point > 1
+            assert seen == ({new} if change == "forget_old" else {old, new})
+            return
+        assert child.exitcode == -signal.SIGKILL
+    raise AssertionError("it never comes to its end")
