@@ -13,16 +13,20 @@ from controller.api.resources import (
     debug,
     decisions,
     doors,
+    drifts,
     fleet,
     home,
     hooks,
     jobs,
+    kinds,
     logs,
     process,
     results,
+    scripts,
     streams,
     tokens,
     work,
+    workspaces,
 )
 from controller.api.route import Body, Route
 from controller.api.settings import Anonymous
@@ -113,8 +117,19 @@ FLEET: Final = (
     _shown("/groups/{name}", "group", fleet.group, "fleet", shapes.GROUP, answers=answers.Named),
     _read("/tasks", "tasks", fleet.tasks, "fleet", answers=answers.Paged),
     _read("/tasks/{name}", "task", fleet.task, "fleet", answers=answers.Named),
+    _read("/inventories", "inventories", kinds.inventories, "fleet", answers=answers.Paged),
+    _read("/inventories/{name}", "inventory", kinds.inventory, "fleet", answers=answers.Named),
+    _read("/notifiers", "notifiers", kinds.notifiers, "fleet", answers=answers.Paged),
+    _read("/notifiers/{name}", "notifier", kinds.notifier, "fleet", answers=answers.Named),
+    _read("/secrets", "secrets", kinds.secrets, "fleet", open_to=None, answers=answers.Paged),
+    _read("/secrets/{name}", "secret", kinds.secret, "fleet", open_to=None, answers=answers.Named),
+    _read("/access", "access", kinds.rules, "fleet", open_to=None, answers=answers.Paged),
+    _read("/access/{name}", "rule", kinds.rule, "fleet", open_to=None, answers=answers.Named),
+    _read("/scripts", "scripts", scripts.scripts, "fleet", least=Role.OPERATOR, open_to=None),
+    _read("/scripts/{name}", "script", scripts.script, "fleet", least=Role.OPERATOR, open_to=None, answers=answers.Empty),
     _read("/state", "state", fleet.state, "fleet", open_to=None, answers=answers.Empty),
-    _read("/drift", "drift", fleet.drift, "fleet", least=Role.OPERATOR, open_to=None, answers=answers.Empty),
+    _read("/drift", "drift", drifts.drift, "fleet", least=Role.OPERATOR, open_to=None, answers=answers.Empty),
+    _read("/drift/patch", "drift-patch", drifts.patch, "fleet", least=Role.OPERATOR, open_to=None, answers=answers.Empty),
 )  # fmt: skip
 
 WORK: Final = (
@@ -133,6 +148,19 @@ WORK: Final = (
     _read(
         "/jobs/{id}/artifacts/{name:path}", "artifact", jobs.artifact, "work",
         stream=True, media="application/octet-stream",
+    ),
+    _read("/jobs/{id}/workspace", "workspace", workspaces.listing, "work", least=Role.OPERATOR, open_to=None),
+    _read(
+        "/jobs/{id}/workspace/{name:path}", "workspace-file", workspaces.read, "work",
+        least=Role.OPERATOR, open_to=None, stream=True, media="application/octet-stream",
+    ),
+    _route(
+        "PUT", V1 + "/jobs/{id}/workspace/{name:path}", "put-workspace-file", workspaces.write,
+        tag="work", least=Role.OPERATOR, body=Body.RAW, large=True, audited=True, answers=answers.Empty,
+    ),
+    _route(
+        "DELETE", V1 + "/jobs/{id}/workspace/{name:path}", "remove-workspace-file", workspaces.remove,
+        tag="work", least=Role.OPERATOR, audited=True, answers=answers.Empty,
     ),
     _change("/jobs/{id}/stop", "stop", jobs.stop, "work", answers=answers.JobAnswer),
     _change("/jobs/{id}/pause", "pause", jobs.pause, "work", answers=answers.JobAnswer),
@@ -169,6 +197,7 @@ DECISIONS: Final = (
 NEWS: Final = (
     _shown("/logs/activity", "activity", logs.activity, "news", shapes.LOG, answers=answers.Paged),
     _shown("/logs/connectivity", "connectivity", logs.connectivity, "news", shapes.LOG, answers=answers.Paged),
+    _read("/logs/verify", "verify-logs", logs.verify, "news", least=Role.OPERATOR, open_to=None, answers=answers.Empty),
     _shown("/events", "events", streams.events, "news", shapes.NEWS, stream=True, media="text/event-stream"),
 )  # fmt: skip
 

@@ -30,7 +30,10 @@ Parallel = Annotated[
     int, typer.Option("--parallel", min=1, max=1000, metavar="N", help="So many servers at once.")
 ]
 Wait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="--no-wait needs --controller (not supported yet).")
+    bool,
+    typer.Option(
+        "--wait/--no-wait", help="--no-wait leaves the run to the controller; needs --controller."
+    ),
 ]
 
 
@@ -94,8 +97,7 @@ async def apply(
     Refuses declarations that are not committed (exit 4). Ctrl-C stops the waiting; what has been started on
     servers goes on, and the next apply settles it first.
     """
-    if not wait:
-        raise UsageError("--no-wait needs --controller", hint="which step is next is decided here")
+    _guard_wait(ctl, wait=wait, timeout=timeout)
     filters = bool(limit or target or heal)
     if planfile is not None and (filters or allow_dirty or resume):
         raise UsageError(
@@ -123,6 +125,7 @@ async def apply(
                     overrides=overrides,
                     heal=heal,
                     allow_dirty=allow_dirty,
+                    wait=wait,
                     timeout=seconds,
                     parallel=parallel,
                     confirm=_confirmer(ctl, controller.state, asking=not yes and planfile is None),
@@ -130,6 +133,20 @@ async def apply(
             )
             state = controller.state
     return tell(ctl, outcome, state)
+
+
+def _guard_wait(ctl: Invocation, *, wait: bool, timeout: str | None) -> None:
+    """See that somebody goes on with what nobody here waits for.
+
+    Raises:
+        UsageError: nobody would.
+    """
+    if wait:
+        return
+    if ctl.way() is None:
+        raise UsageError("--no-wait needs --controller", hint="which step is next is decided here")
+    if timeout is not None:
+        raise UsageError("--timeout is for waiting", hint="leave out --timeout or --no-wait")
 
 
 def read_overrides(names: Sequence[str], reason: str | None) -> dict[str, str]:

@@ -27,11 +27,11 @@ async def doctor(
 ) -> int:
     """Check what a controller needs here: git, ssh, the config repository, the state, the logs.
 
-    Exit 1 when something is bad.
+    With --controller: whether that one is well, its parts, its declarations and its logs. Exit 1 when something is bad.
     """
     if limits:
         return _limits(ctl)
-    async with ctl.open(here=True) as controller:
+    async with ctl.open() as controller:
         findings = await controller.doctor()
     if ctl.format is Format.JSON:
         ctl.print(to_json(list(findings)))

@@ -1,5 +1,6 @@
 """`ctl get KIND [NAME]`: what is declared, and what was observed of it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from controller.cli.options import READING, command
 from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.kinds import KINDS, Kind
+from controller.cli.views.rows import Document
 from controller.cli.views.tables import table
 from controller.cli.views.words import line
 from controller.cli.views.world import World
@@ -37,7 +39,6 @@ async def get(
         world = World(
             declared=await controller.declared(),
             seen=await controller.observed(),
-            now=ctl.surroundings.clock.now(),
         )
     names = shown.names(world)
     if name:
@@ -53,26 +54,19 @@ async def get(
 async def get_remote(ctl: Invocation, way: Way, kind: Kind, name: str) -> int:
     """Show what a controller that serves elsewhere has in force, and what it observed."""
     from controller.cli.remote.client import Client
-    from controller.cli.remote.getting import COLUMNS, documents, rows
+    from controller.cli.remote.getting import documents
 
     client = Client(way)
     try:
         found = await documents(client, kind.plural, name)
     finally:
         await client.close()
-    match ctl.format:
-        case Format.NAME:
-            ctl.print("\n".join(f"{kind.singular}/{line(str(one['name']))}" for one in found))
-        case Format.JSONL:
-            ctl.print(to_jsonl(found))
-        case Format.JSON | Format.YAML:
-            printer = to_json if ctl.format is Format.JSON else to_yaml
-            ctl.print(printer(found[0] if name else found))
-        case _:
-            width = None if ctl.format is Format.WIDE else ctl.terminal.width
-            cells = rows(kind.plural, found, ctl.surroundings.clock.now())
-            heads = tuple(COLUMNS[kind.plural])
-            ctl.print(table(heads, cells, ctl.terminal.style, width=width))
+    if ctl.format is Format.NAME:
+        ctl.print("\n".join(f"{kind.singular}/{line(str(one['name']))}" for one in found))
+    elif ctl.document:
+        ctl.print(_documents(ctl, found, one=bool(name)))
+    else:
+        ctl.print(_table(ctl, kind, found, there=True))
     return ExitCode.DONE
 
 
@@ -91,17 +85,26 @@ def find_kind(word: str) -> Kind:
 def _render(ctl: Invocation, kind: Kind, world: World, names: list[str], *, one: bool) -> str:
     if ctl.format is Format.NAME:
         return "\n".join(f"{kind.singular}/{line(name)}" for name in names)
-    if not ctl.document:
-        return _rows(ctl, kind, world, names)
-    documents = [kind.document(world, name) for name in names]
+    if ctl.document:
+        return _documents(ctl, [kind.document(world, name) for name in names], one=one)
+    return _table(ctl, kind, [kind.line(world, name) for name in names])
+
+
+def _documents(ctl: Invocation, found: Sequence[Document], *, one: bool) -> str:
+    """Write documents for programs."""
     if ctl.format is Format.JSONL:
-        return to_jsonl(documents)
+        return to_jsonl(found)
     printer = to_json if ctl.format is Format.JSON else to_yaml
-    return printer(documents[0] if one else documents)
+    return printer(found[0] if one else found)
 
 
-def _rows(ctl: Invocation, kind: Kind, world: World, names: list[str]) -> str:
-    wide = ctl.format is Format.WIDE
-    heads = kind.heads + (kind.more if wide else ())
-    rows = [kind.row(world, name, wide) for name in names]
+def _table(ctl: Invocation, kind: Kind, found: Sequence[Document], *, there: bool = False) -> str:
+    """Make a table for people; `there` adds what only a controller that stays can tell."""
+    wide, now = ctl.format is Format.WIDE, ctl.surroundings.clock.now()
+    heads = (*kind.heads, *(kind.there if there else ()), *(kind.more if wide else ()))
+    rows = []
+    for one in found:
+        cells, first = kind.row(one, now, wide=wide), len(kind.heads)
+        told = kind.cells(one) if there else ()
+        rows.append((*cells[:first], *told, *cells[first:]))
     return table(heads, rows, ctl.terminal.style, width=None if wide else ctl.terminal.width)

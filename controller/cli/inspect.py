@@ -9,7 +9,8 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.views.documents import to_json, to_yaml
-from controller.cli.views.scripts import source_document, source_text
+from controller.cli.views.scripts import source_text
+from controller.reconcile.offered import source_document
 
 app = typer.Typer()
 
@@ -25,7 +26,7 @@ async def inspect(
 ) -> int:
     """Show the headers, the SHA-256 and the text of a script that a server offers."""
     address = one_way(on, addr)
-    async with ctl.open(here=True, bare=address is not None, pki=pki) as controller:
+    async with ctl.open(bare=address is not None, pki=pki) as controller:
         found = await controller.inspect(task, on=on, address=address)
     match ctl.format:
         case Format.JSON:

@@ -1,6 +1,6 @@
 """`ctl logs`: the activity and connectivity logs, and the check of their chain.
 
-Reads the files itself, without a controller: they can be read while everything else is broken.
+Reads the files itself, so that they can be read while everything else is broken; with --controller it asks for them.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_jsonl
-from controller.cli.views.logs import entry_text, findings_document, findings_text
+from controller.cli.views.logs import entry_text, findings_text
 from controller.errors import UsageError
 from controller.journal.line import Line
 from controller.journal.log import Log, Name
 from controller.journal.verify import Finding
-from controller.reconcile.documents import line_document
+from controller.reconcile.documents import findings_document, line_document
 from controller.source.place import find
 from controller.store.folder import STATE_FOLDER, folder_of, is_shared, shared_folder
 
@@ -117,19 +117,34 @@ def _print(ctl: Invocation, lines: Sequence[Line]) -> None:
 
 
 @command(app, "verify", verb="logs verify", formats=(Format.TABLE, Format.JSON))
-def verify(ctl: Invocation) -> int:
+async def verify(ctl: Invocation) -> int:
     """Check the hash chain of both logs: that no line was altered, removed or put in later.
 
     Exit 1 when it does not hold.
     """
-    place = folder(ctl)
-    logs = [Log(place, name, clock=ctl.surroundings.clock) for name in NAMES]
-    checked: dict[str, tuple[Finding, ...]] = {
-        name: log.verify() if place.is_dir() else () for name, log in zip(NAMES, logs, strict=True)
-    }
+    way = ctl.way()
+    checked = _verified(ctl) if way is None else await _verified_there(way)
     if ctl.format is Format.JSON:
         ctl.print(to_json(findings_document(checked)))
     else:
         ctl.print(findings_text(checked, ctl.terminal.style))
     broken = any(finding.broken for found in checked.values() for finding in found)
     return ExitCode.ERROR if broken else ExitCode.DONE
+
+
+def _verified(ctl: Invocation) -> dict[str, tuple[Finding, ...]]:
+    place = folder(ctl)
+    logs = {name: Log(place, name, clock=ctl.surroundings.clock) for name in NAMES}
+    return {str(name): log.verify() if place.is_dir() else () for name, log in logs.items()}
+
+
+async def _verified_there(way: Way) -> dict[str, tuple[Finding, ...]]:
+    """Have the logs of a controller that serves elsewhere checked where they lie."""
+    from controller.cli.remote.client import Client
+    from controller.cli.remote.logs import verified
+
+    client = Client(way)
+    try:
+        return await verified(client)
+    finally:
+        await client.close()

@@ -19,7 +19,7 @@ app = typer.Typer()
 async def tasks(ctl: Invocation, *, on: On = None, addr: Addr = None, pki: PkiFolder = None) -> int:
     """List the scripts that the agents of servers offer; `ctl run NAME --on SERVER` runs one."""
     address = one_way(on, addr)
-    async with ctl.open(here=True, bare=address is not None, pki=pki) as controller:
+    async with ctl.open(bare=address is not None, pki=pki) as controller:
         found = await controller.offers(on=on, address=address)
     _print(ctl, found)
     return _code(found)

@@ -100,11 +100,41 @@ def unpack(backup: Path, folder: Path) -> Paper:
     except (OSError, tarfile.TarError, EOFError) as error:
         said = (error.strerror if isinstance(error, OSError) else None) or error
         raise _damaged(backup, str(said)) from error
-    raw = found.pop(PAPER, None)
+    raw = (folder / PAPER).read_bytes() if found.pop(PAPER, None) else None
+    paper = _agreed(backup, found, raw)
+    (folder / PAPER).unlink()
+    return paper
+
+
+def contents(backup: Path) -> Paper:
+    """Read what a backup says of itself, and check every file of it. Blocks.
+
+    Raises:
+        StateError: it is no backup, is damaged, or is of a newer program.
+    """
+    found: dict[str, Member] = {}
+    raw: bytes | None = None
+    try:
+        with tarfile.open(backup, mode="r:gz") as tar:
+            for member, content in _members(tar, found):
+                if member.name == PAPER:
+                    raw = content.read()
+                    continue
+                reader = _Hashing(content)
+                while reader.read(PIECE):
+                    pass
+                found[member.name] = Member(size=member.size, sha256=reader.digest.hexdigest())
+    except (OSError, tarfile.TarError, EOFError) as error:
+        said = (error.strerror if isinstance(error, OSError) else None) or error
+        raise _damaged(backup, str(said)) from error
+    return _agreed(backup, found, raw)
+
+
+def _agreed(backup: Path, found: Mapping[str, Member], raw: bytes | None) -> Paper:
+    """See that the files of a backup are those that its paper names."""
     if raw is None:
         raise _damaged(backup, f"it has no {PAPER}")
-    paper = _read_paper(backup, (folder / PAPER).read_bytes())
-    (folder / PAPER).unlink()
+    paper = _read_paper(backup, raw)
     if found != dict(paper.files):
         names = sorted(
             path
@@ -186,12 +216,7 @@ class _Hashing(io.RawIOBase):
 def _extract(tar: tarfile.TarFile, folder: Path) -> dict[str, Member]:
     """Write every member, and say what each is; anything but our own plain files is refused."""
     found: dict[str, Member] = {}
-    for member in tar:
-        if len(found) >= MOST_FILES or not _is_ours(member) or member.name in found:
-            raise tarfile.ReadError(f"{member.name[:100]!r} does not belong there")
-        content = tar.extractfile(member)
-        if content is None:
-            raise tarfile.ReadError(f"{member.name!r} has no content")
+    for member, content in _members(tar, found):
         place = folder / member.name
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -203,6 +228,19 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> dict[str, Member]:
             os.fsync(file.fileno())
         found[member.name] = Member(size=member.size, sha256=reader.digest.hexdigest())
     return found
+
+
+def _members(
+    tar: tarfile.TarFile, found: Mapping[str, Member]
+) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """Give every member with its content; one that is no plain file of ours, or comes twice, is refused."""
+    for member in tar:
+        if len(found) >= MOST_FILES or not _is_ours(member) or member.name in found:
+            raise tarfile.ReadError(f"{member.name[:100]!r} does not belong there")
+        content = tar.extractfile(member)
+        if content is None:
+            raise tarfile.ReadError(f"{member.name!r} has no content")
+        yield member, content
 
 
 def _is_ours(member: tarfile.TarInfo) -> bool:

@@ -36,11 +36,10 @@ def where(place: Place | None) -> str:
     return f"{safe_text(place.file)}:{place.line}" if place is not None and place.file else "-"
 
 
-def server_document(world: World, name: str) -> dict[str, object]:
-    """Give a server: declared, where each variable came from, and as last seen."""
+def server_brief(world: World, name: str) -> dict[str, object]:
+    """Give what a list of servers tells of each: how it is reached, and as last seen."""
     server: Server = world.declared.inventory.servers[name]
     seen = world.seen.servers.get(name)
-    origins = {key: where(place) for key, place in server.origins.items()}
     return {
         "kind": "server",
         "name": name,
@@ -50,14 +49,22 @@ def server_document(world: World, name: str) -> dict[str, object]:
         "agent": plain(server.agent) if server.carrier is Carrier.AGENT else None,
         "groups": list(server.groups),
         "labels": plain(server.labels),
-        "vars": plain(server.vars),
-        "origins": origins,
-        "check": plain(server.check),
-        "concurrency": server.concurrency,
         "active": server.active,
         "place": where(server.place),
         "observed": None if seen is None else seen_document(seen),
         "contact": contact_document(world.seen.contacts.get(name)),
+    }
+
+
+def server_document(world: World, name: str) -> dict[str, object]:
+    """Give a server: declared, where each variable came from, and as last seen."""
+    server: Server = world.declared.inventory.servers[name]
+    return {
+        **server_brief(world, name),
+        "vars": plain(server.vars),
+        "origins": {key: where(place) for key, place in server.origins.items()},
+        "check": plain(server.check),
+        "concurrency": server.concurrency,
         "targets": sorted(t.name for t in world.declared.targets.values() if name in t.members),
     }
 
@@ -183,6 +190,30 @@ def task_document(world: World, name: str) -> dict[str, object]:
     }
 
 
+def target_brief(world: World, name: str) -> dict[str, object]:
+    """Give what a list of targets tells of each; `pairs` counts its servers, and those on which it is applied."""
+    target = world.declared.targets[name]
+    records = world.seen.records
+    applied = [records.get((name, member)) for member in target.members]
+    return {
+        "kind": "target",
+        "name": name,
+        "repo": target.repo,
+        "servers": target.servers,
+        "task": target.task,
+        "on_commit": target.on_commit.value,
+        "on_drift": target.on_drift.value,
+        "schedule": None if target.schedule is None else schedule_document(target.schedule),
+        "after": list(target.after),
+        "priority": target.priority,
+        "pairs": {
+            "servers": len(target.members),
+            "applied": sum(one is not None and one.applied is not None for one in applied),
+        },
+        "place": where(target.places.get("")),
+    }
+
+
 def target_document(world: World, name: str) -> dict[str, object]:
     """Give a target with what is applied where."""
     target = world.declared.targets[name]
@@ -199,20 +230,13 @@ def target_document(world: World, name: str) -> dict[str, object]:
         if (record := world.seen.records.get((name, member)))
     }
     return {
-        "kind": "target",
-        "name": name,
-        "repo": target.repo,
+        **target_brief(world, name),
         "paths": list(target.paths),
-        "servers": target.servers,
         "members": list(target.members),
-        "task": target.task,
         "params": plain(target.params),
-        "on_commit": target.on_commit.value,
-        "on_drift": target.on_drift.value,
         "on_remove": target.on_remove.value if target.undo is None else {"run": target.undo},
         "protect": target.protect,
         "rollout": None if target.rollout is None else rollout_document(target.rollout),
-        "schedule": None if target.schedule is None else schedule_document(target.schedule),
         "overlap": None if target.overlap is None else target.overlap.value,
         "approval": plain(target.approval),
         "windows": [
@@ -220,12 +244,9 @@ def target_document(world: World, name: str) -> dict[str, object]:
             for one in target.windows
         ],
         "when_offline": target.when_offline.value,
-        "after": list(target.after),
-        "priority": target.priority,
         "notify": list(target.notify),
         "suspended": plain(target.suspended),
         "was": target.was,
-        "place": where(target.places.get("")),
         "observed": records,
     }
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from controller.journal.line import Line
+from controller.journal.verify import Finding
 from controller.model.job import Job, Run, State, StepRun
 from controller.model.past import TargetRun
 from controller.model.token import Token
@@ -281,3 +282,12 @@ def report_document(report: RunReport) -> dict[str, object]:
         ],
         "jobs": [job_document(job) for job in report.jobs],
     }
+
+
+def findings_document(checked: Mapping[str, Sequence[Finding]]) -> dict[str, object]:
+    """Give what the check of the logs' chains found as a document."""
+    logs = {
+        name: {"holds": not any(f.broken for f in findings), "findings": plain(tuple(findings))}
+        for name, findings in checked.items()
+    }
+    return {"format_version": FORMAT_VERSION, "logs": logs}

@@ -17,7 +17,6 @@ from controller.model.declaration import Declaration
 from controller.planning.document import diagnostic_document
 from controller.reconcile import declared
 from controller.reconcile.documents import (
-    drift_document,
     gates_document,
     history_document,
     iso,
@@ -131,27 +130,6 @@ def plain_seen(seen: object) -> object:
     return document
 
 
-async def drift(
-    call: Asked,
-    target: Wanted = None,
-    limit: Annotated[str | None, Query(min_length=1, max_length=4096)] = None,
-) -> Response:
-    """Say what differs on the servers now, and what speaks for who did it. Opens the servers."""
-    if target is None:
-        call.must_reach_all()
-    else:
-        call.must_reach(targets=[target])
-        if not call.grant.whole:
-            call.must_reach(servers=members(call, target))
-    return call.answer(drift_document(await call.controller.drift(target, limit=limit)))
-
-
-def members(call: Call, target: str) -> tuple[str, ...]:
-    """Give the servers of a declared target."""
-    found = call.declaration.targets.get(target)
-    return () if found is None else found.members
-
-
 async def world_of(call: Call) -> World:
     """Give what is declared and what was last seen."""
     return World(declared=call.declaration, seen=await call.desk.glance.seen())
@@ -178,23 +156,13 @@ def found(names: Collection[str], name: str, what: str) -> None:
 async def targets(call: Asked, page: Paged) -> Response:
     """List targets with their status."""
     lines = {one.target: one for one in (await call.desk.glance.status()).targets}
-    known = call.declaration.targets
+    world = await world_of(call)
 
     def write(name: str) -> object:
-        target = known[name]
-        return {
-            "kind": "target",
-            "name": name,
-            "repo": target.repo,
-            "servers": target.servers,
-            "task": target.task,
-            "on_commit": target.on_commit,
-            "on_drift": target.on_drift,
-            "after": target.after,
-            "priority": target.priority,
-            "status": target_line(lines[name]) if name in lines else None,
-        }
+        status = target_line(lines[name]) if name in lines else None
+        return {**declared.target_brief(world, name), "status": status}
 
+    known = world.declared.targets
     return listed(call, "targets", filter(call.sees_target, known), write, page)
 
 
@@ -222,24 +190,12 @@ async def history(call: Asked, name: Name, limit: Limit = 20) -> Response:
 
 async def servers(call: Asked, page: Paged) -> Response:
     """List servers with how they were last seen."""
-    world = await world_of(call)
-    inside = call.servers_seen()
-    known = call.declaration.inventory.servers
+    world, inside = await world_of(call), call.servers_seen()
 
     def write(name: str) -> object:
-        server, seen = known[name], world.seen.servers.get(name)
-        return {
-            "kind": "server",
-            "name": name,
-            "address": server.address,
-            "carrier": server.carrier,
-            "groups": server.groups,
-            "labels": server.labels,
-            "active": server.active,
-            "observed": None if seen is None else declared.seen_document(seen),
-            "contact": declared.contact_document(world.seen.contacts.get(name)),
-        }
+        return declared.server_brief(world, name)
 
+    known = world.declared.inventory.servers
     names = [name for name in known if inside is None or name in inside]
     return listed(call, "servers", names, write, page)
 

@@ -14,7 +14,8 @@ from controller.api.paging import Page, Paged, page_of, read_cursor
 from controller.api.problems import refuse
 from controller.journal.line import Line
 from controller.journal.log import Log
-from controller.reconcile.documents import line_document
+from controller.journal.verify import Finding
+from controller.reconcile.documents import findings_document, line_document
 
 LONGEST = 18
 """Digits of the number of a line."""
@@ -34,6 +35,21 @@ async def connectivity(
 ) -> Response:
     """List which server was reachable when, and why not, newest first."""
     return await lines(call, "connectivity", call.rooms.connectivity, page, since)
+
+
+async def verify(call: Asked) -> Response:
+    """Check the hash chain of both logs: that no line was altered, removed or put in later. Reads all of them."""
+    call.must_reach_all()
+    logs = {"activity": call.rooms.activity, "connectivity": call.rooms.connectivity}
+    return call.answer(findings_document({name: await checked(log) for name, log in logs.items()}))
+
+
+async def checked(log: Log) -> tuple[Finding, ...]:
+    """Check one log; what looks broken is looked at again, because a line may have been written in that very moment."""
+    found = await asyncio.to_thread(log.verify)
+    if any(one.broken for one in found):
+        found = await asyncio.to_thread(log.verify)
+    return found
 
 
 async def lines(call: Call, name: str, log: Log, page: Page, since: datetime | None) -> Response:

@@ -86,11 +86,11 @@ class Client:
             trust_env=False,  # a token goes nowhere but to the controller
         )
 
-    async def get(self, path: str, **query: str | int | bool | None) -> object:
+    async def get(self, path: str, /, **query: str | int | bool | None) -> object:
         """Ask for a document."""
         return await self._ask("GET", path, query=query)
 
-    async def pages(self, path: str, **query: str | int | bool | None) -> list[object]:
+    async def pages(self, path: str, /, **query: str | int | bool | None) -> list[object]:
         """Ask for everything of a list, page by page."""
         items: list[object] = []
         cursor: str | None = None

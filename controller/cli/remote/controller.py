@@ -11,11 +11,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
+from controller.cli.remote.backup import fetch_backup
 from controller.cli.remote.client import Client, listing, mapping, word
+from controller.cli.remote.health import findings
 from controller.cli.remote.jobs import RemoteJobs
 from controller.cli.remote.reading import (
     drift_of,
     gates_of,
+    job_of,
+    offers_of,
     past_of,
     pool_of,
     read,
@@ -23,6 +27,8 @@ from controller.cli.remote.reading import (
     report_of,
     run_of,
     seen_of,
+    sightings_of,
+    source_of,
     status_of,
 )
 from controller.cli.remote.results import results_of
@@ -65,6 +71,7 @@ from controller.reconcile.exchange.requests import (
 from controller.transport.port import ScriptSource
 
 API: Final = "/api/v1"
+PAGE: Final = 500
 RUNNING: Final = 20
 """Jobs that run now and are shown with the status."""
 
@@ -139,21 +146,25 @@ class RemoteController:
             "parallel": request.parallel,
         }
         told = await self._client.send("POST", f"{API}/runs", body, key=secrets.token_hex(16))
+        if not request.wait:
+            return ApplyOutcome(plan=plan, report=await self._recorded(told))
         report = await self._jobs.follow(told, within=request.timeout)
         return ApplyOutcome(plan=plan, report=report)
 
+    async def _recorded(self, told: object) -> RunReport:
+        """Give a run as it was recorded, for whoever does not wait for its end."""
+        answer = mapping(told)
+        id_ = answer.get("run")
+        run = None if id_ is None else run_of(await self._client.get(f"{API}/runs/{id_}"))
+        report = report_of(told, run, tuple(map(job_of, listing(answer["jobs"]))))
+        return replace(report, waiting=False)
+
     async def run(self, request: RunRequest) -> RunReport:
         """Have a task, a target, a script or a command run now."""
-        if request.address is not None:
-            raise UsageError(
-                "--addr is for an agent that no controller knows",
-                hint="leave out --controller, or declare the server",
-            )
+        _guard_address(request.address)
         told = await self._jobs.ask(request, key=secrets.token_hex(16))
         if request.detach:
-            id_ = mapping(told).get("run")
-            run = None if id_ is None else run_of(await self._client.get(f"{API}/runs/{id_}"))
-            return report_of(told, run, ())
+            return await self._recorded(told)
         report = await self._jobs.follow(told, within=request.timeout)
         if report.run is None:
             return report
@@ -286,22 +297,24 @@ class RemoteController:
         _refuse("this")
 
     async def observed(self) -> Sightings:
-        """Refuse: what was observed comes as documents, see `ctl get`."""
-        _refuse("this")
+        """Give how servers and repos were last seen; what is applied where is told by the targets, see `ctl get`."""
+        servers = [mapping(one) for one in await self._client.pages(f"{API}/servers", limit=PAGE)]
+        repos = await self._client.pages(f"{API}/repos", limit=PAGE)
+        return sightings_of(servers, [mapping(one) for one in repos])
 
     async def offers(
         self, *, on: str | None, address: Address | None = None
     ) -> tuple[ServerOffers, ...]:
-        """Refuse: scripts of servers are not offered over the API."""
-        del on, address
-        _refuse("tasks")
+        """Have servers asked for the scripts they offer."""
+        _guard_address(address)
+        return tuple(map(offers_of, listing(await self._client.get(f"{API}/scripts", on=on))))
 
     async def inspect(
         self, script: str, *, on: str | None, address: Address | None = None
     ) -> ScriptSource:
-        """Refuse, as `offers` does."""
-        del script, on, address
-        _refuse("inspect")
+        """Have one script of one server shown."""
+        _guard_address(address)
+        return source_of(await self._client.get(f"{API}/scripts/{word(script)}", on=on))
 
     async def look_install(self, request: InstallRequest, tell: Tell) -> Sight:
         """Refuse: agents are installed from where the authority is."""
@@ -324,13 +337,12 @@ class RemoteController:
         _refuse("trust")
 
     async def doctor(self) -> tuple[Finding, ...]:
-        """Refuse: a machine is checked from itself."""
-        _refuse("doctor")
+        """Say how the controller is: whether it answers, its parts, its declarations, its logs."""
+        return await findings(self._client)
 
     async def backup(self, goal: Path) -> Paper:
-        """Refuse: the state is copied where it is."""
-        del goal
-        _refuse("backup")
+        """Have the whole state of the controller written into one file, and fetch that."""
+        return await fetch_backup(self._client, goal)
 
     async def release(self, *, reason: str) -> str | None:
         """Refuse, as `backup` does."""
@@ -338,12 +350,25 @@ class RemoteController:
         _refuse("restore")
 
     async def adopt_drift(self, target: str, server: str, *, path: str | None = None) -> Adoption:
-        """Refuse: a patch is of the files of the config repository."""
-        del target, server, path
-        _refuse("drift adopt")
+        """Have what drifted on a server written as a patch of the config repository, for the checkout here."""
+        told = await self._client.get(f"{API}/drift/patch", target=target, server=server, path=path)
+        return read(Adoption, told)
 
     async def _decide(self, target: str, verb: str, body: object) -> object:
         return await self._client.send("POST", f"{API}/targets/{word(target)}/{verb}", body)
+
+
+def _guard_address(address: Address | None) -> None:
+    """Refuse an agent that is not declared: the controller over there knows none.
+
+    Raises:
+        UsageError: one is named.
+    """
+    if address is not None:
+        raise UsageError(
+            "--addr is for an agent that no controller knows",
+            hint="leave out --controller, or declare the server",
+        )
 
 
 def _refuse(verb: str) -> NoReturn:

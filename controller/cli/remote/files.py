@@ -6,16 +6,19 @@ Called by `jobs` and `results`; calls the client.
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 from controller.cli.remote.client import Client, UnreachedError, word
 from controller.clock import SystemClock
-from controller.errors import SessionLostError, Unreachable
+from controller.errors import NotFoundError, SessionLostError, StateError, Unreachable, UsageError
 from controller.model.ids import JobId
 from controller.reconcile.desk.fetching import fetch
 from controller.reconcile.exchange.answers import Moved
 from controller.reconcile.exchange.requests import Listener, Progress, Stage
 
-OCTETS = "application/octet-stream"
+OCTETS: Final = "application/octet-stream"
+MOST_SENT: Final = 25 << 20
+"""Bytes of a file that is sent, as many as the API takes in one body."""
 
 
 class FileThere:
@@ -50,6 +53,29 @@ class FileThere:
                         yield rest
         except UnreachedError as error:
             raise SessionLostError(error.message, cause=Unreachable.TCP) from error
+
+
+def content_of(source: Path) -> bytes:
+    """Read a file that is to be sent; it goes in one request, so it has to fit into one.
+
+    Raises:
+        NotFoundError: it is not there.
+        StateError: it cannot be read.
+        UsageError: it is larger than a controller takes.
+    """
+    try:
+        with source.open("rb") as file:
+            data = file.read(MOST_SENT + 1)
+    except FileNotFoundError:
+        raise NotFoundError(f"cannot find {source}") from None
+    except OSError as error:
+        raise StateError(f"cannot read {source}: {error.strerror or error}") from error
+    if len(data) > MOST_SENT:
+        raise UsageError(
+            f"cannot send {source}: a controller takes at most {MOST_SENT} bytes",
+            hint="have the job fetch it, or send it from where the state is",
+        )
+    return data
 
 
 def below(path: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """Jobs of a serving controller, behind the port that `ctl jobs` uses here.
 
-Made by `controller`; calls the client. Files of a job's workspace are not offered over the API.
+Made by `controller`; calls the client.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 from controller.cli.remote.attachment import RemoteAttachment
 from controller.cli.remote.client import Client, listing, mapping, word
-from controller.cli.remote.files import FileThere, below, fetched
+from controller.cli.remote.files import FileThere, below, content_of, fetched, teller
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import job_of, read, report_of, run_of
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
@@ -159,23 +159,27 @@ class RemoteJobs:
         )
 
     async def workspace(self, job: JobId) -> Mapping[str, int]:
-        """Refuse: files of a workspace are not offered over the API."""
-        raise _not_there(f"the workspace of job {job}")
+        """List the files of the folder in which a job works, path to size."""
+        return await self._files(f"/api/v1/jobs/{job}/workspace")
 
     async def get(self, job: JobId, names: Sequence[str], outdir: Path) -> tuple[Moved, ...]:
-        """Refuse, as `workspace` does."""
-        del names, outdir
-        raise _not_there(f"the workspace of job {job}")
+        """Fetch files of a job's workspace, going on where an earlier fetch ended."""
+        return await self._fetch(f"/api/v1/jobs/{job}/workspace", job, names, outdir)
 
     async def put(self, job: JobId, source: Path, name: str, *, executable: bool = False) -> Moved:
-        """Refuse, as `workspace` does."""
-        del source, name, executable
-        raise _not_there(f"the workspace of job {job}")
+        """Write a file of this machine into a job's workspace."""
+        data = await asyncio.to_thread(content_of, source)
+        path = below(f"/api/v1/jobs/{job}/workspace", name)
+        told = mapping(await self._client.upload(path, data, executable=executable))
+        teller(self._listener, job, name)(len(data), len(data))
+        return Moved(
+            name=name, path=source, size=read(int, told["size"]), sha256=str(told["sha256"])
+        )
 
     async def remove(self, job: JobId, names: Sequence[str]) -> None:
-        """Refuse, as `workspace` does."""
-        del names
-        raise _not_there(f"the workspace of job {job}")
+        """Delete files of a job's workspace."""
+        for name in names:
+            await self._client.send("DELETE", below(f"/api/v1/jobs/{job}/workspace", name))
 
     async def artifacts(self, job: JobId) -> Mapping[str, int]:
         """List the artifacts of a job with their sizes."""

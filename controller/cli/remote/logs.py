@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from controller.cli.remote.client import Client, listing, mapping
-from controller.cli.remote.reading import line_of
+from controller.cli.remote.reading import line_of, read
 from controller.journal.line import Line
+from controller.journal.verify import Finding
 
 PAGE: Final = 500
 LOOK_SECONDS: Final = 1.0
@@ -54,3 +55,12 @@ class RemoteLog:
             if cursor is None or any(line.seq <= after for line in lines):
                 break
         return tuple(reversed(found))
+
+
+async def verified(client: Client) -> dict[str, tuple[Finding, ...]]:
+    """Have the chains of both logs checked over there."""
+    logs = mapping(mapping(await client.get("/api/v1/logs/verify"))["logs"])
+    return {
+        name: tuple(read(Finding, one) for one in listing(mapping(told)["findings"]))
+        for name, told in logs.items()
+    }

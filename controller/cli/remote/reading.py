@@ -3,6 +3,7 @@
 Pure. Called by the other files of this package. What a newer controller adds is left alone.
 """
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -15,9 +16,11 @@ from controller.jobs.report import count
 from controller.journal.line import Line
 from controller.model.diagnostic import Diagnostic
 from controller.model.job import Job, Run
-from controller.model.observation import ServerSeen
+from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.past import TargetRun
 from controller.model.plan import Summary
+from controller.model.serving import Contact
+from controller.model.task import Result, ResultType
 from controller.model.token import Token
 from controller.planning.gates import GateResult
 from controller.reconcile.exchange.answers import ServerPool
@@ -28,10 +31,12 @@ from controller.reconcile.exchange.requests import (
     RepoCheck,
     RunReport,
     RunSummary,
+    ServerOffers,
+    Sightings,
     StatusReport,
     TargetStatus,
 )
-from controller.transport.port import Pool
+from controller.transport.port import Pool, ScriptSource, ServerScript
 
 T = TypeVar("T")
 
@@ -167,6 +172,59 @@ def seen_of(server: str, told: Mapping[str, object]) -> ServerSeen:
     return read(ServerSeen, {"server": server, **{key: told[key] for key in kept if key in told}})
 
 
+def sightings_of(
+    servers: Iterable[Mapping[str, object]], repos: Iterable[Mapping[str, object]]
+) -> Sightings:
+    """Read how servers and repos were last seen."""
+    rows = [(str(one["name"]), one.get("observed"), one.get("contact")) for one in servers]
+    looked = [(str(one["name"]), one.get("observed")) for one in repos]
+    return Sightings(
+        servers={name: seen_of(name, mapping(seen)) for name, seen, _ in rows if seen is not None},
+        contacts={
+            name: contact_of(name, mapping(told)) for name, _, told in rows if told is not None
+        },
+        repos={name: read(RepoSeen, seen) for name, seen in looked if seen is not None},
+    )
+
+
+def contact_of(server: str, told: Mapping[str, object]) -> Contact:
+    """Read how a server was reached over time."""
+    return read(Contact, {"server": server, **told})
+
+
+def offers_of(document: object) -> ServerOffers:
+    """Read what one server offers."""
+    told = mapping(document)
+    trouble = told.get("trouble")
+    return ServerOffers(
+        server=str(told["server"]),
+        scripts=tuple(map(script_of, map(mapping, listing(told["scripts"])))),
+        trouble=None if trouble is None else _trouble(mapping(trouble)),
+    )
+
+
+def script_of(told: Mapping[str, object]) -> ServerScript:
+    """Read one script."""
+    result = Result(type=read(ResultType, told["result"]), path=_text(told.get("file")))
+    return ServerScript(
+        name=str(told["name"]),
+        sha256=_text(told.get("sha256")) or "",
+        size=read(int, told.get("size", 0)),
+        title=_text(told.get("title")) or "",
+        result=result,
+        problem=_text(told.get("problem")) or "",
+    )
+
+
+def source_of(document: object) -> ScriptSource:
+    """Read a script with its text."""
+    told = mapping(document)
+    headers = {name: str(value) for name, value in mapping(told["headers"]).items()}
+    return ScriptSource(
+        script=script_of(told), headers=headers, text=base64.b64decode(str(told["octets"]))
+    )
+
+
 def repo_check_of(document: object) -> RepoCheck:
     """Read how a look at a repo went."""
     return read(RepoCheck, document)
@@ -201,6 +259,10 @@ def _trouble(told: Mapping[str, object]) -> ControllerError:
     said = None if hint is None else str(hint)
     known = revived(told.get("reference"), message, said)
     return known or TransportError(message, cause=Unreachable.STATE, hint=said)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _moment(value: object) -> datetime | None:

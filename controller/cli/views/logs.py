@@ -7,7 +7,7 @@ from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.words import line
 from controller.journal.line import Line
 from controller.journal.verify import Finding
-from controller.reconcile.documents import FORMAT_VERSION, plain
+from controller.reconcile.documents import plain
 
 
 def entry_text(entry: Line, style: Style) -> str:
@@ -37,12 +37,3 @@ def findings_text(checked: Mapping[str, Sequence[Finding]], style: Style) -> str
             f"    {line(f.file)}:{f.line} {line(f.code)}: {line(f.message)}" for f in findings
         ]
     return "\n".join(lines)
-
-
-def findings_document(checked: Mapping[str, Sequence[Finding]]) -> dict[str, object]:
-    """Give what was found as a document."""
-    logs = {
-        name: {"holds": not any(f.broken for f in findings), "findings": plain(tuple(findings))}
-        for name, findings in checked.items()
-    }
-    return {"format_version": FORMAT_VERSION, "logs": logs}

@@ -6,7 +6,8 @@ from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, rows, size
 from controller.reconcile.exchange.requests import ServerOffers
-from controller.transport.port import ScriptSource, ServerScript
+from controller.reconcile.offered import script_document
+from controller.transport.port import ScriptSource
 
 SHORT = 12
 """Hex digits of a SHA-256 in a table."""
@@ -33,28 +34,6 @@ def offers_documents(found: Sequence[ServerOffers]) -> list[dict[str, object]]:
     return [
         {"server": one.server, **script_document(each)} for one in found for each in one.scripts
     ]
-
-
-def script_document(script: ServerScript) -> dict[str, object]:
-    """Write one script as a document."""
-    return {
-        "name": script.name,
-        "title": script.title or None,
-        "result": script.result.type,
-        "file": script.result.path,
-        "sha256": script.sha256 or None,
-        "size": script.size,
-        "problem": script.problem or None,
-    }
-
-
-def source_document(found: ScriptSource) -> dict[str, object]:
-    """Write a script with its headers and its text as a document."""
-    return {
-        **script_document(found.script),
-        "headers": dict(found.headers),
-        "text": found.text.decode("utf-8", "backslashreplace"),
-    }
 
 
 def source_text(found: ScriptSource, style: Style) -> str:

@@ -1,7 +1,6 @@
-"""Everything `ctl get` may speak of, at one moment."""
+"""Everything `ctl get` may speak of."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from controller.model.declaration import Declaration
 from controller.reconcile.exchange.requests import Sightings
@@ -13,4 +12,3 @@ class World:
 
     declared: Declaration
     seen: Sightings
-    now: datetime

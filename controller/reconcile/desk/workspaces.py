@@ -4,7 +4,7 @@ Called by the desk; opens sessions.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -77,22 +77,44 @@ async def put(
     total = await LocalSource(source).size()
     if total is None:
         raise NotFoundError(f"cannot find {source}")
+    content = LocalSource(source).read(0)
+    size, sha256 = await write(rooms, job, name, content, total, executable=executable)
+    return Moved(name=name, path=source, size=size, sha256=sha256)
+
+
+async def write(
+    rooms: Rooms,
+    job: JobId,
+    name: str,
+    content: AsyncIterator[bytes],
+    total: int,
+    *,
+    executable: bool = False,
+) -> tuple[int, str]:
+    """Write bytes, `total` of them as far as anybody knows, into a workspace; give their number and SHA-256."""
     digest, tell = hashlib.sha256(), teller(rooms, job, name)
     sent = 0
 
-    async def content() -> AsyncIterator[bytes]:
+    async def counted() -> AsyncIterator[bytes]:
         nonlocal sent
-        async for piece in LocalSource(source).read(0):
+        async for piece in content:
             digest.update(piece)
             yield piece
             sent += len(piece)
             tell(min(sent, total), total)
 
     async with _session(rooms, job) as session:
-        await session.put(job, name, content(), executable=executable)
+        await session.put(job, name, counted(), executable=executable)
     tell(sent, sent)
     await _note(rooms, job, "workspace-put", name, sha256=digest.hexdigest())
-    return Moved(name=name, path=source, size=sent, sha256=digest.hexdigest())
+    return sent, digest.hexdigest()
+
+
+async def read(rooms: Rooms, job: JobId, name: str, offset: int) -> AsyncGenerator[bytes, None]:
+    """Give the bytes of a file of a workspace from an offset on."""
+    async with _session(rooms, job) as session:
+        async for piece in RemoteFile(session, f"workspace:{job}/{name}").read(offset):
+            yield piece
 
 
 async def remove(rooms: Rooms, job: JobId, wanted: Sequence[str]) -> None:

@@ -115,7 +115,7 @@ class ApplyRequest:
     `timeout` bounds the waiting, not the work. `confirm` is asked once before anything is touched, and not at
     all when the plan would do nothing. `overrides` maps a gate or a limit of the guard to the reason a person gave.
     `failed_only` leaves out what the resumed run never began. `signers` is a file of those one of whom must have signed
-    the saved plan.
+    the saved plan. Without `wait` the run is left alone when it is recorded; only a controller that stays can do that.
     """
 
     planfile: Path | None = None
@@ -127,6 +127,7 @@ class ApplyRequest:
     targets: tuple[str, ...] = ()
     heal: bool = False
     allow_dirty: bool = False
+    wait: bool = True
     timeout: float | None = None
     parallel: int = 50
     confirm: Confirm
