@@ -14,7 +14,6 @@ from starlette.responses import Response
 from controller.api.bodies import AdhocBody, ApplyBody, PlanBody, RunBody, RunsBody
 from controller.api.call import Asked, Call
 from controller.api.problems import Problem, ProblemError, refuse
-from controller.api.whose import as_whom
 from controller.declaration import undeclared
 from controller.declaration.undeclared import WrittenTask
 from controller.model.diagnostic import Diagnostic, Severity
@@ -203,7 +202,7 @@ async def adhoc(call: Asked, body: AdhocBody) -> Response:
         words=body.command if body.run is None else (body.run,),
         written=written,
         params=body.params,
-        user=as_whom(call, body.user),
+        user=body.user,
         limits=Limits(**body.limits.model_dump()),
         stdin=base64.b64decode(body.stdin),
         interactive=body.interactive,
