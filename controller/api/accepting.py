@@ -6,11 +6,11 @@ Called by `server` for the socket it listens on. A connection counts among those
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Final
 
 from controller.api.rates import crowd_of
+from controller.api.tls import Contexts
 from controller.transport.crowds import Crowds
 
 LOG: Final = logging.getLogger("ctl.api")
@@ -27,19 +27,19 @@ class Accepting:
     Args:
         door: the socket, listening.
         make: makes what speaks on a connection.
-        context: for TLS; None: without.
+        contexts: for TLS; None: without.
     """
 
     def __init__(
         self,
         door: socket.socket,
         make: Callable[[], asyncio.Protocol],
-        context: ssl.SSLContext | None,
+        contexts: Contexts | None,
     ) -> None:
         door.setblocking(False)
         self._door = door
         self._make = make
-        self._context = context
+        self._contexts = contexts
         self._shaking: Crowds[asyncio.Task[None]] = Crowds(HANDSHAKES)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,10 +76,11 @@ class Accepting:
         task.add_done_callback(lambda done: self._shaking.leave(done, crowd))
 
     async def _shake(self, link: socket.socket) -> None:
-        seconds = None if self._context is None else HANDSHAKE_SECONDS
+        context = None if self._contexts is None else self._contexts.now()
+        seconds = None if context is None else HANDSHAKE_SECONDS
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                self._make, link, ssl=self._context, ssl_handshake_timeout=seconds
+                self._make, link, ssl=context, ssl_handshake_timeout=seconds
             )
         except asyncio.CancelledError:
             link.close()

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: tokens, cookies, roles, rights and how often.
+"""Who asks, and whether they may: tokens, cookies, certificates, roles, rights and how often.
 
 Called by the gate with a request line and headers, before any of the body is read.
 """
@@ -10,27 +10,32 @@ from typing import Final
 
 from controller.api.body import Headers, header
 from controller.api.call import Call, Desk
-from controller.api.problems import refuse
+from controller.api.problems import ProblemError, refuse
 from controller.api.proving import must_wait, unauthorized
 from controller.api.rates import Rates, crowd_of
 from controller.api.route import Route
 from controller.api.sessions import Session, cookie_of, same
 from controller.api.settings import Anonymous
+from controller.api.tls import Shown
+from controller.errors import ControllerError
 from controller.model.access import Access
-from controller.model.token import Actor, Role, Token
+from controller.model.token import CERTIFICATE, Actor, Role
 from controller.reconcile.access.rights import Grant, Needs, grant_of, lacks
 from controller.reconcile.access.tokens import actor_of
 
 BEARER: Final = b"bearer "
 NOBODY: Final = Actor(name="anonymous", role=None, kind="anonymous")
+FORMS: Final = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
+"""What a form of any site can send without asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who asks, as far as they proved it."""
+    """Who asks, as far as they proved it: by a token, by a login that stands for one, or by a certificate."""
 
-    token: Token | None = None
+    actor: Actor
     session: Session | None = None
+    shown: Shown | None = None
 
 
 class Admission:
@@ -50,50 +55,65 @@ class Admission:
         """
         must_wait(self._by_address.take(crowd_of(place), self._desk.serving.clock.now()))
 
-    async def let_in(self, route: Route, headers: Headers, place: str) -> Call:
+    async def let_in(
+        self, route: Route, headers: Headers, place: str, shown: Shown | None = None
+    ) -> Call:
         """Let a request in.
+
+        Args:
+            route: what is asked for.
+            headers: of the request.
+            place: the address of whoever asks.
+            shown: the certificate of the connection. It comes by itself, so what is open to everybody does not look at it.
 
         Raises:
             ProblemError: 401, 403 or 429.
         """
-        asker = await self._asker(headers, place)
-        if asker.token is None:
+        asker = await self._asker(headers, place, None if route.least is None else shown)
+        if asker is None:
             self.strain(place)
             return self._stranger(route, place)
-        now = self._desk.serving.clock.now()
-        must_wait(self._by_token.take(asker.token.id, now))
-        actor = actor_of(asker.token)
-        grant = grant_of(actor, self._access())
         call = Call(
             desk=self._desk,
             route=route,
-            actor=actor,
-            grant=grant,
+            actor=asker.actor,
+            grant=grant_of(asker.actor, self._access()),
             place=place,
             session=asker.session,
+            shown_as=asker.shown,
         )
+        must_wait(self._by_token.take(call.caller, self._desk.serving.clock.now()))
         if route.least is not None:
-            why = lacks(grant, needs_of(route, route.least))
+            why = lacks(call.grant, needs_of(route, route.least))
             if why is not None:
                 raise refuse(HTTPStatus.FORBIDDEN, "not-allowed", why)
-        await self._desk.tokens.note_use(asker.token.id, place)
+        if asker.shown is None:
+            await self._desk.tokens.note_use(asker.actor.id, place)
         return call
 
-    async def _asker(self, headers: Headers, place: str) -> Asker:
+    async def _asker(self, headers: Headers, place: str, shown: Shown | None) -> Asker | None:
+        """Say who asks: a token comes before a login, and both before a certificate."""
         given = header(headers, b"authorization")
         if given is not None:
             if not given.lower().startswith(BEARER):
                 raise unauthorized("this takes Authorization: Bearer TOKEN")
-            return Asker(
-                token=await self._desk.proving.prove(given[len(BEARER) :].strip(b" "), place)
-            )
+            token = await self._desk.proving.prove(given[len(BEARER) :].strip(b" "), place)
+            return Asker(actor=actor_of(token))
         session = self._session(headers)
-        if session is None:
-            return Asker()
-        token = await self._desk.serving.store.tokens.get(session.token)
-        if token is None or token.refusal(self._desk.serving.clock.now()) is not None:
-            return Asker()
-        return Asker(token=token, session=session)
+        if session is not None:
+            found = await self._desk.serving.store.tokens.get(session.token)
+            if found is not None and found.refusal(self._desk.serving.clock.now()) is None:
+                return Asker(actor=actor_of(found), session=session)
+        return None if shown is None else self._certified(shown, place)
+
+    def _certified(self, shown: Shown, place: str) -> Asker:
+        """Say who has shown a certificate; one that is refused costs as much as no proof at all."""
+        try:
+            actor = self._desk.certificates.prove(shown)
+        except (ProblemError, ControllerError):
+            self.strain(place)
+            raise
+        return Asker(actor=actor, shown=shown)
 
     def _session(self, headers: Headers) -> Session | None:
         value = self.cookie(headers)
@@ -126,7 +146,12 @@ class Admission:
 
 def needs_of(route: Route, least: Role) -> Needs:
     """Say what a route takes."""
-    return Needs(role=least, right=route.right, extra=route.right is not None and not route.instead)
+    return Needs(
+        role=least,
+        right=route.right,
+        extra=route.right is not None and not route.instead,
+        own=route.own,
+    )
 
 
 def guard_origin(call: Call, headers: Headers, own: Iterable[str]) -> None:
@@ -142,9 +167,16 @@ def guard_origin(call: Call, headers: Headers, own: Iterable[str]) -> None:
         good = origin.decode("latin-1") in known
     else:
         # A browser that names no origin at least says where it comes from; a program says nothing and has no cookie.
-        good = call.session is None and site in {None, b"same-origin", b"none"}
+        # A certificate goes along by itself, as a cookie does; a browser too old to say either sends forms and nothing else.
+        formed = call.actor.kind == CERTIFICATE and is_form(headers)
+        good = call.session is None and not formed and site in {None, b"same-origin", b"none"}
     if not good:
         raise refuse(HTTPStatus.FORBIDDEN, "cross-site", "another site sent this")
+
+
+def is_form(headers: Headers) -> bool:
+    """Say whether a request could be a form of any site."""
+    return (header(headers, b"content-type") or b"").strip().lower().startswith(FORMS)
 
 
 def guard_csrf(call: Call, given: str | None) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from controller.api import description
 from controller.api.admission import NOBODY
 from controller.api.call import Desk
+from controller.api.certificates import Certificates
 from controller.api.gate import Gate
 from controller.api.glance import Glance
 from controller.api.metrics import Meter
@@ -30,6 +31,7 @@ from controller.api.sessions import Sessions
 from controller.api.settings import ApiSettings
 from controller.api.table import DEBUG, ROUTES
 from controller.errors import ControllerError
+from controller.pki.people import People
 from controller.reconcile.access.tokens import TokenDesk
 
 LOG: Final = logging.getLogger("ctl.api")
@@ -37,12 +39,13 @@ SHOWN: Final = 10
 """Findings about a request that are told at once."""
 
 
-def build(serving: Serving, settings: ApiSettings) -> Gate:
+def build(serving: Serving, settings: ApiSettings, people: People | None = None) -> Gate:
     """Make the app of a controller.
 
     Args:
         serving: the controller.
         settings: what is shown to strangers, and every bound.
+        people: who may come by a certificate; None: nobody.
     """
     clock = serving.clock
     tokens = TokenDesk(serving.store.tokens, serving.rooms(NOBODY).activity, clock)
@@ -54,6 +57,7 @@ def build(serving: Serving, settings: ApiSettings) -> Gate:
         glance=Glance(serving),
         meter=Meter(serving),
         proving=Proving(tokens, settings, clock),
+        certificates=Certificates(people, clock),
         closing=asyncio.Event(),
     )
     routes = (*ROUTES, *DEBUG) if settings.debug else ROUTES

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from controller.api.brief import Brief
+from controller.api.certificates import Certificates
 from controller.api.glance import Glance
 from controller.api.metrics import Meter
 from controller.api.port import Serving
@@ -24,10 +25,11 @@ from controller.api.route import Route
 from controller.api.sessions import Session, Sessions
 from controller.api.settings import ApiSettings
 from controller.api.shapes import shown
+from controller.api.tls import Shown
 from controller.model.declaration import Declaration
 from controller.model.job import Job
-from controller.model.token import Actor
-from controller.reconcile.access.rights import Grant, reaches, servers_in, target_in
+from controller.model.token import CERTIFICATE, Actor
+from controller.reconcile.access.rights import Grant, owns, reaches, servers_in, target_in
 from controller.reconcile.access.tokens import TokenDesk
 from controller.reconcile.controller import LocalController
 from controller.reconcile.documents import plain
@@ -45,6 +47,7 @@ class Desk:
     glance: Glance
     meter: Meter
     proving: Proving
+    certificates: Certificates
     closing: asyncio.Event
     """Set when the controller stops: streams end then."""
 
@@ -53,7 +56,8 @@ class Desk:
 class Call:
     """A request that was let in.
 
-    `strange`: nobody is logged in and only the level `status` is shown. `session` is set where a browser asks.
+    `strange`: nobody is logged in and only the level `status` is shown. `session` is set where a browser asks, `shown_as` where
+    a certificate says who.
     """
 
     desk: Desk
@@ -63,6 +67,7 @@ class Call:
     place: str
     strange: bool = False
     session: Session | None = None
+    shown_as: Shown | None = None
     _inside: list[tuple[Declaration, frozenset[str] | None]] = field(
         default_factory=list, repr=False
     )
@@ -99,7 +104,19 @@ class Call:
         if len(found) != 1 or not self.sees(found[0]):
             what = "several jobs" if len(found) > 1 and self.grant.whole else "no job"
             raise refuse(HTTPStatus.NOT_FOUND, "not-found", f"{what} of this id")
+        self._must_manage(found[0])
         return found[0]
+
+    def _must_manage(self, job: Job) -> None:
+        """Refuse to touch the job of somebody else to whoever was let in for what is theirs.
+
+        Raises:
+            ProblemError: 403.
+        """
+        least = self.route.least
+        why = owns(self.grant, least, job.owner) if self.route.own and least is not None else None
+        if why is not None:
+            raise refuse(HTTPStatus.FORBIDDEN, "not-yours", f"job {job.id}: {why}")
 
     def sees(self, job: Job) -> bool:
         """Say whether a job is within the scope: its target and its server."""
@@ -114,8 +131,16 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """Tell callers apart: by token, or by address."""
+        """Tell callers apart: by token, by the name in a certificate, or by address."""
+        if self.actor.kind == CERTIFICATE:
+            return f"{CERTIFICATE}/{self.actor.name}"
         return self.actor.id or crowd_of(self.place)
+
+    async def still_good(self) -> bool:
+        """Say whether what proved who asks is good still; open streams ask again and again."""
+        if self.shown_as is not None:
+            return self.desk.certificates.still_good(self.shown_as)
+        return await self.desk.tokens.still_good(self.actor.id)
 
     @property
     def declaration(self) -> Declaration:

@@ -18,7 +18,8 @@ from controller.api.settings import Anonymous
 TITLE: Final = "Tillerman"
 VERSION: Final = __version__
 TEXT: Final = (
-    "The HTTP API of `ctl serve`. Send a token as `Authorization: Bearer TOKEN`; a few things are shown without one. "
+    "The HTTP API of `ctl serve`. Send a token as `Authorization: Bearer TOKEN`, or show the certificate of a user or an "
+    "admin; a few things are shown without either. "
     "Errors are problem documents (RFC 9457) with a stable `reference` and, where there is one, a `hint`. Lists come in pages: "
     "`next` of a page is the `cursor` of the one after. A POST with an `Idempotency-Key` is done once; the same request "
     "again gets the same answer. Documents only grow: leave alone what you do not know. Times are RFC 3339 in UTC, "
@@ -34,10 +35,11 @@ TAGS: Final = (
 )
 TOKEN: Final = "token"  # noqa: S105  # the name of a scheme
 COOKIE: Final = "cookie"
+CERTIFICATE: Final = "certificate"
 
 REFUSALS: Final = {
     HTTPStatus.BAD_REQUEST: "The request has no one reading.",
-    HTTPStatus.UNAUTHORIZED: "A token is needed, or the one that was sent is not good.",
+    HTTPStatus.UNAUTHORIZED: "A token or a certificate is needed, or the one that came is not good.",
     HTTPStatus.FORBIDDEN: "The role, a right or the scope does not allow it.",
     HTTPStatus.NOT_FOUND: "There is no such thing, or it is outside the scope.",
     HTTPStatus.CONFLICT: "A gate says no, or the world has changed meanwhile.",
@@ -94,11 +96,12 @@ def needs_of(route: Route) -> dict[str, Any]:
     level = (
         "" if route.open_to is None else f"; without a token from --anonymous {route.open_to} on"
     )
-    security: list[dict[str, list[str]]] = [{TOKEN: []}, {COOKIE: []}]
+    theirs = "; of people with a certificate only what is theirs" if route.own else ""
+    security: list[dict[str, list[str]]] = [{TOKEN: []}, {COOKIE: []}, {CERTIFICATE: []}]
     if route.open_to is Anonymous.STATUS:
         security.append({})
     extra: dict[str, Any] = {
-        "x-needs": f"Needs the role {route.least}{right}{level}.",
+        "x-needs": f"Needs the role {route.least}{right}{theirs}{level}.",
         "security": security,
     }
     if route.method == "POST" and not route.secret:
@@ -139,6 +142,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
         components["securitySchemes"] = {
             TOKEN: {"type": "http", "scheme": "bearer", "description": "a token of 32 letters"},
             COOKIE: {"type": "apiKey", "in": "cookie", "name": "ctl", "description": "from /login"},
+            CERTIFICATE: {
+                "type": "mutualTLS",
+                "description": "of a user or an admin, by `ctl pki`",
+            },
         }
         app.openapi_schema = made
     return app.openapi_schema

@@ -27,6 +27,7 @@ from controller.api.problems import INTERNAL, ProblemError, problem_of, refuse, 
 from controller.api.proxies import Forwarding, place_of
 from controller.api.rates import Streams
 from controller.api.route import Body, Route
+from controller.api.tls import shown_in
 from controller.errors import ControllerError
 from controller.model.serving import Answered
 
@@ -136,7 +137,7 @@ class Gate:
         self, match: Match, scope: Scope, receive: Receive, outgoing: "_Outgoing"
     ) -> None:
         route, headers = match.route, scope["headers"]
-        call = await self._admission.let_in(route, headers, place_of(scope))
+        call = await self._admission.let_in(route, headers, place_of(scope), shown_in(scope))
         if route.unsafe and not route.large:
             guard_origin(call, headers, own_origins(scope))
         async with self._large if route.large else nullcontext():
@@ -176,7 +177,8 @@ class Gate:
             return
         activity = call.rooms.activity
         told = {
-            "token": call.actor.id,
+            "kind": call.actor.kind,
+            call.actor.kind: call.actor.id,
             "route": call.route.name,
             "subject": "/".join(passing.match.names.values()) or None,
             "from": call.place,

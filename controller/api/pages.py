@@ -49,7 +49,11 @@ def page(
 ) -> HTMLResponse:
     """Make a page."""
     made = ENVIRONMENT.get_template(name).render(
-        title=f"{title} · Tillerman", session=call.session, name=call.actor.name, **facts
+        title=f"{title} · Tillerman",
+        session=call.session,
+        known=call.actor.role is not None,
+        name=call.actor.name,
+        **facts,
     )
     return HTMLResponse(made, status_code=status)
 

@@ -35,6 +35,7 @@ class Route:
         least: the role it needs; None: nobody is asked for a token.
         open_to: from which level of `--anonymous` on no token is needed; None: always.
         right: a right of `access` that it takes as well, or instead (`instead`).
+        own: people with a certificate may do it without the role, to jobs that are theirs.
         shape: what strangers see of the answer at the level `status`.
         body: what it takes.
         large: takes bodies as large as webhooks are.
@@ -55,6 +56,7 @@ class Route:
     open_to: Anonymous | None = None
     right: Right | None = None
     instead: bool = False
+    own: bool = False
     shape: Shape | None = None
     body: Body = Body.NONE
     large: bool = False

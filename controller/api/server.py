@@ -6,7 +6,6 @@ Called by `service`. What uvicorn leaves open is closed here: time for the heade
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar, Final, cast
@@ -21,6 +20,7 @@ from controller.api.pieces import Pieces
 from controller.api.proxies import LOCAL, Proxies
 from controller.api.rates import crowd_of
 from controller.api.settings import ApiSettings, Listen, Tls
+from controller.api.tls import STATE, Contexts, shown_by
 from controller.errors import UsageError
 
 BACKLOG: Final = 512
@@ -100,6 +100,7 @@ class BoundedProtocol(H11Protocol):
         """Count the connection, and wait for its first request."""
         self.conn = Pieces(h11.SERVER, self.bounds.settings.header_bytes)
         super().connection_made(transport)
+        self.app_state = {**self.app_state, STATE: shown_by(transport)}
         if not self.bounds.enter(self, self.client[0] if self.client else LOCAL):
             transport.abort()
             return
@@ -191,7 +192,7 @@ class Server:
             backlog=BACKLOG,
         )
         self._config.load()
-        self._server = _Quiet(self._config, None if tls is None else context_of(tls))
+        self._server = _Quiet(self._config, None if tls is None else Contexts(tls))
         self._sockets: list[socket.socket] = []
 
     @property
@@ -246,9 +247,9 @@ class Server:
 class _Quiet(uvicorn.Server):
     """Uvicorn without handlers for signals, which belong to the process, and with a way of our own to take connections."""
 
-    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None) -> None:
+    def __init__(self, config: uvicorn.Config, contexts: Contexts | None) -> None:
         super().__init__(config)
-        self._context = context
+        self._contexts = contexts
         self._doors: list[Accepting] = []
 
     @contextlib.contextmanager
@@ -257,7 +258,7 @@ class _Quiet(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
-        self._doors = [Accepting(one, self._protocol, self._context) for one in sockets or ()]
+        self._doors = [Accepting(one, self._protocol, self._contexts) for one in sockets or ()]
         for door in self._doors:
             door.start()
 
@@ -276,22 +277,3 @@ class _Quiet(uvicorn.Server):
 def serve(app: Gate, listen: Listen, tls: Tls | None, settings: ApiSettings) -> Server:
     """Make the server of an app; `bind` takes its address, `run` serves."""
     return Server(app, listen, tls, settings)
-
-
-def context_of(tls: Tls) -> ssl.SSLContext:
-    """Read certificate and key.
-
-    Raises:
-        UsageError: they cannot be read, or do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot use the certificate {tls.certificate} with the key {tls.key}: {error.strerror or error}",
-            hint="--tls-cert and --tls-key take PEM files that belong together",
-        ) from error
-    return context

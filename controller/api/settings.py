@@ -29,10 +29,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Certificate chain and key, as PEM files."""
+    """Certificate chain and key, as PEM files; `trust` holds the authorities whose people may log in by certificate."""
 
     certificate: Path
     key: Path
+    trust: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class ApiSettings:
         tls: whether browsers reach it by TLS: cookies are then `Secure`. Set it behind a proxy that ends TLS, too.
         origins: further origins from which browsers may send changes, such as "https://ctl.example.com".
         proxies: from where proxies come whose word about who asks is believed.
-        per_token: requests of one token.
+        per_token: requests of one token, or of one name that comes by certificate.
         per_address: requests without a token, of one address.
         failures: refused tokens, of one address.
         body: bytes of a request.
@@ -64,9 +65,9 @@ class ApiSettings:
         stall_seconds: time after which a reader who takes nothing of an answer is cut off.
         connections: open connections; one that asks nothing goes for each that comes then, of the busiest address.
         connections_each: open connections of one address, or of one /64 of IPv6; of who comes through a proxy, open requests.
-        streams: streams of one token, or of one address without.
+        streams: streams of one token or name, or of one address without.
         streams_all: streams together.
-        recheck_seconds: between two looks whether the token of a stream is still good.
+        recheck_seconds: between two looks whether the token or certificate of a stream is still good.
         session_hours: how long a login of a browser is good.
         sessions: logins at the same time.
         debug: whether admins may look at the program itself, under `/debug`.

@@ -136,7 +136,7 @@ WORK: Final = (
     _change("/plans", "plan", work.plans, "work", least=Role.VIEWER, audited=False, answers=answers.PlanAnswer),
     _change("/runs", "run-now", work.runs, "work", status=202, answers=answers.Report),
     _change(
-        "/jobs", "adhoc", work.adhoc, "work", right=Right.ADHOC, status=202, answers=answers.Report
+        "/jobs", "adhoc", work.adhoc, "work", right=Right.ADHOC, own=True, status=202, answers=answers.Report
     ),
     _shown("/runs", "runs", jobs.runs, "work", shapes.page(shapes.RUN), answers=answers.RunPage),
     _shown("/runs/{id}", "run", jobs.run, "work", shapes.RUN_WITH_JOBS, answers=answers.RunWithJobs),
@@ -162,13 +162,13 @@ WORK: Final = (
         "DELETE", V1 + "/jobs/{id}/workspace/{name:path}", "remove-workspace-file", workspaces.remove,
         tag="work", least=Role.OPERATOR, audited=True, answers=answers.Empty,
     ),
-    _change("/jobs/{id}/stop", "stop", jobs.stop, "work", answers=answers.JobAnswer),
-    _change("/jobs/{id}/pause", "pause", jobs.pause, "work", answers=answers.JobAnswer),
-    _change("/jobs/{id}/resume", "resume-job", jobs.resume, "work", body=Body.NONE, answers=answers.JobAnswer),
-    _change("/jobs/{id}/retry", "retry", jobs.retry, "work", status=202, answers=answers.Report),
+    _change("/jobs/{id}/stop", "stop", jobs.stop, "work", own=True, answers=answers.JobAnswer),
+    _change("/jobs/{id}/pause", "pause", jobs.pause, "work", own=True, answers=answers.JobAnswer),
+    _change("/jobs/{id}/resume", "resume-job", jobs.resume, "work", own=True, body=Body.NONE, answers=answers.JobAnswer),
+    _change("/jobs/{id}/retry", "retry", jobs.retry, "work", own=True, status=202, answers=answers.Report),
     _change("/jobs/{id}/resolve", "resolve", jobs.resolve, "work", answers=answers.JobAnswer),
-    _change("/jobs/{id}/archive", "archive", jobs.archive, "work", body=Body.NONE, answers=answers.JobAnswer),
-    _change("/jobs/{id}/input", "input", jobs.feed, "work", answers=answers.Empty),
+    _change("/jobs/{id}/archive", "archive", jobs.archive, "work", own=True, body=Body.NONE, answers=answers.JobAnswer),
+    _change("/jobs/{id}/input", "input", jobs.feed, "work", own=True, answers=answers.Empty),
 )  # fmt: skip
 
 DECISIONS: Final = (

@@ -71,6 +71,7 @@ def again(
         previous_commit=job.previous_commit,
         config_commit=job.config_commit,
         created_at=now,
+        owner=job.owner,
         steps=steps,
     )
     return new, replace(body, job=id_, expect=expect)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+CERTIFICATE: Final = "certificate"
+"""The kind of an actor whom a certificate proved."""
 
 
 class Role(StrEnum):
@@ -64,7 +68,8 @@ class Actor:
     """Who asks, proved by a token, a certificate or a login, and what that lets them do.
 
     `kind` says what proved it: "token", "certificate", "local" (a person on the controller's own machine) or "anonymous".
-    `id` is the token's or the certificate's serial, for the audit.
+    `id` is the token's or the certificate's serial, for the audit. `most` is what a rule of `access` with this name may give
+    at most, where a rule gives anything; None: rules only take away.
     """
 
     name: str
@@ -72,3 +77,4 @@ class Actor:
     kind: str
     id: str = ""
     scope: Scope = Scope()
+    most: Role | None = None

@@ -21,6 +21,18 @@ class DenyList:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._serials: frozenset[str] = frozenset()
+        self._listed = False
+
+    def current(self) -> frozenset[str]:
+        """Give what is denied now: nothing where there never was a list; one that was there must stay there.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        if not self._listed and not self._path.exists():
+            return frozenset()
+        self._listed = True
+        return self.serials()
 
     def serials(self) -> frozenset[str]:
         """Give what is denied now; costs one look at the file unless it has changed.

@@ -6,6 +6,7 @@ Called by `serving`; makes what the API room and the transport room have for it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from controller.api.app import build
@@ -13,6 +14,7 @@ from controller.api.server import Server, serve
 from controller.api.settings import Anonymous, ApiSettings, Listen, Tls
 from controller.clock import Clock
 from controller.journal.log import Log
+from controller.pki.people import People
 from controller.reconcile.access.tokens import TokenDesk
 from controller.reconcile.loop.serving import LiveServing
 from controller.service.ground import Ground
@@ -29,15 +31,17 @@ LOG: Final = logging.getLogger(__name__)
 TOKEN_FILE: Final = "admin-token"  # noqa: S105  # the name of a file
 
 
-def api_server(serving: LiveServing, doors: Doors) -> Server:
-    """Make the API; it listens when it is bound.
+def api_server(serving: LiveServing, doors: Doors, said: Papers) -> Server:
+    """Make the API; it listens when it is bound. Where it speaks TLS and knows an authority, people may come by its certificates.
 
     Raises:
-        UsageError: its certificate cannot be used.
+        UsageError: its certificate, or the authority, cannot be used.
     """
-    tls = None
+    tls, people = None, None
     if doors.certificate is not None and doors.key is not None:
-        tls = Tls(certificate=doors.certificate, key=doors.key)
+        people = people_of(said.folder)
+        trust = None if people is None else people.trust
+        tls = Tls(certificate=doors.certificate, key=doors.key, trust=trust)
     settings = ApiSettings(
         anonymous=Anonymous(doors.anonymous),
         tls=tls is not None or _behind_tls(doors),
@@ -46,7 +50,23 @@ def api_server(serving: LiveServing, doors: Doors) -> Server:
         debug=doors.debug,
     )
     listen = Listen(host=doors.api.host, port=doors.api.port)
-    return serve(build(serving, settings), listen, tls, settings)
+    return serve(build(serving, settings, people), listen, tls, settings)
+
+
+def people_of(folder: Path) -> People | None:
+    """Give the people of the authority in a folder; None where there is none, or it is not for us to read."""
+    people = People(folder)
+    try:
+        people.trust.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        LOG.warning(
+            "cannot look at %s, so certificates are no login: %s", people.trust, error.strerror
+        )
+        return None
+    LOG.info("certificates of users and admins by %s are a login", people.trust)
+    return people
 
 
 def _behind_tls(doors: Doors) -> bool:

@@ -122,7 +122,7 @@ async def _build(
     }
     url = ground.name
     if Part.API in options.parts:
-        server = api_server(serving, options.doors)
+        server = api_server(serving, options.doors, options.papers)
         url = "{}://{}:{}".format("https" if options.doors.certificate else "http", *server.bind())
         say(f"serving {url}")
         token = await first_token(ground, world.rooms.activity, options)

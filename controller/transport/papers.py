@@ -55,7 +55,6 @@ class Papers:
         self._contexts: Contexts | None = None
         self._seen: dict[bytes, Peer] = {}
         self._deny = DenyList(folder / DENIED)
-        self._listed = False
 
     @property
     def own(self) -> Peer:
@@ -117,10 +116,7 @@ class Papers:
         Raises:
             StateError: it cannot be read.
         """
-        if not self._listed and not (self._folder / DENIED).exists():
-            return frozenset()
-        self._listed = True
-        return self._deny.serials()
+        return self._deny.current()
 
     def _load(self) -> Contexts:
         """Give the contexts, made anew where a file has changed, as by a renewal."""

@@ -13,6 +13,7 @@ from controller.api.call import Asked, Call
 from controller.api.paging import Paged, page_of, read_cursor
 from controller.api.problems import refuse
 from controller.api.resources.work import recorded
+from controller.api.whose import must_run_again
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, Run, State
 from controller.reconcile.desk.archiving import kept
@@ -119,6 +120,7 @@ async def resume(call: Asked, id: WholeId) -> Response:  # noqa: A002
 async def retry(call: Asked, id: WholeId, body: RetryBody) -> Response:  # noqa: A002
     """Run the work of an ended job again, as it was recorded. 202 with the new run."""
     found = await call.job(id)
+    await must_run_again(call, found)
     return recorded(call, await call.recording.jobs.retry(found.id, failed_only=body.failed_only))
 
 

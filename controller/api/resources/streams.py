@@ -75,7 +75,7 @@ class Pulse:
             return True
         if (self._now() - self._looked).total_seconds() >= call.desk.settings.recheck_seconds:
             self._looked = self._now()
-            return self._may() and await call.desk.tokens.still_good(call.actor.id)
+            return self._may() and await call.still_good()
         return True
 
     def _may(self) -> bool:
@@ -134,7 +134,7 @@ async def changes(call: Call, at: int, first: str) -> AsyncIterator[bytes]:
     reason = (
         "the controller stops"
         if stops
-        else "the token, or what it may do, is not the same any more"
+        else f"the {call.actor.kind}, or what it may do, is not the same any more"
     )
     yield event("bye", {"reason": reason})
 

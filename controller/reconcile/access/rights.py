@@ -1,7 +1,8 @@
 """Who may do what: the role of whoever asks, the rule of `access` with that name, and both their scopes.
 
 Pure. Called by `api` before anything is done. The weaker of token and rule counts, so that neither a commit to the config
-repository nor an old token gives more than the other.
+repository nor an old token gives more than the other. People with a certificate see everything and manage what is theirs; a rule with
+their name may make operators of them.
 """
 
 from collections.abc import Iterable
@@ -12,20 +13,24 @@ from typing import Final
 from controller.model import selector
 from controller.model.access import Access, Right, Rule
 from controller.model.inventory import Inventory
-from controller.model.token import Actor, Role
+from controller.model.token import CERTIFICATE, Actor, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a request takes: a role; `right` lets a lower role do it that has it, or is taken besides when `extra`."""
+    """What a request takes: a role; `right` lets a lower role do it that has it, or is taken besides when `extra`.
+
+    `own`: people do it without the role to what is theirs; whose it is, is asked when it is found.
+    """
 
     role: Role
     right: Right | None = None
     extra: bool = False
+    own: bool = False
 
 
-ADHOC: Final = Needs(role=Role.OPERATOR, right=Right.ADHOC, extra=True)
-"""Undeclared commands: an operator needs the right besides; an admin has it."""
+ADHOC: Final = Needs(role=Role.OPERATOR, right=Right.ADHOC, extra=True, own=True)
+"""Undeclared commands: an operator, and who does it in their own name, needs the right besides; an admin has it."""
 APPROVE: Final = Needs(role=Role.OPERATOR, right=Right.APPROVE)
 """Approvals: an operator may, and whoever has the right."""
 
@@ -34,10 +39,12 @@ APPROVE: Final = Needs(role=Role.OPERATOR, right=Right.APPROVE)
 class Grant:
     """What is left when token and rule are laid over each other.
 
-    `targets` are globs and `servers` patterns, each of which must agree; empty: everything.
+    `targets` are globs and `servers` patterns, each of which must agree; empty: everything. `own` is the name of a person whose
+    jobs are theirs to manage, whatever the role; None: nobody's are.
     """
 
     role: Role | None
+    own: str | None = None
     rights: frozenset[Right] = frozenset()
     targets: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
@@ -67,7 +74,8 @@ def grant_of(actor: Actor, access: Access | None) -> Grant:
     if rule is None:
         rule = Rule(name=actor.name, role=actor.role)
     return Grant(
-        role=min(actor.role, rule.role, key=lambda role: role.rank),
+        role=min(actor.most or actor.role, rule.role, key=lambda role: role.rank),
+        own=actor.name if actor.kind == CERTIFICATE else None,
         rights=rule.rights,
         targets=_some(actor.scope.targets, rule.targets),
         servers=_some(actor.scope.servers, rule.servers),
@@ -86,9 +94,20 @@ def lacks(grant: Grant, needs: Needs) -> str | None:
     has = needs.right is None or role is Role.ADMIN or needs.right in grant.rights
     if needs.extra and not has:
         return f"this needs the right {needs.right} in access"
-    if role.rank >= needs.role.rank or (needs.right is not None and not needs.extra and has):
+    instead = needs.right is not None and not needs.extra and has
+    own = needs.own and grant.own is not None
+    if role.rank >= needs.role.rank or instead or own:
         return None
     return f"this needs the role {needs.role}, not {role}"
+
+
+def owns(grant: Grant, least: Role, owner: str) -> str | None:
+    """Say in words why somebody may not manage what belongs to `owner`; None when they may, by their role or because it is theirs."""
+    if grant.role is not None and grant.role.rank >= least.rank:
+        return None
+    if grant.own is not None and grant.own == owner:
+        return None
+    return f"this needs the role {least}: it is not {grant.own}'s"
 
 
 def reaches(

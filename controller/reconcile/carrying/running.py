@@ -143,15 +143,17 @@ def in_whose_name(
     """Say whom undeclared work belongs to, and as whom it runs.
 
     A person who speaks to agents by a certificate of their own works under that name, and as the Linux user of that name
-    where no other is asked for; whoever has the certificate of a controller is taken at their word.
+    where no other is asked for; whoever has the certificate of a controller is taken at their word. Whoever was proved by a
+    controller that serves owns it under exactly that name.
     """
-    owner = rooms.actor.partition("@")[0]
+    owner = rooms.actor if rooms.proved else rooms.actor.partition("@")[0]
     if not any(one.carrier in {Carrier.AGENT, Carrier.PULL} for one in servers):
         return request, owner
     caller = reach_of(seen).caller()
     if caller is None or caller.leads:
         return request, owner
-    return replace(request, user=request.user or caller.name), caller.name
+    owner = owner if rooms.proved else caller.name
+    return replace(request, user=request.user or caller.name), owner
 
 
 def by_hand(rooms: Rooms, server: Server, work: Work, said: str, owner: str) -> Order:
