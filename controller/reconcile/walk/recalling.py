@@ -85,15 +85,19 @@ def as_they_are(
 def as_it_is(
     seen: ServerSeen, contact: Contact | None, records: Mapping[str, Applied]
 ) -> ServerSeen:
-    """Add to a look at a server what the jobs since wrote there; one that failed lately is not away before it is down."""
-    if not seen.reached:
+    """Add to a look at a server what the jobs since wrote there; one that failed lately is not away before it is down.
+
+    What failed took the place of what was seen before: then the records say what lies there, until the next look.
+    """
+    failed = not seen.reached
+    if failed:
         if contact is None or contact.down or contact.login_at is None:
             return seen
         seen = replace(seen, reached=True, cause=None, message="", at=contact.login_at)
     markers = dict(seen.markers)
     for target, record in records.items():
         written = moment(record)
-        if written is not None and written >= seen.at:
+        if written is not None and (failed or written >= seen.at):
             marker = marker_of(record)
             if marker is not None:
                 markers[target] = marker

@@ -41,6 +41,32 @@ async def test_a_commit_runs_at_once_on_the_markers_that_the_last_run_left(tmp_p
         assert {job.state for job in await here.jobs()} == {State.SUCCEEDED}
 
 
+async def test_a_moment_without_a_server_makes_no_work_of_what_is_in_force_there(
+    tmp_path: Path,
+) -> None:
+    land = Land(tmp_path)
+    other = "  other: {task: deploy, servers: web-1}\n"
+    land.declare("  shop: {task: deploy, servers: web-1, repo: app}\n" + other)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1")
+        await here.applied("other", "web-1")
+        await here.quiet()
+        land.clock.shift(1)
+        await here.world.poke(Key(Kind.SERVER, "web-1"), why="test")
+        await here.quiet()
+        land.fleet.lay_down("web-1")
+        await here.push("2")
+        await here.quiet()
+        seen = await land.store.observations.server("web-1")
+        assert seen is not None
+        assert not seen.reached
+        await here.world.add(Key(Kind.TARGET, "other"))
+        await here.quiet()
+        assert [job.state for job in await here.jobs() if job.target == "other"] == [
+            State.SUCCEEDED
+        ]
+
+
 async def test_ten_pokes_make_one_run(tmp_path: Path) -> None:
     land = Land(tmp_path)
     land.declare(SHOP)
