@@ -197,6 +197,9 @@ LIMITS: Final = (
         ("wrong tokens of one address in a minute", 5, "tokens", "it is refused unread"),
         ("addresses with wrong tokens", 4096, "addresses", "the oldest is forgotten"),
         ("certificates of agents remembered", 20_000, "certificates", "they are read again"),
+        ("between two renewals of one agent", 60, "seconds", "it is asked to wait"),
+        ("renewals that wait for the authority", 64, "requests", "further ones are asked to wait"),
+        ("agents whose last renewal is known", 20_000, "agents", "the oldest is forgotten"),
         ("own certificates looked through", 10_000, "certificates", "the rest is not looked at"),
     ),
     *_room(
@@ -206,6 +209,7 @@ LIMITS: Final = (
         ("deny list", 16 << 20, "bytes", "it is not read, and nobody is let in"),
         ("certificate of a peer", 16 << 10, "bytes", "it is refused"),
         ("request for a certificate", 16 << 10, "bytes", "it is refused"),
+        ("good certificates of one agent", 8, "certificates", "it can renew no more"),
         ("certificate, key or authorities read for TLS", 1 << 20, "bytes", "they are refused"),
         ("names of one certificate", 32, "names", "it is not signed"),
         ("life of a certificate", 825, "days", "it is not signed"),
@@ -291,6 +295,9 @@ LIMITS: Final = (
         ("lines of one kind in its log in a minute", 10, "lines", "the rest is counted"),
         ("one line of its log", 500, "characters", "it is cut"),
         ("tokens read for enrolment", 200, "characters", "they are refused"),
+        ("certificate or authorities in an answer", 64 << 10, "bytes", "they are refused"),
+        ("authorities in an answer", 16, "authorities", "they are refused"),
+        ("answer to a renewal", 60, "seconds", "it asks again later"),
     ),
     *_room(
         "execution",

@@ -24,13 +24,17 @@ OLDER: tuple[Change, ...] = (
     # says less of itself and of attempts,
     (f"{WIRE}/greetings.py", "    scripts_only: bool = False\n    workers: int = 1\n", ""),
     ("controller/agent/machine.py", "            scripts_only=self._settings.scripts_only,\n            workers=pool.workers,\n", ""),
+    # does not ask for its next certificate,
+    ("controller/agent/daemon.py", "            features=(FEATURE,),\n", ""),
+    (f"{WIRE}/table.py", '    _request("renew", renewal.Renew, renewal.Renewed, To.CONTROLLER),\n', ""),
+    (f"{WIRE}/table.py", '    _reply("renewed", renewal.Renewed, To.AGENT),\n', ""),
     # and makes no reports.
     (f"{WIRE}/table.py", '    _request("get-report", server.GetReport, server.Report),\n', ""),
 )  # fmt: skip
 NEWER: tuple[Change, ...] = (
     ("controller/__init__.py", '"0.1.0"', '"9.0.0"'),
     ("controller/wire/handshake.py", "    most: int = VERSION\n", "    most: int = VERSION + 1\n"),
-    ("controller/agent/daemon.py", "            limits=self._limits,\n", '            limits=self._limits,\n            features=("colours",),\n'),
+    ("controller/agent/daemon.py", "            features=(FEATURE,),\n", '            features=(FEATURE, "colours"),\n'),
     (f"{WIRE}/greetings.py", "    workers: int = 1\n", '    workers: int = 1\n    colour: str = ""\n'),
     ("controller/agent/machine.py", "            workers=pool.workers,\n", '            workers=pool.workers,\n            colour="blue",\n'),
     (f"{WIRE}/attempts.py", '    outputs: bytes = b""\n', '    mood: str = ""\n    outputs: bytes = b""\n    extra: bytes = b""\n'),
