@@ -99,9 +99,12 @@ class Marks:
 class DuesGame:
     """One schedule through some weeks."""
 
-    marks_of: Callable[[], Marks] = Marks
-
-    def __init__(self, rng: Random) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        marks_of: Callable[[], Marks] = Marks,
+    ) -> None:
         self.happened: Counter[str] = Counter()
         self._rng = rng
         self._name = rng.choice(sorted(SCHEDULES))
@@ -109,7 +112,7 @@ class DuesGame:
         self._start = rng.choice(STARTS)
         self._now = self._start
         self._latest = self._start
-        self._marks = type(self).marks_of()
+        self._marks = marks_of()
         self._up = True
         self._held = self._busy = False
         self._made = 0
@@ -136,6 +139,9 @@ class DuesGame:
         except Died:
             self.happened["died at a write"] += 1
             self._die()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def heal(self) -> None:
         self._held = self._busy = False

@@ -40,6 +40,10 @@ class Game(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of whatever this process holds for it."""
+        ...
+
 
 Maker = Callable[[Random], Game]
 """Makes a game from dice."""
@@ -103,4 +107,6 @@ def one(make: Maker, seed: int, said: str = "", *, life: int = LIFE) -> Game:
     except BaseException as error:
         error.add_note(f"game {said or seed}")
         raise
+    finally:
+        game.close()
     return game

@@ -58,15 +58,18 @@ def draw_steps(rng: Random) -> tuple[StepWork, ...]:
 class JobsGame:
     """Jobs, servers, and lives of a controller."""
 
-    server_of: Callable[[str, Random], Server] = Server
-    rows_of: Callable[[], Rows] = Rows
-
-    def __init__(self, rng: Random) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        server_of: Callable[[str, Random], Server] = Server,
+        rows_of: Callable[[], Rows] = Rows,
+    ) -> None:
         self.happened: Counter[str] = Counter()
         self._rng = rng
         self._now = START
-        self._rows = type(self).rows_of()
-        self._servers = {name: type(self).server_of(name, rng) for name in NAMES}
+        self._rows = rows_of()
+        self._servers = {name: server_of(name, rng) for name in NAMES}
         self._accepted: set[JobId] = set()
         self._life = Life(self._rows, self._servers, self._now)
         self._does: dict[str, tuple[int, Callable[[], None]]] = {
@@ -103,6 +106,9 @@ class JobsGame:
         except Died:
             self.happened["died at a write"] += 1
             self._do(self._begin)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def heal(self) -> None:
         self._rows.left, self._rows.after = 0, False
@@ -189,9 +195,9 @@ class JobsGame:
         if self._life.wires:
             wire = self._rng.choice(list(self._life.wires.values()))
             before = wire.server.starts.total()
-            wire.arrive()
-            if wire.server.starts.total() > before:
-                self._hold_start(wire.server, next(reversed(wire.server.claims)))
+            attempt = wire.arrive()
+            if attempt is not None and wire.server.starts.total() > before:
+                self._hold_start(wire.server, attempt)
 
     def _hold_start(self, server: Server, attempt: AttemptId) -> None:
         """What begins stands in its row, and so does the end of everything that it needs."""

@@ -45,14 +45,18 @@ class Entry:
 class QueueGame:
     """A queue, its workers, and what they must see."""
 
-    queue_of: Callable[[QuietClock], MemoryQueue] = MemoryQueue
-
-    def __init__(self, rng: Random) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        queue_of: Callable[[QuietClock], MemoryQueue] = MemoryQueue,
+    ) -> None:
         self.happened: Counter[str] = Counter()
         self._rng = rng
+        self._queue_of = queue_of
         self._loop = asyncio.new_event_loop()
         self._clock = QuietClock()
-        self._queue = type(self).queue_of(self._clock)
+        self._queue = self._queue_of(self._clock)
         self._model: dict[str, Entry] = {}
         self._takers: list[asyncio.Task[Claim]] = []
         self._held: list[Claim] = []
@@ -100,6 +104,8 @@ class QueueGame:
         demand(not self._wished, "I1", f"wished, and never looked at: {some(self._wished)}")
         demand(not self._model, "I9", f"still waiting: {some(self._model)}")
         self._compare()
+
+    def close(self) -> None:
         self._end_takers()
         self._loop.close()
 
@@ -176,7 +182,7 @@ class QueueGame:
         self._held.clear()
         self._model.clear()
         self._token = 0
-        self._queue = type(self).queue_of(self._clock)
+        self._queue = self._queue_of(self._clock)
         for key in KEYS:
             self._wish(key, 0.0, 0)
 

@@ -122,14 +122,15 @@ class Wire:
         if self.server.rng.random() < TWICE:
             self._there.append(ask)
 
-    def arrive(self) -> None:
-        """Have the oldest question arrive."""
+    def arrive(self) -> AttemptId | None:
+        """Have the oldest question arrive; give the attempt that it speaks of."""
         if not self._there or self.server.boot_id != self.boot_id:
-            return
+            return None
         ask = self._there.popleft()
         act = {"start": self.server.start, "status": self.server.status, "stop": self.server.stop}
         status = act[ask.what](ask.attempt)
         self._back.append(Answer(ask.number, status, self.boot_id))
+        return ask.attempt
 
     def answer(self) -> Answer | None:
         """Have the oldest answer arrive."""

@@ -33,13 +33,16 @@ HEALED: Final = 400
 class WireGame:
     """Two ends, their connections and what is lost of them."""
 
-    disk_of: Callable[[], Disk] = Disk
-
-    def __init__(self, rng: Random) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        disk_of: Callable[[], Disk] = Disk,
+    ) -> None:
         self.happened: Counter[str] = Counter()
         self.now = 0.0
         self._rng = rng
-        self._disk = self.disk_of()
+        self._disk = disk_of()
         self._rows = Rows()
         self._lives = 0
         self._agents = 0
@@ -67,6 +70,9 @@ class WireGame:
         (name,) = self._rng.choices(self._names, self._weights)
         self.happened[name] += 1
         self._does[name][1]()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def heal(self) -> None:
         for pipe in self._pipes:
