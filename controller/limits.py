@@ -156,6 +156,8 @@ LIMITS: Final = (
         ("runs driven at once", 500, "runs", "further ones wait"),
         ("news that wait to be written", 10_000, "news", "the oldest go, counted"),
         ("drift of a pair healed within an hour", 3, "times", "it waits"),
+        ("a word that a rewind of the config repository is accepted", 600, "seconds", "it counts no more"),
+        ("what is said of a look at the config repository", 2000, "characters", "the rest is left out"),
         ("what is said of a key", 2000, "characters", "the rest is left out"),
     ),
     *_room(
@@ -432,6 +434,7 @@ LIMITS: Final = (
         ("callers told apart", 10_000, "callers", "the longest unseen is forgotten"),
         ("streams of one token", 20, "streams", "further ones are refused"),
         ("streams", 500, "streams", "further ones are refused"),
+        ("waiting for a look at the config repository", 20, "seconds", "the answer says so"),
         ("one look at the program under /debug", 60, "seconds", "it is refused"),
         ("stacks of one profile", 10_000, "stacks", "the others are counted together"),
         ("tasks listed under /debug", 2000, "tasks", "the others are counted"),

@@ -41,7 +41,7 @@ from controller.api import (
     proving,
     rates,
 )
-from controller.api.resources import debug as api_debug
+from controller.api.resources import config as api_config, debug as api_debug
 from controller.api.settings import ApiSettings
 from controller.cli import (
     person,
@@ -155,6 +155,7 @@ from controller.reconcile.desk import archiving, fetching
 from controller.reconcile.loop import (
     choosing,
     firing,
+    looks,
     moments,
     news as loop_news,
     outbox,
@@ -341,6 +342,8 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "runs driven at once": worker.RUNS,
         "news that wait to be written": loop_news.MOST,
         "drift of a pair healed within an hour": choosing.HEALS,
+        "a word that a rewind of the config repository is accepted": looks.CONSENT_SECONDS,
+        "what is said of a look at the config repository": looks.LONGEST,
         "what is said of a key": said.LONGEST,
     },
     "transport": {
@@ -581,6 +584,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "callers told apart": rates.KNOWN,
         "streams of one token": API.streams,
         "streams": API.streams_all,
+        "waiting for a look at the config repository": api_config.WAIT,
         "one look at the program under /debug": api_debug.LONGEST,
         "stacks of one profile": profiling.MOST_STACKS,
         "tasks listed under /debug": profiling.MOST_TASKS,

@@ -226,6 +226,18 @@ class Gates(Answer):
     gates: list[dict[str, Any]]
 
 
+class ConfigLook(Answer):
+    """How the config repository stands."""
+
+    in_force: Annotated[Word, Field(description="the commit in force now", examples=["5f0c…"])]
+    previous: Annotated[Word, Field(description="the one in force before this look")]
+    commit: Annotated[Word, Field(description="the newest, as far as it was let in")]
+    error: Annotated[Word, Field(description="why the newest is not in force")]
+    error_code: Word
+    hint: Word
+    waiting: Annotated[bool, Field(description="nobody has looked yet; the wish stands")]
+
+
 class Accepted(Answer):
     """It was taken."""
 

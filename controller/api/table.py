@@ -10,6 +10,7 @@ from typing import Final
 from controller.api import answers, shapes
 from controller.api.resources import (
     backups,
+    config,
     debug,
     decisions,
     doors,
@@ -187,6 +188,7 @@ DECISIONS: Final = (
         body=Body.NONE, answers=answers.Empty,
     ),
     _change("/repos/{name}/check", "check-repo", decisions.check_repo, "decisions", answers=answers.Empty),
+    _change("/config/check", "check-config", config.check, "decisions", answers=answers.ConfigLook),
     _read("/pool", "pool", decisions.pool, "decisions", least=Role.OPERATOR, open_to=None),
     _route(
         "PUT", V1 + "/pool", "set-pool", decisions.set_pool,

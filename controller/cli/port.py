@@ -32,6 +32,7 @@ from controller.reconcile.exchange.requests import (
     Address,
     ApplyOutcome,
     ApplyRequest,
+    ConfigCheck,
     Confirm,
     Finding,
     KeyOffer,
@@ -324,6 +325,12 @@ class Controller(Protocol):
         self, name: str, *, accept_rewind: bool = False, reason: str | None = None
     ) -> RepoCheck:
         """Fetch a repo now, then clean its cache."""
+        ...
+
+    async def check_config(
+        self, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> ConfigCheck:
+        """Have the config repository of a controller looked at now."""
         ...
 
     async def look_install(self, request: InstallRequest, tell: Tell) -> Sight:

@@ -39,6 +39,7 @@ from controller.reconcile.exchange.requests import (
     Address,
     ApplyOutcome,
     ApplyRequest,
+    ConfigCheck,
     Confirm,
     Finding,
     KeyOffer,
@@ -186,6 +187,20 @@ class LocalController:
         """Fetch a repo now, then clean its cache."""
         return await checking.check_repo(
             self._rooms, name, accept_rewind=accept_rewind, reason=reason
+        )
+
+    async def check_config(
+        self, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> ConfigCheck:
+        """Refuse: by hand the checkout is what is in force.
+
+        Raises:
+            UsageError: always.
+        """
+        del accept_rewind, reason
+        raise UsageError(
+            "only a controller that stays follows a config repository: here the checkout is in force",
+            hint="ctl --controller URL check config; of the checkout: ctl validate",
         )
 
     async def look_install(self, request: InstallRequest, tell: Tell) -> Sight:

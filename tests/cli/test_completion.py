@@ -45,7 +45,7 @@ def repo(tmp_path: Path) -> Path:
         (["why", "shop", ""], ["web-1", "web-2.example.com"]),
         (["plan", "--target", "s"], ["shop"]),
         (["check", "server", "web-1"], ["web-1"]),
-        (["check", ""], ["repo", "server"]),
+        (["check", ""], ["config", "repo", "server"]),
         (["get", "targets", ""], ["shop"]),
         (["completion", "f"], ["fish"]),
         (["plan", "--det"], ["--detailed-exitcode"]),

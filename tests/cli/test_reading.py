@@ -21,6 +21,7 @@ from controller.model.declaration import (
     Target,
 )
 from controller.model.diagnostic import Diagnostic, Place
+from controller.model.ids import Sha
 from controller.model.inventory import Group, Inventory, Server
 from controller.model.notifier import Notifier, NotifierKind
 from controller.model.observation import RepoSeen, ServerSeen
@@ -32,6 +33,7 @@ from controller.model.token import Role
 from controller.planning.gates import GateResult
 from controller.planning.schedules import next_due
 from controller.reconcile.exchange.requests import (
+    ConfigCheck,
     Finding,
     KeyOffer,
     Problem,
@@ -45,6 +47,7 @@ from controller.reconcile.exchange.requests import (
 from tests.cli.records import COMMIT, job
 from tests.cli.stage import NOW, Stage
 
+NEWER = Sha("b2c3d4e" + "0" * 33)
 EVIL = "x\x1b[2J\u202e\nroot: all good"
 
 DECLARED = Declaration(
@@ -199,6 +202,13 @@ class Office:
             return RepoCheck(seen=seen)
         return RepoCheck(seen=SEEN.repos["shop"], subject=EVIL, branches={"main": COMMIT})
 
+    async def check_config(
+        self, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> ConfigCheck:
+        if accept_rewind:
+            return ConfigCheck(in_force=NEWER, previous=COMMIT, commit=NEWER)
+        return ConfigCheck(in_force=COMMIT, error=EVIL, error_code="history-rewound", hint="ctl x")
+
     async def trust(self, names: Sequence[str]) -> tuple[KeyOffer, ...]:
         return self._offers
 
@@ -234,6 +244,9 @@ COMMANDS = (
     ("check", "server", "web-2"),
     ("check", "repo", "shop"),
     ("check", "repo", "shop", "-o", "json"),
+    ("check", "config"),
+    ("check", "config", "-o", "json"),
+    ("check", "config", "--accept-rewind", "--reason", "we meant it"),
     ("doctor",),
 )
 

@@ -54,6 +54,7 @@ from controller.reconcile.exchange.requests import (
     Address,
     ApplyOutcome,
     ApplyRequest,
+    ConfigCheck,
     Confirm,
     Finding,
     KeyOffer,
@@ -254,6 +255,13 @@ class RemoteController:
         return repo_check_of(
             await self._client.send("POST", f"{API}/repos/{word(name)}/check", body)
         )
+
+    async def check_config(
+        self, *, accept_rewind: bool = False, reason: str | None = None
+    ) -> ConfigCheck:
+        """Have the config repository looked at now."""
+        body = {"accept_rewind": accept_rewind, "reason": reason or ""}
+        return read(ConfigCheck, await self._client.send("POST", f"{API}/config/check", body))
 
     async def drift(self, target: str | None, *, limit: str | None = None) -> DriftReport:
         """Say what differs on the servers, and what speaks for who did it."""

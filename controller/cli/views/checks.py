@@ -1,4 +1,4 @@
-"""Checks for people: a server, a repo, the findings of `ctl doctor`."""
+"""Checks for people: a server, a repo, the config repository, the findings of `ctl doctor`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,13 @@ from controller.cli.dates import age, span
 from controller.cli.views.host import host_text
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import count, line, listing, short
-from controller.reconcile.exchange.requests import Finding, RepoCheck, ServerCheck, Verdict
+from controller.reconcile.exchange.requests import (
+    ConfigCheck,
+    Finding,
+    RepoCheck,
+    ServerCheck,
+    Verdict,
+)
 
 _MARKS: Final = {
     Verdict.GOOD: Symbol.GOOD,
@@ -53,6 +59,19 @@ def repo_text(check: RepoCheck, style: Style, now: datetime) -> str:
         lines.append(f"    signed by {line(check.signer)}")
     lines.append("    the cache was cleaned")
     return "\n".join(lines)
+
+
+def config_text(check: ConfigCheck, style: Style) -> str:
+    """Say which commit of the config repository is in force, and why no newer one is."""
+    now = "no commit is in force" if check.in_force is None else f"{short(check.in_force)} in force"
+    if check.waiting:
+        return f"{style.mark(Symbol.BLOCKED)} config: {now}; nobody has looked yet, the wish stands"
+    if check.error is not None:
+        code = f" ({check.error_code})" if check.error_code else ""
+        told = f"{style.mark(Symbol.BAD)} config: {now}{code}: {line(check.error)}"
+        return told if check.hint is None else f"{told}\n    {line(check.hint)}"
+    before = "" if check.previous in {None, check.in_force} else f", {short(check.previous)} before"
+    return f"{style.mark(Symbol.GOOD)} config: {now}{before or ', nothing newer'}"
 
 
 def findings_text(findings: Sequence[Finding], style: Style) -> str:

@@ -324,6 +324,22 @@ class RepoCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigCheck:
+    """`ctl check config`: which commit is in force now and was before, and which is the newest that was let in.
+
+    `error` says why the newest is not in force. `waiting`: nobody has looked in time; the wish stands.
+    """
+
+    in_force: Sha | None = None
+    previous: Sha | None = None
+    commit: Sha | None = None
+    error: str | None = None
+    error_code: str | None = None
+    hint: str | None = None
+    waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogChunk:
     """A piece of a job's stored output: step, attempt number, offset in that attempt; `gap` bytes before are gone."""
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from controller.declaration import loader
-from controller.errors import NotFoundError, RewoundError, VerificationError
+from controller.errors import ControllerError, NotFoundError, RewoundError, VerificationError
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.ids import Sha
@@ -21,7 +21,7 @@ from controller.model.inventory import Server
 from controller.model.notice import Notice, Occasion
 from controller.model.revision import Revision
 from controller.reconcile.exchange.requests import InvalidDeclarationError
-from controller.reconcile.loop import owing
+from controller.reconcile.loop import looks, owing
 from controller.reconcile.loop.generation import Generation, Invalid
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.result import After, Result
@@ -52,19 +52,65 @@ async def reconcile(world: World, name: str) -> Result:
         SourceError: the remote is out of reach.
     """
     del name  # there is one
-    if world.generation is None:
-        await recall(world)
-    left = await seconds_left(world)
-    if left > 0:
-        return After(left, "its interval is not over")
-    await world.looking(CONFIG)
+    began = world.rooms.clock.now()
     try:
-        found = await world.config.look()
-    except (RewoundError, VerificationError) as error:
-        await refuse(world, Invalid(sha=None, at=world.rooms.clock.now(), message=error.message))
-        return After(interval(world), "its interval")
-    await take(world, found.revision)
+        if world.generation is None:
+            await recall(world)
+        left = await seconds_left(world)
+        if left > 0:
+            return After(left, "its interval is not over")
+        await look(world, began)
+    except ControllerError as error:
+        await looks.keep(world.rooms.store.marks, looks.failed(began, error))
+        raise
     return After(interval(world), "its interval")
+
+
+async def look(world: World, began: datetime) -> None:
+    """Look now, and keep what that came to for whoever asked for it.
+
+    Raises:
+        SourceError: the remote is out of reach.
+    """
+    marks = world.rooms.store.marks
+    await world.looking(CONFIG)
+    consent = await consent_now(world)
+    try:
+        found = await world.config.look(accept_rewind=consent is not None)
+    except (RewoundError, VerificationError) as error:
+        if isinstance(error, RewoundError):
+            error.hint = ACCEPT
+        await looks.spend(marks)
+        await refuse(world, refused_by(world, error), clear=error.hint)
+        await looks.keep(marks, looks.failed(began, error))
+        return
+    await take(world, found.revision)
+    if consent is not None:
+        await hear(world, consent)
+    await looks.keep(marks, looks.Look(began=began, commit=found.revision.sha))
+
+
+ACCEPT: Final = (
+    "push a commit that descends from it, or: ctl check config --accept-rewind --reason TEXT"
+)
+
+
+async def consent_now(world: World) -> looks.Consent | None:
+    """Give the word of somebody who accepts a rewind, where it counts now."""
+    marks = world.rooms.store.marks
+    known = await marks.get(ACCEPTED)
+    return await looks.consented(
+        marks, accepted=None if known is None else Sha(known), now=world.rooms.clock.now()
+    )
+
+
+async def hear(world: World, consent: looks.Consent) -> None:
+    """Take a word for heard: it counts once, whether the commit could be put in force or held errors."""
+    await looks.spend(world.rooms.store.marks)
+    commit = None if world.generation is None else world.generation.revision.sha
+    if commit != consent.previous:
+        told = {"repo": SUBJECT, "previous": consent.previous, "reason": consent.reason}
+        await world.rooms.activity.append("rewind-accepted", consent.by, **told, commit=commit)
 
 
 def interval(world: World) -> float:
@@ -92,12 +138,12 @@ async def recall(world: World) -> None:
     """Put in force again what was in force before this process began; declarations that were valid once are taken as they are.
 
     Raises:
-        RewoundError: the mirror was lost, and the branch does not hold the commit any more that was in force.
+        RewoundError: the mirror was lost, and the branch does not hold the commit any more that was in force; nobody accepts that.
         SourceError: the mirror was lost, and the remote is out of reach.
     """
-    accepted = await world.rooms.store.marks.get(ACCEPTED)
-    if accepted is not None:
-        await world.config.begin_at(Sha(accepted))
+    known = await world.rooms.store.marks.get(ACCEPTED)
+    if known is not None:
+        await begin_at(world, Sha(known))
     head = await asyncio.to_thread(world.config.head)
     if head is None:
         return
@@ -105,6 +151,16 @@ async def recall(world: World) -> None:
         await put_in_force(world, await load(world, head))
     except InvalidDeclarationError as error:
         await refuse(world, invalid_of(world, head.sha, error))
+
+
+async def begin_at(world: World, sha: Sha) -> None:
+    """Begin with what was in force before, where the mirror was lost; or with what is there, where somebody accepts that."""
+    try:
+        await world.config.begin_at(sha)
+    except RewoundError as error:
+        if await consent_now(world) is None:
+            error.hint = ACCEPT
+            raise
 
 
 async def follow(world: World) -> None:
@@ -120,7 +176,8 @@ async def follow(world: World) -> None:
     try:
         revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
     except NotFoundError:
-        await world.config.look()
+        # It was judged by whoever accepted it; of what else this look may bring, nothing comes into force.
+        await world.config.look(accept_rewind=True)
         revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
     generation = await load(world, revision)
     await world.config.accept(revision.sha)
@@ -240,20 +297,25 @@ async def tell_of_change(world: World, generation: Generation) -> None:
     world.news.tell("config", SUBJECT, commit=revision.sha, valid=True)
 
 
+def refused_by(world: World, error: ControllerError) -> Invalid:
+    """Say that the newest commit was not even read."""
+    return Invalid(sha=None, at=world.rooms.clock.now(), message=error.message)
+
+
 def invalid_of(world: World, sha: Sha, error: InvalidDeclarationError) -> Invalid:
     """Say which commit holds which errors."""
     now = world.rooms.clock.now()
     return Invalid(sha=sha, at=now, message=error.message, diagnostics=error.diagnostics)
 
 
-async def refuse(world: World, invalid: Invalid) -> None:
+async def refuse(world: World, invalid: Invalid, *, clear: str | None = None) -> None:
     """Keep what is in force, and tell that the newest declarations are not: mark, news, log and notice, once for each."""
     before = world.force.invalid
     if before is not None and (before.sha, before.message) == (invalid.sha, invalid.message):
         return
     world.force.invalid = invalid
     findings = [_line(one) for one in invalid.diagnostics[:SHOWN]]
-    said = Said(reason="Invalid", message="; ".join([invalid.message, *findings]))
+    said = Said(reason="Invalid", message="; ".join([invalid.message, *findings]), clear=clear)
     LOG.error("the newest declarations are refused: %s", said.message)
     await world.say(CONFIG, said)
     await world.rooms.activity.append(
