@@ -18,6 +18,8 @@ KEYS: Final = 1_000_000
 """Keys that wait or are worked on; a further one is refused."""
 LOOK: Final = 60.0
 """Seconds after which a waiting worker looks at the time again, in case somebody set the clock."""
+PASSED: Final = 1_000
+"""Places of keys that have another one since, beyond as many as there are keys: then all are put in order anew."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -134,10 +136,12 @@ class MemoryQueue:
         if entry.due is None:
             del self._entries[key]
             return
-        entry.version = next(
-            self._versions
-        )  # what stands in the heaps of an older version is passed over
+        # What stands in the heaps of an older version is passed over.
+        entry.version = next(self._versions)
         heapq.heappush(self._later, (entry.due, entry.version, key))
+        if len(self._later) > 2 * len(self._entries) + PASSED:
+            self._later = [one for one in self._later if self._is_current(one[2], one[1])]
+            heapq.heapify(self._later)
         self._changed.set()
 
     def _freed(self, claim: Claim) -> _Entry | None:

@@ -174,6 +174,24 @@ async def test_an_add_again_and_again_takes_no_memory() -> None:
     assert len(queue._later) + len(queue._ready) == 2
 
 
+async def test_what_is_woken_before_its_time_again_and_again_takes_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "PASSED", 10)
+    queue = MemoryQueue(FakeClock())
+    for key in "bc":
+        await queue.add(key, after=60)
+    for _ in range(100):
+        await queue.add("a", after=86_400)  # such as a target whose window opens tomorrow
+        await queue.add("a")  # and a commit
+        claim = await queue.take()
+        assert claim.key == "a"
+        await queue.done(claim)
+    await queue.add("a", after=86_400)
+    assert len(queue._later) <= 2 * 3 + 10 + 1
+    assert [one.key for one in await queue.waiting()] == ["b", "c", "a"]
+
+
 async def test_a_full_queue_refuses_a_further_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "KEYS", 2)
     queue = MemoryQueue(FakeClock())
