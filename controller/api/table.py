@@ -150,18 +150,18 @@ WORK: Final = (
         "/jobs/{id}/artifacts/{name:path}", "artifact", jobs.artifact, "work",
         stream=True, media="application/octet-stream",
     ),
-    _read("/jobs/{id}/workspace", "workspace", workspaces.listing, "work", least=Role.OPERATOR, open_to=None),
+    _read("/jobs/{id}/workspace", "workspace", workspaces.listing, "work", least=Role.OPERATOR, open_to=None, own=True),
     _read(
         "/jobs/{id}/workspace/{name:path}", "workspace-file", workspaces.read, "work",
-        least=Role.OPERATOR, open_to=None, stream=True, media="application/octet-stream",
+        least=Role.OPERATOR, open_to=None, own=True, stream=True, media="application/octet-stream",
     ),
     _route(
         "PUT", V1 + "/jobs/{id}/workspace/{name:path}", "put-workspace-file", workspaces.write,
-        tag="work", least=Role.OPERATOR, body=Body.RAW, large=True, audited=True, answers=answers.Empty,
+        tag="work", least=Role.OPERATOR, own=True, body=Body.RAW, large=True, audited=True, answers=answers.Empty,
     ),
     _route(
         "DELETE", V1 + "/jobs/{id}/workspace/{name:path}", "remove-workspace-file", workspaces.remove,
-        tag="work", least=Role.OPERATOR, audited=True, answers=answers.Empty,
+        tag="work", least=Role.OPERATOR, own=True, audited=True, answers=answers.Empty,
     ),
     _change("/jobs/{id}/stop", "stop", jobs.stop, "work", own=True, answers=answers.JobAnswer),
     _change("/jobs/{id}/pause", "pause", jobs.pause, "work", own=True, answers=answers.JobAnswer),
@@ -222,6 +222,7 @@ STATE: Final = (
         "/backup", "backup", backups.backup, "controller",
         least=Role.ADMIN, body=Body.NONE, secret=True, stream=True, media="application/octet-stream",
     ),
+    _change("/release", "release", backups.release, "controller", least=Role.ADMIN, answers=answers.Empty),
 )  # fmt: skip
 
 DEBUG: Final = (

@@ -18,6 +18,7 @@ from controller.cli.remote.way import Way, is_remote, way_of
 from controller.cli.terminal import Terminal
 from controller.cli.views.progress import listen
 from controller.clock import Clock
+from controller.errors import UsageError
 from controller.reconcile.exchange.requests import Listener
 from controller.settings import Color, Papers, Settings
 
@@ -221,7 +222,15 @@ class Invocation:
             against: it works on files of this machine, from what the controller knows that serves elsewhere.
             parallel: servers at once.
             listener: hears of progress.
+
+        Raises:
+            UsageError: certificates are named to speak to agents with, and another speaks to them.
         """
+        way = None if here else self.way()
+        if way is not None and pki is not None:
+            raise UsageError(
+                "--pki is for speaking to agents from here", hint="leave out --pki or --controller"
+            )
         return self.surroundings.open(
             OpenRequest(
                 directory=self.settings.where.directory,
@@ -232,7 +241,7 @@ class Invocation:
                 papers=self.settings.papers if pki is None else Papers(folder=pki),
                 parallel=parallel,
                 listener=listener or _unheard,
-                way=None if here else self.way(),
+                way=way,
                 against=against,
             )
         )

@@ -14,6 +14,7 @@ import typer
 
 from controller.cli.context import Format, Invocation, Surroundings, Wishes
 from controller.cli.person import own_settings
+from controller.cli.reach import REACH, stays_here
 from controller.cli.terminal import make_terminal
 from controller.cli.verbs import VERBS
 from controller.errors import UsageError
@@ -98,7 +99,7 @@ def settle(frame: Frame, verb: str, typed: Wishes, formats: tuple[Format, ...]) 
     """Make the invocation and keep it in the frame.
 
     Raises:
-        UsageError: the verb has no such output format.
+        UsageError: the verb has no such output format, or works on this machine whatever controller is named.
     """
     around = frame.surroundings
     own = own_settings(person(around.environment).settings_file)
@@ -118,6 +119,11 @@ def settle(frame: Frame, verb: str, typed: Wishes, formats: tuple[Format, ...]) 
         raise UsageError(
             f"ctl {verb} has no output format {invocation.format}",
             hint=f"one of {', '.join(formats)}",
+        )
+    if typed.controller is not None and stays_here(verb):
+        raise UsageError(
+            f"ctl {verb} works on {REACH[verb].here}, through no controller",
+            hint="leave out --controller",
         )
     return invocation
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from typer.main import get_command
 
+from controller.cli import exitcodes
 from controller.cli.app import PROGRAM, build
-from controller.cli.exitcodes import TABLE
 from controller.cli.options import SHARED
+from controller.cli.reach import TABLE
 from controller.cli.verbs import LATER, VERBS
 
 _HEAD = """\
@@ -34,12 +35,26 @@ def _reference() -> Iterator[str]:
     yield from _options(root, shared=True)
     for name in VERBS:
         yield from _verb(name, getattr(root, "commands", {})[name])
+    yield from _reach()
     yield "\n## Exit codes\n"
     yield "| code | `plan`, `status` | `apply`, `run`, `jobs retry`, `jobs attach` |"
     yield "| --- | --- | --- |"
-    yield from (f"| {code} | {plan} | {work} |" for code, plan, work in TABLE)
+    yield from (f"| {code} | {plan} | {work} |" for code, plan, work in exitcodes.TABLE)
     yield "\n## Known and refused\n"
     yield f"Not supported yet, exit 64: {', '.join(f'`{name}`' for name in LATER)}."
+
+
+def _reach() -> Iterator[str]:
+    yield "\n## With `--controller`\n"
+    yield (
+        "A controller that serves elsewhere is named by `--controller URL`, `CTL_CONTROLLER`, or a context; `--state` comes before a "
+        "context. What each verb then works on:\n"
+    )
+    yield "| verb | by hand | with `--controller` |"
+    yield "| --- | --- | --- |"
+    for one in TABLE:
+        there = one.there or "the same, on this machine; refused where `--controller` is typed"
+        yield f"| {', '.join(f'`{verb}`' for verb in one.verbs)} | {one.here} | {there} |"
 
 
 def _verb(name: str, command: object) -> Iterator[str]:

@@ -122,6 +122,11 @@ class RemoteController:
             raise UsageError(
                 "a plan file is carried out where it was made", hint="leave out the file"
             )
+        if request.allow_dirty:
+            raise UsageError(
+                "--allow-dirty is about the files here, and a controller applies what it has in force",
+                hint="leave out --allow-dirty",
+            )
         plan = await self.plan(
             PlanRequest(
                 limit=request.limit,
@@ -177,7 +182,8 @@ class RemoteController:
     async def status(self) -> StatusReport:
         """Say how wanted and applied compare."""
         told = mapping(await self._client.get(f"{API}/status"))
-        running = listing(told.get("running", []))[:RUNNING] if self._client.named else []
+        shown = listing(told.get("running", []))[:RUNNING]
+        running = shown if "state" in told else []  # strangers are shown less of each document
         jobs = [await self._jobs.find(str(mapping(one)["id"])) for one in running]
         return status_of(told, jobs)
 
@@ -353,9 +359,10 @@ class RemoteController:
         return await fetch_backup(self._client, goal)
 
     async def release(self, *, reason: str) -> str | None:
-        """Refuse, as `backup` does."""
-        del reason
-        _refuse("restore")
+        """Let a restored state start work again; give why it was held, None where it was not."""
+        told = mapping(await self._client.send("POST", f"{API}/release", {"reason": reason}))
+        held = told.get("released")
+        return None if held is None else str(held)
 
     async def adopt_drift(self, target: str, server: str, *, path: str | None = None) -> Adoption:
         """Have what drifted on a server written as a patch of the config repository, for the checkout here."""
