@@ -18,19 +18,26 @@ from starlette.responses import Response
 
 from controller.api import description
 from controller.api.admission import NOBODY
-from controller.api.call import Desk
+from controller.api.call import Desk, current
 from controller.api.certificates import Certificates
 from controller.api.gate import Gate
 from controller.api.glance import Glance
 from controller.api.metrics import Meter
 from controller.api.port import Serving
-from controller.api.problems import INTERNAL, Problem, ProblemError, problem_of, response_of
+from controller.api.problems import (
+    INTERNAL,
+    NOTHING_IN_FORCE,
+    Problem,
+    ProblemError,
+    problem_of,
+    response_of,
+)
 from controller.api.proving import Proving
 from controller.api.route import Route
 from controller.api.sessions import Sessions
 from controller.api.settings import ApiSettings
 from controller.api.table import DEBUG, ROUTES
-from controller.errors import ControllerError
+from controller.errors import ControllerError, NotFoundError
 from controller.pki.people import People
 from controller.reconcile.access.tokens import TokenDesk
 
@@ -124,6 +131,8 @@ async def told(request: Request, error: Exception) -> Response:
     match error:
         case ProblemError():
             return response_of(error.problem)
+        case NotFoundError() if await _nothing_in_force(request):
+            return response_of(NOTHING_IN_FORCE)
         case ControllerError():
             problem = problem_of(error)
             if problem.status is HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -135,6 +144,11 @@ async def told(request: Request, error: Exception) -> Response:
             return response_of(of_status(HTTPStatus(error.status_code)))
         case _:
             raise error
+
+
+async def _nothing_in_force(request: Request) -> bool:
+    """Say whether nothing can be found yet, because no declarations are in force."""
+    return (await current(request)).serving.generation is None
 
 
 async def unforeseen(request: Request, error: Exception) -> Response:

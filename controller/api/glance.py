@@ -89,6 +89,10 @@ class Glance:
         return await self._seen.get()
 
     async def _make_status(self) -> StatusReport:
+        if self._serving.generation is None:
+            return (
+                StatusReport()
+            )  # nothing is in force yet, which is no reason to hide what is wrong
         return await LocalController(self._serving.rooms(NOBODY)).status()
 
     async def _make_seen(self) -> Sightings:

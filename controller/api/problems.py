@@ -113,6 +113,16 @@ INTERNAL: Final = Problem(
 )
 
 
+NOTHING_IN_FORCE: Final = Problem(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    reference="no-declarations",
+    detail="no declarations are in force yet",
+    hint="ask again in a moment; /readyz says when, and the activity log what is wrong",
+    headers={"retry-after": "1"},
+)
+"""What is declared is not unknown then, only not read yet."""
+
+
 def document(problem: Problem) -> dict[str, object]:
     """Write a problem as its document."""
     return {

@@ -50,6 +50,26 @@ def test_declarations_with_errors_change_nothing_and_are_told(fleet: Fleet) -> N
         served.ctl("status").ended(0)
 
 
+@pytest.mark.sweep
+def test_a_controller_whose_first_declarations_are_wrong_says_so_by_every_way(fleet: Fleet) -> None:
+    fleet.declare("targets: {t: {servers: nowhere, task: a}}\n")
+    with serving(fleet) as served:
+        wait_for(lambda: "nowhere" in served.ctl("status").all, seconds=20)
+        code, told = served.ask("/api/v1/status")
+        assert isinstance(told, dict)
+        assert (code, told["in_force"], told["targets"]) == (200, None, [])
+        assert told["invalid"]["diagnostics"]
+        assert "\nctl_declarations_invalid 1.0\n" in str(served.ask("/metrics", token=None)[1])
+        code, page = served.ask("/", token=None)
+        assert (code, "No declarations are in force yet" in str(page)) == (200, True)
+        code, told = served.ask("/api/v1/drift")
+        assert isinstance(told, dict)
+        assert (code, told["reference"]) == (503, "no-declarations")
+        declare(fleet, "true")
+        served.look()
+        wait_for(served.in_sync, seconds=20)
+
+
 def test_a_killed_controller_takes_up_what_runs_and_begins_nothing_twice(fleet: Fleet) -> None:
     log = declare(fleet, "echo begun >> LOG; sleep 4; echo ended >> LOG")
     with serving(fleet) as served:

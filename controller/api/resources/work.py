@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from controller.api.bodies import AdhocBody, ApplyBody, PlanBody, RunBody, RunsBody
 from controller.api.call import Asked, Call
-from controller.api.problems import Problem, ProblemError, refuse
+from controller.api.problems import NOTHING_IN_FORCE, Problem, ProblemError, refuse
 from controller.declaration import undeclared
 from controller.declaration.undeclared import WrittenTask
 from controller.model.diagnostic import Diagnostic, Severity
@@ -59,13 +59,7 @@ async def plans(call: Asked, body: PlanBody) -> Response:
 def must_know(call: Call) -> None:
     """Refuse until declarations are in force, a moment after the start: what is declared is not unknown, only not read yet."""
     if call.serving.generation is None:
-        raise refuse(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "no-declarations",
-            "no declarations are in force yet",
-            hint="ask again in a moment; /readyz says when",
-            retry_after="1",
-        )
+        raise ProblemError(NOTHING_IN_FORCE)
 
 
 def must_operate(call: Call) -> None:
