@@ -25,7 +25,7 @@ from controller.model.serving import Contact
 from controller.model.work import Pair
 from controller.reconcile import status
 from controller.reconcile.loop import servers, targets
-from controller.reconcile.loop.config import load, put_in_force
+from controller.reconcile.loop.accepting import load, put_in_force
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.news import News
 from controller.reconcile.loop.world import World

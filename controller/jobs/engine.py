@@ -9,11 +9,7 @@ from typing import Final
 
 from controller.errors import NotFoundError, StateError
 from controller.jobs.accept import accept
-from controller.jobs.closing import (
-    ALL as ALL,  # noqa: PLC0414  # for those who list the jobs of a run
-    drop,
-    finish_if_over,
-)
+from controller.jobs.closing import ALL, drop, finish_if_over
 from controller.jobs.crew import Crew
 from controller.jobs.driving import Driving
 from controller.jobs.holding import Holding

@@ -17,7 +17,7 @@ from typing import Final
 
 from controller import __version__
 from controller.jobs.moments import Moments
-from controller.reconcile.loop.config import follow as follow_others
+from controller.reconcile.loop.accepting import follow as follow_others
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.loop.live import Live

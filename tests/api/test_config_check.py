@@ -8,7 +8,7 @@ from controller.api.resources import config
 from controller.model.ids import Sha
 from controller.model.token import Role
 from controller.reconcile.loop import looks
-from controller.reconcile.loop.config import ACCEPTED
+from controller.reconcile.loop.accepting import ACCEPTED
 from controller.reconcile.loop.keys import CONFIG
 from controller.reconcile.said import Said, say
 from tests.api.serving import House, until

@@ -17,7 +17,7 @@ from controller.model.ids import Sha
 from controller.model.token import Role
 from controller.reconcile.exchange.requests import ConfigCheck
 from controller.reconcile.loop import looks
-from controller.reconcile.loop.config import ACCEPTED
+from controller.reconcile.loop.accepting import ACCEPTED
 from controller.reconcile.loop.keys import CONFIG
 from controller.reconcile.said import all_said
 

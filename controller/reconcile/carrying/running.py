@@ -8,7 +8,7 @@ from typing import Final
 from controller.declaration import pairs
 from controller.declaration.undeclared import WrittenTask, with_task
 from controller.errors import UsageError
-from controller.jobs.engine import ALL
+from controller.jobs.closing import ALL
 from controller.jobs.report import RunReport as EngineReport
 from controller.model.declaration import Target
 from controller.model.diagnostic import Severity

@@ -1,48 +1,24 @@
-"""The config repository: look at it, load what is new, and put it in force, or keep what is in force and tell loudly.
+"""The config repository: look at it when its time has come, or somebody asks, and put in force what is new and valid.
 
-A reconciler of the loop. The commit in force is kept by the repository itself and as a mark, so that a restart, and other processes
-of the same state, come to the same one. Declarations that hold errors change nothing. Those that merely ask for what this
-controller does not allow on its own machine are taken, and the servers and repos that ask for it are inactive.
+A reconciler of the loop. What becomes of a commit is told in `accepting` and `refusing`; what people ask for in `looks`.
 """
 
-import asyncio
-import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
-from controller.declaration import loader
-from controller.errors import ControllerError, NotFoundError, RewoundError, VerificationError
-from controller.model.declaration import Declaration, Repo
-from controller.model.diagnostic import Diagnostic, Place
-from controller.model.ids import Sha
-from controller.model.inventory import Server
-from controller.model.notice import Notice, Occasion
-from controller.model.revision import Revision
-from controller.reconcile.exchange.requests import InvalidDeclarationError
-from controller.reconcile.loop import looks, owing
-from controller.reconcile.loop.generation import Generation, Invalid
-from controller.reconcile.loop.keys import CONFIG, Key, Kind
+from controller.errors import ControllerError, RewoundError, VerificationError
+from controller.reconcile.loop import looks
+from controller.reconcile.loop.accepting import consent_now, recall, take
+from controller.reconcile.loop.keys import CONFIG
+from controller.reconcile.loop.refusing import ACCEPT, SUBJECT, refuse, refused_by
 from controller.reconcile.loop.result import After, Result
 from controller.reconcile.loop.spread import spread
-from controller.reconcile.loop.world import LOOKED, POKE, World
-from controller.reconcile.said import Said
-from controller.reconcile.walk.loading import known_hosts
-from controller.reconcile.walk.seen import Seen
+from controller.reconcile.loop.world import LOOKED, World
 
-LOG: Final = logging.getLogger(__name__)
-ACCEPTED: Final = "config/accepted"
-"""The mark that names the commit in force."""
 INTERVAL: Final = 60.0
 """Seconds between two looks while no declaration says otherwise."""
 LEAST_SECONDS: Final = 5.0
 """The config repository is looked at no more often, whatever is declared."""
-SUBJECT: Final = "config"
-PROBLEM: Final = "invalid"
-SHOWN: Final = 5
-"""Findings that a line of the log and a notice name."""
-Block = TypeVar("Block", Server, Repo)
 
 
 async def reconcile(world: World, name: str) -> Result:
@@ -90,20 +66,6 @@ async def look(world: World, began: datetime) -> None:
     await looks.keep(marks, looks.Look(began=began, commit=found.revision.sha))
 
 
-ACCEPT: Final = (
-    "push a commit that descends from it, or: ctl check config --accept-rewind --reason TEXT"
-)
-
-
-async def consent_now(world: World) -> looks.Consent | None:
-    """Give the word of somebody who accepts a rewind, where it counts now."""
-    marks = world.rooms.store.marks
-    known = await marks.get(ACCEPTED)
-    return await looks.consented(
-        marks, accepted=None if known is None else Sha(known), now=world.rooms.clock.now()
-    )
-
-
 async def hear(world: World, consent: looks.Consent) -> None:
     """Take a word for heard: it counts once, whether the commit could be put in force or held errors."""
     await looks.spend(world.rooms.store.marks)
@@ -132,224 +94,3 @@ async def seconds_left(world: World) -> float:
     if at > now:  # the clock was ahead then
         return 0.0
     return max(0.0, (at + timedelta(seconds=interval(world)) - now).total_seconds())
-
-
-async def recall(world: World) -> None:
-    """Put in force again what was in force before this process began; declarations that were valid once are taken as they are.
-
-    Raises:
-        RewoundError: the mirror was lost, and the branch does not hold the commit any more that was in force; nobody accepts that.
-        SourceError: the mirror was lost, and the remote is out of reach.
-    """
-    known = await world.rooms.store.marks.get(ACCEPTED)
-    if known is not None:
-        await begin_at(world, Sha(known))
-    head = await asyncio.to_thread(world.config.head)
-    if head is None:
-        return
-    try:
-        await put_in_force(world, await load(world, head))
-    except InvalidDeclarationError as error:
-        await refuse(world, invalid_of(world, head.sha, error))
-
-
-async def begin_at(world: World, sha: Sha) -> None:
-    """Begin with what was in force before, where the mirror was lost; or with what is there, where somebody accepts that."""
-    try:
-        await world.config.begin_at(sha)
-    except RewoundError as error:
-        if await consent_now(world) is None:
-            error.hint = ACCEPT
-            raise
-
-
-async def follow(world: World) -> None:
-    """Put in force what another process of this state has accepted; called with every heartbeat.
-
-    Raises:
-        SourceError: the remote is out of reach.
-    """
-    accepted = await world.rooms.store.marks.get(ACCEPTED)
-    known = world.generation
-    if accepted is None or (known is not None and known.revision.sha == accepted):
-        return
-    try:
-        revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
-    except NotFoundError:
-        # It was judged by whoever accepted it; of what else this look may bring, nothing comes into force.
-        await world.config.look(accept_rewind=True)
-        revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
-    generation = await load(world, revision)
-    await world.config.accept(revision.sha)
-    await put_in_force(world, generation)
-
-
-async def take(world: World, revision: Revision) -> None:
-    """Put a commit in force, unless it is already, or was refused before and nothing has changed since."""
-    if world.generation is not None and world.generation.revision.sha == revision.sha:
-        await accept_again(world)
-        return
-    if world.invalid is not None and world.invalid.sha == revision.sha:
-        return
-    try:
-        generation = await load(world, revision)
-    except InvalidDeclarationError as error:
-        await refuse(world, invalid_of(world, revision.sha, error))
-        return
-    await world.config.accept(revision.sha)
-    await world.rooms.store.marks.put(ACCEPTED, revision.sha)
-    await put_in_force(world, generation)
-    await tell_of_change(world, generation)
-    await accept_again(world)
-
-
-async def load(world: World, revision: Revision) -> Generation:
-    """Read what a commit declares, beside the loop: it may take seconds.
-
-    Raises:
-        InvalidDeclarationError: its files hold errors.
-        SourceError: they cannot be read.
-    """
-    rooms = world.rooms
-    tree = await asyncio.to_thread(world.config.tree, revision.sha)
-    now = rooms.clock.now()
-    loaded = await asyncio.to_thread(loader.load, tree, forms=rooms.forms, now=now)
-    if loaded.declaration is None:
-        raise InvalidDeclarationError(loaded.diagnostics, {})
-    refused = world.refusals(loaded.declaration)
-    declaration = without(loaded.declaration, refused)
-    seen = Seen(
-        revision=revision,
-        tree=tree,
-        declaration=declaration,
-        diagnostics=loaded.diagnostics,
-        reach=rooms.reach(declaration, known_hosts(tree, declaration)),
-    )
-    return Generation(seen=seen, revision=revision, at=now, refused=refused)
-
-
-def without(declaration: Declaration, refused: Iterable[Diagnostic]) -> Declaration:
-    """Switch off the servers and repos that findings speak of; what secrets they speak of cannot be read anyway."""
-    places = {finding.place for finding in refused}
-    if not places:
-        return declaration
-    inventory = declaration.inventory
-    return replace(
-        declaration,
-        inventory=replace(inventory, servers=_off(inventory.servers, places)),
-        repos=_off(declaration.repos, places),
-    )
-
-
-def _off(blocks: Mapping[str, Block], places: set[Place]) -> dict[str, Block]:
-    return {
-        name: replace(block, active=False) if block.place in places else block
-        for name, block in blocks.items()
-    }
-
-
-async def put_in_force(world: World, generation: Generation) -> None:
-    """Change the generation of this process, and wake everything."""
-    before = world.generation
-    now = await world.force.change(generation)
-    world.counts.generations += 1
-    LOG.info("commit %s is in force", now.revision.sha[:7])
-    for one in now.refused:
-        LOG.warning("%s: %s; %s", one.place, one.message, one.hint or "not allowed here")
-    if before is not None:
-        await drop_gone(world, before.declaration, now.declaration)
-    world.changed.set()
-
-
-async def drop_gone(world: World, before: Declaration, after: Declaration) -> None:
-    """Forget the keys of what is no longer declared; what is still known of a target is decided about until it is gone."""
-    gone = [
-        *(Key(Kind.REPO, name) for name in before.repos.keys() - after.repos.keys()),
-        *(
-            Key(Kind.SERVER, name)
-            for name in before.inventory.servers.keys() - after.inventory.servers.keys()
-        ),
-        *(Key(Kind.SCHEDULE, name) for name in before.targets.keys() - after.targets.keys()),
-    ]
-    for key in gone:
-        await world.queue.drop(str(key))
-        await world.say(key, None)
-        for prefix in (POKE, LOOKED):
-            mark = await world.rooms.store.marks.get(f"{prefix}{key}")
-            if mark is not None:
-                await world.rooms.store.marks.swap(f"{prefix}{key}", mark, None)
-    for name in before.targets.keys() - after.targets.keys():
-        await world.add(Key(Kind.TARGET, name))
-    for name in owing.scheduled(before) - owing.scheduled(after):
-        await owing.forget(world, name)
-
-
-async def tell_of_change(world: World, generation: Generation) -> None:
-    """Tell that other declarations are in force."""
-    revision = generation.revision
-    await world.rooms.activity.append(
-        "config-accepted",
-        world.rooms.actor,
-        commit=revision.sha,
-        author=revision.author,
-        refused=[_line(one) for one in generation.refused[:SHOWN]],
-    )
-    world.news.tell("config", SUBJECT, commit=revision.sha, valid=True)
-
-
-def refused_by(world: World, error: ControllerError) -> Invalid:
-    """Say that the newest commit was not even read."""
-    return Invalid(sha=None, at=world.rooms.clock.now(), message=error.message)
-
-
-def invalid_of(world: World, sha: Sha, error: InvalidDeclarationError) -> Invalid:
-    """Say which commit holds which errors."""
-    now = world.rooms.clock.now()
-    return Invalid(sha=sha, at=now, message=error.message, diagnostics=error.diagnostics)
-
-
-async def refuse(world: World, invalid: Invalid, *, clear: str | None = None) -> None:
-    """Keep what is in force, and tell that the newest declarations are not: mark, news, log and notice, once for each."""
-    before = world.force.invalid
-    if before is not None and (before.sha, before.message) == (invalid.sha, invalid.message):
-        return
-    world.force.invalid = invalid
-    findings = [_line(one) for one in invalid.diagnostics[:SHOWN]]
-    said = Said(reason="Invalid", message="; ".join([invalid.message, *findings]), clear=clear)
-    LOG.error("the newest declarations are refused: %s", said.message)
-    await world.say(CONFIG, said)
-    await world.rooms.activity.append(
-        "config-refused",
-        world.rooms.actor,
-        commit=invalid.sha,
-        message=invalid.message,
-        findings=findings,
-    )
-    world.news.tell("config", SUBJECT, commit=invalid.sha, valid=False, message=invalid.message)
-    await world.notices.post(_notice(world, Occasion.INVALID, invalid.message, findings))
-
-
-async def accept_again(world: World) -> None:
-    """Tell that what is newest is in force, where it was not."""
-    world.force.invalid = None
-    if await world.say(CONFIG, None):
-        words = "the newest declarations are in force again"
-        await world.notices.over(SUBJECT, PROBLEM, _notice(world, Occasion.RECOVERED, words, []))
-
-
-def _notice(world: World, occasion: Occasion, title: str, lines: list[str]) -> Notice:
-    revision = None if world.generation is None else world.generation.revision
-    return Notice(
-        id=world.rooms.ids(),
-        at=world.rooms.clock.now(),
-        occasion=occasion,
-        subject=SUBJECT,
-        title=f"config: {title}",
-        lines=tuple(lines),
-        facts={"in_force": None if revision is None else revision.sha},
-        problem=PROBLEM if occasion is Occasion.INVALID else None,
-    )
-
-
-def _line(finding: Diagnostic) -> str:
-    return f"{finding.place}: {finding.message}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Inventory, Server
-from controller.reconcile.loop.config import without
+from controller.reconcile.loop.accepting import without
 from controller.reconcile.loop.keys import CONFIG
 from tests.reconcile.loop.estate import Estate, Land, estate
 
@@ -110,6 +110,27 @@ async def test_a_repository_out_of_reach_is_asked_again_soon_and_said_until_it_i
         land.clock.shift(60)
         await here.quiet()
         assert "config" not in await here.said()
+
+
+async def test_what_is_invalid_is_said_again_after_the_repository_was_away(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        land.config.commit({"pipelines/more.yaml": "targets: {x: {tusk: y}}"})
+        await here.look_at_config()
+        there = land.config.path
+        away = there.rename(there.with_name("away"))
+        await here.world.poke(CONFIG, why="test")
+        for _ in range(5):
+            await here.quiet()
+            land.clock.shift(5)
+        assert (await here.said())["config"].reason == "Retrying"
+        away.rename(there)
+        land.clock.shift(60)
+        await here.quiet()
+        assert (await here.said())["config"].reason == "Invalid"
+        assert land.board.occasions("config") == ["invalid"]
 
 
 async def test_a_history_that_was_rewritten_is_refused_and_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from controller.clock import SystemClock
 from controller.model.ids import Sha
 from controller.reconcile.loop import looks
-from controller.reconcile.loop.config import ACCEPTED, follow
+from controller.reconcile.loop.accepting import ACCEPTED, follow
 from controller.reconcile.loop.keys import CONFIG
 from controller.store.memory import MemoryStore
 from tests.reconcile.loop.estate import Estate, Land, estate

@@ -10,7 +10,7 @@ from controller.model.ids import RunId
 from controller.model.job import Run
 from controller.model.schedule import Schedule
 from controller.model.serving import Due
-from controller.reconcile.loop import config, owing
+from controller.reconcile.loop import accepting, owing
 from controller.reconcile.loop.owing import Owed
 from tests.reconcile.loop.small_world import START, SmallWorld, small_world
 
@@ -84,7 +84,7 @@ async def test_a_target_that_loses_its_schedule_is_forgotten_at_once(town: Small
         await owing.since(town.world, name, NIGHTLY, START)
     kept = text.splitlines(keepends=True)[:-1]
     await town.declare("".join(kept[:-1]) + "  loses: {servers: all, task: note}\n")
-    await config.drop_gone(town.world, before, town.world.generation.declaration)
+    await accepting.drop_gone(town.world, before, town.world.generation.declaration)
     assert await owing.known(town.world) == {"stays"}
 
 
