@@ -353,6 +353,12 @@ LIMITS: Final = (
         ("cache of forms", 64 << 20, "bytes", "the oldest forms are dropped"),
         ("one form in the cache", 4 << 20, "bytes", "it is not kept"),
         ("wait for a lock of PostgreSQL", 30_000, "milliseconds", "the write is refused"),
+        (
+            "a write that stands still in PostgreSQL",
+            15_000,
+            "milliseconds",
+            "it is undone, and done again by whoever still may",
+        ),
     ),
     *_room(
         "workqueue",

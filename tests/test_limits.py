@@ -508,6 +508,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "cache of forms": forms.WHOLE,
         "one form in the cache": forms.LARGEST,
         "wait for a lock of PostgreSQL": postgres_connection.BUSY,
+        "a write that stands still in PostgreSQL": postgres_connection.STILL,
     },
     "workqueue": {
         "key": port.KEY_LENGTH,

@@ -19,6 +19,9 @@ OLDEST: Final = 13_00_00
 """The oldest PostgreSQL whose words the statements here use, as the server counts its versions."""
 BUSY: Final = 30_000
 """Milliseconds a statement waits for another process before it gives up."""
+STILL: Final = 15_000
+"""Milliseconds a transaction that writes may stand still. One writes at a time: a process that was stopped in the middle gives way
+before its lease runs out."""
 
 _CONNECTING: Final[Mapping[str, str]] = {
     "application_name": "tillerman",
@@ -66,7 +69,8 @@ def name_of(url: str) -> str:
 
 def writing_engine(url: str) -> Engine:
     """Make the engine of the connection that writes."""
-    return _engine(url, {}, isolation="READ COMMITTED")
+    rules = {"idle_in_transaction_session_timeout": str(STILL)}
+    return _engine(url, rules, isolation="READ COMMITTED")
 
 
 def reading_engine(url: str) -> Engine:

@@ -42,8 +42,8 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
-_AWAY: Final = ("08", "57P", "53300")
-"""Beginnings of the SQLSTATEs that say: this connection is gone, or there is none to be had."""
+_AWAY: Final = ("08", "57P", "53300", "25P03")
+"""Beginnings of the SQLSTATEs that say: this connection is gone, or there is none to be had; the last: it stood still for too long."""
 
 
 def primary_code(error: BaseException) -> int:

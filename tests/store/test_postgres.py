@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 from controller.clock import SystemClock
 from controller.errors import Disposition, StateAwayError, StateError, UsageError
 from controller.model.job import State
-from controller.store import postgres_database, reader
+from controller.store import postgres_connection, postgres_database, reader
 from controller.store.migrations.runner import migrate
 from controller.store.postgres import make_tables, open_store
 from controller.store.postgres_connection import making_engine, name_of, writing_engine
@@ -148,6 +149,33 @@ async def test_connections_that_break_at_any_moment_lose_and_double_nothing(
     await asyncio.gather(*adding)  # a second try of a kept one would say: recorded already
     assert await store.runs.serial() == 150
     assert len(await store.runs.list(limit=1000)) == 150
+
+
+@pytest.mark.real
+async def test_a_writer_that_stands_still_gives_way_and_is_done_again(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connection, "STILL", 200)
+    still, other = PostgresDatabase(postgres), PostgresDatabase(postgres)
+    still.open_writer()
+    other.open_writer()
+    told: list[str] = []
+
+    def stand(connection: Connection) -> None:
+        told.append("stands")
+        if told == ["stands"]:
+            time.sleep(2.0)  # as if the process had been stopped
+        connection.exec_driver_sql("INSERT INTO marks (name, value) VALUES ('still', 'x')")
+        told.append("stood")
+
+    standing = asyncio.create_task(asyncio.to_thread(still.transact, stand))
+    await asyncio.sleep(0.2)
+    await asyncio.to_thread(other.transact, lambda _: told.append("went on"))
+    assert told == ["stands", "went on"]
+    await standing
+    assert told == ["stands", "went on", "stands", "stood"]
+    still.close_writer()
+    other.close_writer()
 
 
 async def test_a_commit_whose_answer_is_lost_is_not_done_twice(
