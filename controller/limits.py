@@ -152,6 +152,7 @@ LIMITS: Final = (
         ("runs deleted in one pass", 50, "runs", "the next pass takes the rest"),
         ("rows of a kind deleted in one pass", 1000, "rows", "the next pass takes the rest"),
         ("certificates looked at for their end", 1000, "certificates", "the rest is left out"),
+        ("threads beside the loop of serve", 32, "threads", "what is asked of them waits"),
         ("keys reconciled at once, runs aside", 16, "keys", "further ones wait"),
         ("runs driven at once", 500, "runs", "further ones wait"),
         ("news that wait to be written", 10_000, "news", "the oldest go, counted"),

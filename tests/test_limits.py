@@ -174,6 +174,7 @@ from controller.secrets import (
     vault,
 )
 from controller.secrets.sops import file as sops_file, notation
+from controller.service import serving as service_serving
 from controller.source import (
     archive,
     commits,
@@ -338,6 +339,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "runs deleted in one pass": loop_retention.RUNS,
         "rows of a kind deleted in one pass": loop_retention.ROWS,
         "certificates looked at for their end": endings.MOST,
+        "threads beside the loop of serve": service_serving.THREADS,
         "keys reconciled at once, runs aside": worker.PLACES,
         "runs driven at once": worker.RUNS,
         "news that wait to be written": loop_news.MOST,

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +32,7 @@ from controller.reconcile.loop.table import TABLE
 from controller.reconcile.loop.worker import Worker
 from controller.reconcile.loop.world import World
 from controller.secrets.allowed import DEFAULT, parse_allow, refusals
+from controller.service.collecting import Collecting, by_hand
 from controller.service.follow import follow
 from controller.service.gates import TOKEN_FILE, AgentsDoor, api_server, first_token
 from controller.service.ground import Ground, stand
@@ -45,6 +47,8 @@ from controller.settings import Settings, resolve
 
 LOG: Final = logging.getLogger(__name__)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+THREADS: Final = 32
+"""Of the process, for what waits or computes beside the loop."""
 AT_ONCE: Final = 130
 """The exit code of a process that was told twice."""
 
@@ -78,15 +82,22 @@ async def serve(options: ServeOptions, *, say: Callable[[str], None]) -> int:
     systemd = Systemd(options.variables)
     # A reload that comes while everything is being opened is not the end: what it asks for is done then anyway.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+    # Git and planning wait in threads: a few that are slow must not keep the others waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     async with staying(options, say=say) as made:
-        with stopped_by_signals(made, drain=options.drain, systemd=systemd):
-            beating = asyncio.create_task(_beat(systemd, options))
+        collecting = Collecting(options.clock, lambda: made.world.generation)
+        with by_hand(), stopped_by_signals(made, drain=options.drain, systemd=systemd):
+            beside = [
+                asyncio.create_task(_beat(systemd, options)),
+                asyncio.create_task(collecting.run()),
+            ]
             try:
                 systemd.ready(f"serving {made.url}")
                 await made.supervisor.run()
             finally:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
+                for each in beside:
+                    each.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
     return 0
 
 

@@ -191,7 +191,7 @@ def _engine(path: Path, *, mode: str) -> Engine:
     begin = "BEGIN IMMEDIATE" if mode == "rw" else "BEGIN"
 
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        _plain(connection).execute(begin)  # a tenth of what the same costs through SQLAlchemy
 
     event.listen(engine, "begin", on_begin)
     return engine
