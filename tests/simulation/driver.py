@@ -29,6 +29,7 @@ class Tally:
     jobs: int = 0
     accepted: int = 0
     breaks: int = 0
+    doubled: int = 0
     virtual: float = 0.0
     seconds: float = 0.0
     happened: Counter[str] = field(default_factory=Counter)
@@ -37,7 +38,7 @@ class Tally:
         """One line of figures."""
         return (
             f"{self.steps} steps, {self.steps / max(self.seconds, 0.001):.0f} a second, {self.lives} lives, "
-            f"{self.jobs} jobs, {self.starts} starts, {self.accepted} accepted, {self.breaks} broken ways, "
+            f"{self.jobs} jobs, {self.starts} starts, {self.accepted} accepted, {self.breaks} broken ways, {self.doubled} doubled, "
             f"{self.virtual / 86400:.1f} days"
         )
 
@@ -68,6 +69,7 @@ def choices(world: SimWorld) -> dict[str, tuple[int, Callable[[], Awaitable[None
                     there=rng.choice((0, 0, 0.02, 0.2)),
                     back=rng.choice((0, 0, 0.02, 0.2)),
                     slow=rng.choice((0, 0, 0.5, 8.0)),
+                    twice=rng.choice((0, 0, 0.2)),
                 )
             ),
         ),
@@ -94,6 +96,7 @@ async def episode(folder: Path, seed: int, tally: Tally, *, steps: int = STEPS) 
         tally.jobs += len(await world.land.store.jobs.ids())
         tally.accepted += len(world.accepted)
         tally.breaks += world.land.fleet.breaks
+        tally.doubled += world.land.fleet.doubled
         tally.virtual += world.land.clock.passed
 
 

@@ -1,19 +1,22 @@
 """What a simulated controller has around it instead of disks, git and networks."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from controller.clock import Clock
-from controller.errors import NotFoundError, SourceError
+from controller.errors import LockedError, NotFoundError, RefusedError, SourceError
 from controller.model.declaration import Repo
-from controller.model.ids import JobId, Sha
+from controller.model.ids import AttemptId, Digest, JobId, Sha
 from controller.model.inventory import Server
 from controller.model.job import Job
+from controller.model.observation import Holder
 from controller.model.revision import Revision
 from controller.model.tree import Entry
 from controller.source.access import Credentials
@@ -22,10 +25,12 @@ from controller.source.tracked import Found
 from controller.source.visit import Look
 from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
 from controller.store.memory_cleaning import MemoryCleaning
+from controller.transport.port import AttemptSpec, AttemptStatus, TargetClaim
 from tests.fakes.fleet import Behaviour, SimulatedFleet, SimulatedSession
 from tests.fakes.trees import MemoryTree
 from tests.simulation.quiet import ForeignClock, QuietClock
 
+T = TypeVar("T")
 DATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -163,11 +168,15 @@ class SimConfig:
 
 @dataclass(slots=True, kw_only=True)
 class Weather:
-    """How bad the network is: chances of a break on the way there and back, and the longest way in seconds."""
+    """How bad the network is: chances of a break on the way there and back, and the longest way in seconds.
+
+    `twice` is the chance that what changes something arrives twice, and only the second answer comes back.
+    """
 
     there: float = 0.0
     back: float = 0.0
     slow: float = 0.0
+    twice: float = 0.0
 
 
 class SimFleet(SimulatedFleet):
@@ -178,6 +187,15 @@ class SimFleet(SimulatedFleet):
         self.weather = Weather()
         self.rng = rng
         self.breaks = 0
+        self.doubled = 0
+
+    async def deliver(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Have a request arrive, sometimes twice; what is said of the first time is lost."""
+        if self.weather.twice and self.rng.random() < self.weather.twice:
+            self.doubled += 1
+            with suppress(LockedError, RefusedError):
+                await act()
+        return await act()
 
     async def travel(self, name: str, chance: float) -> None:
         """Take a while, and break sometimes."""
@@ -222,6 +240,30 @@ class SimSession(SimulatedSession):
         if self.life.over:
             raise asyncio.CancelledError
         super()._check()
+
+    async def start(self, spec: AttemptSpec) -> AttemptStatus:
+        return await self._fleet.deliver(partial(super().start, spec))
+
+    async def stop(self, attempt: AttemptId, *, grace: float = 10.0) -> AttemptStatus:
+        return await self._fleet.deliver(partial(super().stop, attempt, grace=grace))
+
+    async def claim_target(
+        self, project: str, target: str, *, holder: Holder, expect: Digest | None, marker: bytes
+    ) -> TargetClaim:
+        claim = partial(super().claim_target, project, target)
+        return await self._fleet.deliver(
+            partial(claim, holder=holder, expect=expect, marker=marker)
+        )
+
+    async def release_target(
+        self, project: str, target: str, *, run: str, marker: bytes | None
+    ) -> None:
+        release = partial(super().release_target, project, target)
+        await self._fleet.deliver(partial(release, run=run, marker=marker))
+
+    async def forget_target(self, project: str, target: str, *, expect: Digest) -> bool:
+        forget = partial(super().forget_target, project, target)
+        return await self._fleet.deliver(partial(forget, expect=expect))
 
     async def _arrive(self, what: str) -> None:
         await self._fleet.travel(self._machine.name, self._fleet.weather.there)

@@ -19,6 +19,7 @@ def test_worlds_keep_their_promises(tmp_path: Path) -> None:
     assert tally.accepted > 20
     assert tally.lives > 50
     assert tally.breaks > 20
+    assert tally.doubled > 5
     assert set(tally.happened) >= {"crash", "crash-at", "reboot", "set-clock", "sigstop", "away"}
 
 

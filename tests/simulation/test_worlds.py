@@ -78,9 +78,10 @@ class Worlds(RuleBasedStateMachine):
     def set_clock(self, seconds: float) -> None:
         self._do(self._world.set_clock(seconds))
 
-    @rule(there=chances, back=chances, slow=st.sampled_from((0.0, 0.5, 8.0)))
-    def blow(self, there: float, back: float, slow: float) -> None:
-        self._do(self._world.blow(Weather(there=there, back=back, slow=slow)))
+    @rule(there=chances, back=chances, slow=st.sampled_from((0.0, 0.5, 8.0)), twice=chances)
+    def blow(self, there: float, back: float, slow: float, twice: float) -> None:
+        weather = Weather(there=there, back=back, slow=slow, twice=twice)
+        self._do(self._world.blow(weather))
 
     @rule(away=st.booleans())
     def go_away(self, away: bool) -> None:
