@@ -19,9 +19,9 @@ from controller.errors import UsageError
 DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when PATH is not set."""
 LOCALTIME: Final = Path("/etc/localtime")
-CONTEXTS: Final = (
-    "such as contexts: {prod: {url: https://ctl.example.com, token_file: ~/.ctl-token}}"
-)
+CONTEXTS: Final = "such as contexts: {prod: {url: https://ctl.example.com, token_file: ~/.ctl-token}}, or with certificate: FILE, key: FILE"
+PATHS: Final = ("token_file", "ca", "certificate", "key")
+"""What a context says besides its address."""
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -38,12 +38,15 @@ class Color(StrEnum):
 class Context:
     """A controller that the person's settings name: `contexts: {NAME: {url: URL, token_file: FILE, ca: FILE}}`.
 
-    `ca` is trusted for it instead of this machine's own authorities.
+    `ca` is trusted for it instead of this machine's own authorities. `certificate` and `key` are shown to it, and say who asks where
+    there is no token.
     """
 
     url: str
     token_file: Path | None = None
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +249,7 @@ def _contexts(said: object, home: Path) -> Mapping[str, Context]:
     """Read the controllers that a person knows by name.
 
     Raises:
-        UsageError: one of them is no mapping of url, token_file and ca.
+        UsageError: one of them is no mapping of url, token_file, ca, certificate and key.
     """
     if said is None:
         return {}
@@ -258,13 +261,12 @@ def _contexts(said: object, home: Path) -> Mapping[str, Context]:
 def _context(name: str, said: object, home: Path) -> Context:
     if (
         not isinstance(said, Mapping)
-        or not {"url"} <= said.keys() <= {"url", "token_file", "ca"}
+        or not {"url"} <= said.keys() <= {"url", *PATHS}
         or not all(isinstance(one, str) and one for one in said.values())
+        or ("certificate" in said) is not ("key" in said)
     ):
         raise UsageError(f"cannot use the context {name}: {said!r}", hint=CONTEXTS)
-    paths = {
-        key: home / said[key].removeprefix("~/") for key in ("token_file", "ca") if key in said
-    }
+    paths = {key: home / said[key].removeprefix("~/") for key in PATHS if key in said}
     return Context(url=said["url"], **paths)
 
 

@@ -109,6 +109,7 @@ def test_a_person_knows_controllers_by_name() -> None:
             "contexts": {
                 "prod": {"url": "https://ctl.example.com", "token_file": "~/.token"},
                 "lab": {"url": "http://127.0.0.1:8420", "ca": "/etc/ca.pem"},
+                "own": {"url": "https://x", "certificate": "~/ann.crt", "key": "/etc/ann.key"},
             },
         },
     )
@@ -120,6 +121,8 @@ def test_a_person_knows_controllers_by_name() -> None:
         None,
     )
     assert (lab.token_file, lab.ca) == (None, Path("/etc/ca.pem"))
+    own = told.where.contexts["own"]
+    assert (own.certificate, own.key) == (Path("/home/ops/ann.crt"), Path("/etc/ann.key"))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,8 @@ def test_a_person_knows_controllers_by_name() -> None:
         {"prod": {}},
         {"prod": {"url": 1}},
         {"a": {"url": "u", "token": "t"}},
+        {"a": {"url": "https://u", "certificate": "c"}},
+        {"a": {"url": "https://u", "key": "k"}},
     ],
 )
 def test_contexts_that_are_none_are_refused(said: object) -> None:

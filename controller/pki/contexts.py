@@ -58,7 +58,7 @@ def server_context(
     context = _context(ssl.PROTOCOL_TLS_SERVER, trust, alpn)
     context.num_tickets = 0  # nobody resumes: each connection shows its certificate
     context.verify_mode = _MODES[clients]
-    _show(context, own)
+    show(context, own)
     return context
 
 
@@ -79,7 +79,7 @@ def client_context(
     context.check_hostname = True
     context.verify_mode = ssl.CERT_REQUIRED
     if own is not None:
-        _show(context, own)
+        show(context, own)
     return context
 
 
@@ -99,8 +99,12 @@ def _context(protocol: int, trust: Path, alpn: Sequence[str]) -> ssl.SSLContext:
     return context
 
 
-def _show(context: ssl.SSLContext, own: Identity) -> None:
-    """Load certificate and key, and see that they belong together."""
+def show(context: ssl.SSLContext, own: Identity) -> None:
+    """Have a context show certificate and key.
+
+    Raises:
+        StateError: they cannot be read, do not belong together, or the key is open to others.
+    """
     _read(own.certificate, private=False)
     _read(own.key, private=True)
     try:

@@ -6,7 +6,7 @@ It calls `pki`. The folder holds `NAME.crt`, `NAME.key`, `ca.crt`, and where cer
 
 import hashlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,12 +44,16 @@ class Papers:
 
     Args:
         folder: where they lie.
-        name: whose they are; None: the one with role controller, else admin, else user.
+        name: whose they are; None: the only one of the first role that is there.
+        roles: who it may be, in this order.
     """
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str | None = None, roles: Sequence[Role] = ACTING
+    ) -> None:
         self._folder = folder
         self._wish = name
+        self._roles = roles
         self._own: Peer | None = None
         self._stamp: Stamp = ()
         self._contexts: Contexts | None = None
@@ -64,9 +68,31 @@ class Papers:
             NotFoundError: there is no certificate to act with, or more than one.
             StateError: it cannot be read.
         """
+        found = self.found
+        if found is None:
+            raise NotFoundError(
+                f"cannot speak to agents: {self._folder} holds no certificate with its key for a controller, admin or user",
+                hint="ctl pki issue NAME --role controller, or say where it is in ~/.config/ctl/config.yaml: pki: {dir: DIR}",
+            )
+        return found
+
+    @property
+    def found(self) -> Peer | None:
+        """Who we are; None where nobody said, and there is nobody to be.
+
+        Raises:
+            NotFoundError: the one who was named is not there, or there is more than one.
+            RefusedError: the one who was named may not be.
+            StateError: it cannot be read.
+        """
         if self._own is None:
             self._own = self._named(self._wish) if self._wish else self._only()
         return self._own
+
+    @property
+    def identity(self) -> Identity:
+        """What shows who we are."""
+        return self._identity(self.own.name)
 
     def dialling(self) -> ssl.SSLContext:
         """Give what dials agents.
@@ -120,7 +146,7 @@ class Papers:
 
     def _load(self) -> Contexts:
         """Give the contexts, made anew where a file has changed, as by a renewal."""
-        own = self._identity(self.own.name)
+        own = self.identity
         trust = self._folder / TRUST
         stamp = tuple(_stamp(path) for path in (own.certificate, own.key, trust))
         if self._contexts is None or stamp != self._stamp:
@@ -148,26 +174,23 @@ class Papers:
                 f"cannot read the certificate {path}: {error.strerror or error}",
                 hint=f"ctl pki issue {name} --role controller --out {self._folder}",
             ) from error
-        if found.role not in ACTING:
+        if found.role not in self._roles:
             raise RefusedError(f"cannot act as {found.role} {found.name}: agents take orders")
         return found
 
-    def _only(self) -> Peer:
+    def _only(self) -> Peer | None:
         """Choose who to be, where nobody said."""
         ours = list(self._ours())
-        for role in ACTING:
+        for role in self._roles:
             names = sorted(one.name for one in ours if one.role is role)
             if len(names) > 1:
                 raise NotFoundError(
-                    f"cannot tell who to be towards agents: {self._folder} has {', '.join(names[:5])}",
+                    f"cannot tell who to be: {self._folder} has {', '.join(names[:5])}",
                     hint=f"say it in ~/.config/ctl/config.yaml: pki: {{name: {names[0]}}}",
                 )
             if names:
                 return next(one for one in ours if one.name == names[0])
-        raise NotFoundError(
-            f"cannot speak to agents: {self._folder} holds no certificate with its key for a controller, admin or user",
-            hint="ctl pki issue NAME --role controller, or say where it is in ~/.config/ctl/config.yaml: pki: {dir: DIR}",
-        )
+        return None
 
     def _ours(self) -> Iterator[Peer]:
         """Look at every certificate whose key is here, too."""

@@ -5,7 +5,6 @@ Called by the other files of this package; calls httpx. One connection is kept f
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from controller.cli.remote.trust import trust_of
 from controller.cli.remote.way import Way
 from controller.errors import (
     ControllerError,
@@ -72,16 +72,16 @@ class Client:
 
     def __init__(self, way: Way, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = way.url
-        self.named = way.token is not None
-        """Whether it knows who asks; strangers are shown less of each document."""
         headers = {"accept": "application/json"}
         if way.token is not None:
             headers["authorization"] = f"Bearer {way.token}"
+        trust = trust_of(way)
+        self._shown = trust.shown
         self._http = httpx.AsyncClient(
             base_url=way.url,
             headers=headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            verify=_trust(way),
+            verify=trust.verify,
             transport=transport,
             trust_env=False,  # a token goes nowhere but to the controller
         )
@@ -185,9 +185,12 @@ class Client:
 
     def _unreached(self, error: httpx.HTTPError) -> UnreachedError:
         said = str(error) or type(error).__name__
-        return UnreachedError(
-            f"cannot reach the controller {self.url}: {said}", hint=f"curl {self.url}/healthz"
-        )
+        hint = f"curl {self.url}/healthz"
+        if (
+            self._shown is not None
+        ):  # whoever does not know its authority ends the connection without a word
+            hint += f", and see that its authority signed the certificate {self._shown}"
+        return UnreachedError(f"cannot reach the controller {self.url}: {said}", hint=hint)
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -208,6 +211,8 @@ def error_of(response: httpx.Response) -> ControllerError:
             f"the controller answers {response.status_code} {response.reason_phrase}",
             hint="is it a controller of Tillerman that listens there?",
         )
+    if told.get("reference") == "certificate-refused":
+        return RefusedError(detail, hint=hint)
     known = revived(told.get("reference"), detail, hint)
     return known or _by_status(response.status_code, detail, hint)
 
@@ -221,7 +226,9 @@ def revived(reference: object, message: str, hint: str | None) -> ControllerErro
 def _by_status(status: int, detail: str, hint: str | None) -> ControllerError:
     match status:
         case 401:
-            return RefusedError(detail, hint="CTL_TOKEN, or token_file of the context")
+            return RefusedError(
+                detail, hint="CTL_TOKEN, or token_file or certificate of the context"
+            )
         case 403 | 409 | 412 | 423 | 428 | 429:
             return RefusedError(detail, hint=hint)
         case 404:
@@ -263,17 +270,3 @@ def listing(value: object) -> list[object]:
 
 def _params(query: Query) -> dict[str, str | int | bool]:
     return {name: value for name, value in query.items() if value is not None}
-
-
-def _trust(way: Way) -> ssl.SSLContext | bool:
-    """Say whom to trust.
-
-    Raises:
-        UsageError: the file of authorities cannot be read.
-    """
-    if not way.url.startswith("https:"):
-        return True
-    try:
-        return ssl.create_default_context(cafile=None if way.ca is None else str(way.ca))
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"cannot use the authorities in {way.ca}: {error}") from error

@@ -1,4 +1,4 @@
-"""The way to a serving controller: its address, the token, and whom to trust. Read from flags, environment and the person's contexts."""
+"""The way to a serving controller: its address, what says who asks, and whom to trust. Read from flags, environment and the person's contexts."""
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from controller.errors import UsageError
-from controller.settings import Settings
+from controller.settings import Papers, Settings
 
 MOST: Final = 4096
 """Bytes of a token file."""
@@ -15,11 +15,17 @@ MOST: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """Where a controller serves. `token` None: asked without one; `ca` None: the authorities of this machine."""
+    """Where a controller serves. `token` None: asked without one; `ca` None: the authorities of this machine.
+
+    `certificate` and `key` are shown where they are named; `papers` are searched for a person's where neither they nor a token are.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    papers: Papers | None = None
 
 
 def is_remote(settings: Settings) -> bool:
@@ -32,7 +38,7 @@ def way_of(settings: Settings) -> Way:
     """Find the way.
 
     Raises:
-        UsageError: the context is unknown, the address or the token file cannot be used.
+        UsageError: the context is unknown, the address or the token file cannot be used, or a certificate has no TLS to be shown over.
     """
     where, own = settings.where, settings.token
     context = None
@@ -47,7 +53,25 @@ def way_of(settings: Settings) -> Way:
     file = own.file or (None if context is None else context.token_file)
     token = own.value or (None if file is None else _read(file))
     url = check_url(where.controller or (context.url if context else ""), secret=token is not None)
-    return Way(url=url, token=token, ca=None if context is None else context.ca)
+    if context is None:
+        return Way(url=url, token=token, papers=searched(settings, url, token))
+    if context.certificate is not None and not url.startswith("https:"):
+        raise UsageError(
+            f"cannot show a certificate to {url}: it does not speak TLS", hint="use https"
+        )
+    return Way(
+        url=url,
+        token=token,
+        ca=context.ca,
+        certificate=context.certificate,
+        key=context.key,
+        papers=None if context.certificate else searched(settings, url, token),
+    )
+
+
+def searched(settings: Settings, url: str, token: str | None) -> Papers | None:
+    """Say where to look for a certificate: a token comes before it, and it is shown over TLS alone."""
+    return settings.papers if token is None and url.startswith("https:") else None
 
 
 def check_url(text: str, *, secret: bool) -> str:
