@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from controller.agent.errors import AgentError
+from controller.execution.ledger import sync_folder
 from controller.wire.record import record
 
 FREE = "-"
@@ -150,19 +151,6 @@ def store(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise AgentError(f"cannot write {path}: {error.strerror}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from controller.errors import NotFoundError, StateError
-from controller.journal.files import sync_folder
 from controller.model.ids import Digest, JobId
+from controller.store.folder import sync_folder
 
 FOLDER: Final = "archive"
 KINDS: Final = ("output", "artifacts")

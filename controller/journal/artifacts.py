@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from controller.errors import NotFoundError, RefusedError, StateError
-from controller.journal.files import sync_folder
 from controller.journal.folders import sweep
 from controller.model.ids import JobId
+from controller.store.folder import sync_folder
 
 LARGEST: Final = 1 << 30
 """Bytes of one artifact."""

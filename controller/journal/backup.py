@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from controller.errors import StateError
-from controller.journal.files import LogFiles, sync_folder
+from controller.journal.files import LogFiles
+from controller.store.folder import sync_folder
 
 FORMAT: Final = 1
 PAPER: Final = "backup.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from controller.errors import StateError
-from controller.journal.files import sync_folder
+from controller.store.folder import sync_folder
 
 MOST: Final = 1000
 """Gaps of one output; beyond, whatever follows is dropped into the last one."""

@@ -20,13 +20,13 @@ from controller.journal.files import (
     last_line,
     open_private,
     parse_head,
-    sync_folder,
     write_head,
 )
 from controller.journal.line import Line, hash_line, read_line, write_line
 from controller.journal.reading import read_since, read_tail
 from controller.journal.verify import TORN, Finding, verify_files
 from controller.model.masking import Masker
+from controller.store.folder import sync_folder
 
 POLL: Final = 0.5
 """Seconds between two looks for new lines while following."""

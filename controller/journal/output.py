@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from controller.errors import StateError
-from controller.journal.files import sync_folder
 from controller.journal.folders import sweep
 from controller.journal.gaps import Gaps
 from controller.model.ids import AttemptId
+from controller.store.folder import sync_folder
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes kept of one attempt; a server's own cap is lower, so only one that lies meets this."""

@@ -1,6 +1,6 @@
 """The state folder: made private, kept out of git, refused where SQLite and locks cannot be trusted.
 
-Called by `sqlite`, by the faces before they write logs, and by `lock`. Touches the disk and nothing else.
+Called by `sqlite`, by the faces before they write logs, by `lock`, and by whoever makes files durable. Touches the disk and nothing else.
 """
 
 import contextlib

@@ -10,10 +10,10 @@ from hypothesis import given, settings, strategies as st
 
 from controller.errors import StateError
 from controller.journal import output
-from controller.journal.files import sync_folder
 from controller.journal.gaps import MOST, Gaps
 from controller.journal.output import OutputFiles
 from controller.model.ids import AttemptId
+from controller.store.folder import sync_folder
 
 ATTEMPT = AttemptId("job000000001.fetch.v2.1")
 

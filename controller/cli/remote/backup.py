@@ -12,7 +12,7 @@ from controller.cli.remote.client import Client
 from controller.cli.remote.files import OCTETS
 from controller.errors import StateError
 from controller.journal.backup import Paper, contents
-from controller.journal.files import sync_folder
+from controller.store.folder import sync_folder
 
 
 async def fetch_backup(client: Client, goal: Path) -> Paper:

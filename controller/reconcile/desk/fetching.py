@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from controller.clock import Clock
 from controller.errors import NotFoundError, RefusedError, SessionLostError, StateError
-from controller.journal.files import sync_folder
 from controller.reconcile.exchange.answers import Moved
+from controller.store.folder import sync_folder
 
 PIECE: Final = 1 << 18
 OVERLAP: Final = 1 << 16
