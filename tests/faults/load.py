@@ -5,9 +5,12 @@ determines, so that afterwards everything can be compared.
 """
 
 import contextlib
+import errno
 import itertools
+import os
 import random
 import secrets
+import sys
 import threading
 import time
 from collections import Counter
@@ -185,6 +188,52 @@ class Poster:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(ASK_SECONDS * 3)
+
+
+GATE = """
+import runpy, sys
+import controller.cli.app, controller.cli.serve, controller.service.serving
+with open(sys.argv[1]) as gate:
+    gate.read()
+sys.argv = ["ctl", *sys.argv[5:]]
+runpy.run_module("controller", run_name="__main__")
+"""
+"""Imports what `ctl serve` will, which is most of its start and touches nothing, and then waits to be let go."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """A controller that has imported everything and done nothing."""
+
+    served: Served
+    gate: Path
+
+    def go(self) -> Served:
+        """Let it start.
+
+        Raises:
+            TimeoutError: it never came so far.
+        """
+        waited(self._open, seconds=ASK_SECONDS * 3, pause=0.01)
+        self.gate.unlink()
+        return self.served
+
+    def _open(self) -> bool:
+        try:
+            os.close(os.open(self.gate, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads yet
+                raise
+            return False
+        return True
+
+
+def prepare(fleet: Fleet) -> Waiting:
+    """Have a controller ready to start on a state that has served, while another one still lives."""
+    gate = fleet.folder / f"gate-{secrets.token_hex(4)}"
+    os.mkfifo(gate)
+    served = begin_blind(fleet, prefix=(sys.executable, "-c", GATE, str(gate)))
+    return Waiting(served=served, gate=gate)
 
 
 def begin_blind(fleet: Fleet, *, prefix: tuple[str, ...] = ()) -> Served:
