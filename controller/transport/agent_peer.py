@@ -272,7 +272,7 @@ class AgentPeer:
             elif isinstance(event, Reset):
                 self.talk.end_era(agent_causes.lost(self.name, "its agent began anew"))
             elif isinstance(event, Requested):
-                self._asked.heed(event, line.certificate if line is not None else None)
+                self._asked.heed(event, line)
             else:
                 self.talk.heed(event)
 

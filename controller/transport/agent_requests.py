@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from controller.errors import SessionLostError
+from controller.transport.agent_line import AgentLine
 from controller.transport.agent_talk import AgentTalk
 from controller.transport.renewer import Renewer
 from controller.wire.events import Requested
@@ -37,13 +38,16 @@ class AgentRequests:
         self._busy = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def heed(self, event: Requested, certificate: bytes | None) -> None:
+    def heed(self, event: Requested, line: AgentLine | None) -> None:
         """Answer beside everything else; the wire bounds how much may be asked at once.
 
         Args:
             event: the request.
-            certificate: what was shown for the connection by which it came.
+            line: the connection by which it came, whose certificate counts.
         """
+        certificate = None
+        with suppress(ConnectionResetError):  # it has gone already, and asks again
+            certificate = line.certificate if line is not None else None
         task = asyncio.get_running_loop().create_task(self._answer(event, certificate))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
