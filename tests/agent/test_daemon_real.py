@@ -75,6 +75,7 @@ async def test_a_job_outlives_a_daemon_that_is_killed_and_is_started_once(
     assert trace.read_text() == "started\n"
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 async def test_kills_at_any_moment_start_nothing_twice_and_lose_no_output(
     agent: AgentProcess, tmp_path: Path, job: str

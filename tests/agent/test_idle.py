@@ -28,6 +28,7 @@ def idle(folder: Path) -> Iterator[installed.Running]:
         yield running
 
 
+@pytest.mark.sweep
 def test_an_idle_agent_has_less_than_25_mib_resident_and_costs_little_to_start(
     tmp_path: Path,
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_plan_is_stale_when_the_other_was_there_first(two: Two, first: str, se
     two.ctl(second, "plan", "--detailed-exitcode").ended(0)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("first", "second"), WAYS)
 def test_work_whose_controller_was_killed_keeps_its_lock_while_it_runs(
     two: Two, first: str, second: str

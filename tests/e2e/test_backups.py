@@ -6,6 +6,8 @@ import sqlite3
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.fleet import Fleet, finished, wait_for
 
 SLOW = "tasks: {a: {run: 'echo begun >> LOG; sleep 3; echo ended >> LOG'}}\n"
@@ -55,6 +57,7 @@ def test_a_restored_state_knows_what_it_knew_and_starts_nothing_until_told(fleet
     assert events.index("restored") < events.index("dispatch-released")
 
 
+@pytest.mark.sweep
 def test_work_that_was_under_way_is_never_begun_again_by_a_restored_state(fleet: Fleet) -> None:
     log = declare(fleet, SLOW)
     process = fleet.spawn("apply", "-y")

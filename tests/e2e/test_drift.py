@@ -8,6 +8,7 @@ from tests.fakes.repositories import Repository
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.sweep
 def test_a_change_by_hand_is_explained_and_adopted(each: tuple[Fleet, str]) -> None:
     fleet, server = each
     path = fleet.folder / "conf"

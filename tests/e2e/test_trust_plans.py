@@ -75,6 +75,7 @@ def test_a_plan_whose_file_was_written_by_hand_in_the_meantime_is_stale_or_says_
     assert "stale" in fleet.ctl("apply", str(plan)).ended(4).err
 
 
+@pytest.mark.sweep
 def test_the_comment_for_a_pull_request_is_folded_and_short_for_a_large_fleet(
     fleet: Fleet,
 ) -> None:

@@ -33,6 +33,7 @@ def version(fleet: Fleet) -> str:
     return (fleet.folder / "tree/app/version").read_text().strip()
 
 
+@pytest.mark.sweep
 def test_going_back_pins_keeps_the_bad_commit_out_and_ends_with_the_commit_that_mends_it(
     fleet: Fleet,
 ) -> None:

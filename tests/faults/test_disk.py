@@ -65,6 +65,7 @@ def heal(load: Load, lives: list[Served]) -> None:
     load.fleet.ctl("logs", "verify").ended(0)
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 @pytest.mark.timeout(180)
 def test_a_full_disk_loses_nothing_that_was_accepted(fleet: Fleet) -> None:
@@ -91,6 +92,7 @@ def test_a_full_disk_loses_nothing_that_was_accepted(fleet: Fleet) -> None:
         heal(load, [served])
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(STRACE is None, reason="no strace here")
 @pytest.mark.parametrize("when", [3, 40])
 @pytest.mark.timeout(180)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller.jobs.ledger import fold, in_order
@@ -99,6 +100,7 @@ async def writes_of_a_quiet_run() -> int:
     return store.fuse.count
 
 
+@pytest.mark.sweep
 async def test_a_controller_killed_at_any_write_repeats_nothing_and_all_ends() -> None:
     writes = await writes_of_a_quiet_run()
     assert writes > 60

@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from controller.errors import RefusedError, StalePlanError
@@ -104,6 +105,7 @@ async def once_in_each_run(h: House) -> None:
     assert all(count == 1 for count in h.town.fleet.starts.values())
 
 
+@pytest.mark.sweep
 @law(10)
 @given(rollouts, rollouts, st.lists(moods, min_size=1, max_size=3))
 async def test_whatever_fails_in_between_apply_and_resume_bring_everything_in_sync(
@@ -165,6 +167,7 @@ async def test_after_a_halt_nothing_starts_until_somebody_goes_on(
 names = st.sampled_from(["a", "b", "c", "d"])
 
 
+@pytest.mark.sweep
 @law(6)
 @given(st.lists(st.tuples(names, st.integers(1, 5), st.booleans()), min_size=1, max_size=4))
 async def test_a_rename_runs_nothing_and_leaves_nothing_behind(
@@ -198,6 +201,7 @@ async def test_a_rename_runs_nothing_and_leaves_nothing_behind(
                 assert set(await h.records()) == {(target, server) for server in SERVERS}
 
 
+@pytest.mark.sweep
 @law(4)
 @given(st.integers(2, 4), st.data())
 async def test_a_rollback_is_stable_and_can_be_taken_back_and_done_again(

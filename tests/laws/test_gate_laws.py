@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller.declaration.renderer import Renderer
@@ -119,6 +120,7 @@ def test_a_gate_never_makes_a_plan_run_more(world: World, name: str, keys: dict[
         assert runs(world.plan(shared)) <= before
 
 
+@pytest.mark.sweep
 @law
 @given(worlds(), st.sets(st.sampled_from(SERVERS)), limits)
 def test_the_limit_of_a_group_never_makes_a_plan_run_more(

@@ -149,6 +149,7 @@ class Month:
         return lag
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "start", [datetime(2026, 3, 15, 11, 30, tzinfo=UTC), datetime(2026, 10, 11, 11, 30, tzinfo=UTC)]
 )

@@ -391,6 +391,7 @@ def _following(origin: Path, folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT)
 
 
+@pytest.mark.sweep
 async def test_a_controller_that_is_killed_anywhere_goes_on_with_a_commit_it_accepted(
     tmp_path: Path, origin: Repository, config: TrackedConfig
 ) -> None:

@@ -94,6 +94,7 @@ async def test_what_has_returned_survives_a_kill(postgres: str) -> None:
     await store.close()
 
 
+@pytest.mark.sweep
 @pytest.mark.real
 async def test_processes_write_in_turn_while_others_read(store: SqlStore, postgres: str) -> None:
     writers = [start_writer(postgres, first, 30) for first in (1, 1001)]
@@ -111,6 +112,7 @@ async def test_processes_write_in_turn_while_others_read(store: SqlStore, postgr
     assert await store.runs.serial() == 60
 
 
+@pytest.mark.sweep
 @pytest.mark.real
 async def test_writes_and_reads_go_on_through_a_crash_of_the_database(
     store: SqlStore, cluster: Cluster

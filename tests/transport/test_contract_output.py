@@ -76,6 +76,7 @@ async def test_two_followers_see_the_same(way: Way) -> None:
     assert set(followed) == {b"1\n2\n3\n4\n5\n6\n"}
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 async def test_a_hundred_megabytes_pass_in_bounded_memory(way: Way) -> None:
     session = await way.open()

@@ -118,6 +118,7 @@ async def test_a_job_without_artifacts_has_none(way: Way) -> None:
     assert await (await way.open()).artifacts(way.job) == {}
 
 
+@pytest.mark.sweep
 async def test_at_most_a_thousand_artifacts_are_listed(way: Way) -> None:
     await way.run('cd "$CTL_ARTIFACTS"; for n in $(seq 1 1100); do : > f$n; done')
     assert len(await (await way.open()).artifacts(way.job)) == 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from controller.wire.events import Closed, Event
@@ -102,6 +103,7 @@ def test_a_mutated_controller_never_raises_at_the_agent(
     pair.door.tick(5.0)
 
 
+@pytest.mark.sweep
 @settings(max_examples=300, deadline=None)
 @given(CHANGES)
 def test_a_mutated_agent_never_raises_at_the_controller(
@@ -124,6 +126,7 @@ def test_random_bytes_never_raise(data: bytes) -> None:
     check(pair.near.receive(pair.wire.near, data, 0.0), data)
 
 
+@pytest.mark.sweep
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(

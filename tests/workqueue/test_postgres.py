@@ -145,6 +145,7 @@ async def test_the_keys_of_a_killed_worker_go_to_another(
     assert await one(crew.url, "SELECT count(*) FROM runs_of WHERE owner = 'w1'") in {1, 2}
 
 
+@pytest.mark.sweep
 @pytest.mark.real
 async def test_a_worker_that_stood_still_changes_nothing_when_it_goes_on(
     queue: PostgresQueue, crew: Crew
@@ -383,6 +384,7 @@ async def test_without_its_table_the_queue_says_what_is_missing(empty_postgres: 
     await queue.close()
 
 
+@pytest.mark.sweep
 async def test_connections_that_break_at_any_moment_lose_no_add(
     queue: PostgresQueue, crew: Crew, cluster: Cluster
 ) -> None:

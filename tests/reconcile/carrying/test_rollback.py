@@ -78,6 +78,7 @@ def test_back_to_the_previous_commit_and_on_by_a_fix(shop: Shop) -> None:
     assert events.count("pin-lifted") == 1
 
 
+@pytest.mark.sweep
 def test_back_again_before_and_after_applying_is_stable(shop: Shop) -> None:
     first = shop.commit("1")
     shop.apply()

@@ -35,6 +35,7 @@ def declare_now(fleet: Fleet, text: str) -> None:
     fleet.config.git("commit", "--quiet", "-am", "later", environment=environment)
 
 
+@pytest.mark.sweep
 def test_the_world_is_planned_as_it_was(fleet: Fleet) -> None:
     fleet.declare(TASK.format("one"))
     first = moment()
