@@ -9,6 +9,7 @@ from typing import Final
 
 from controller.api.call import Call
 from controller.api.problems import refuse
+from controller.declaration.undeclared import WrittenTask
 from controller.model.access import Right
 from controller.model.job import Job
 from controller.model.token import CERTIFICATE, Role
@@ -35,6 +36,22 @@ def as_whom(call: Call, wanted: str | None) -> str | None:
             hint=f"leave it out, and it runs as {call.actor.name}" if own else None,
         )
     return user
+
+
+def must_fetch(call: Call, written: WrittenTask | None) -> None:
+    """Refuse people the files of a server: what a task brings back is read by whoever reaches the server, such as root.
+
+    Raises:
+        ProblemError: 403.
+    """
+    own = call.actor.kind == CERTIFICATE and call.grant.role is not Role.ADMIN
+    if own and written is not None and written.fetches:
+        raise refuse(
+            HTTPStatus.FORBIDDEN,
+            "not-allowed",
+            f"to bring back a file of the server needs the role {Role.ADMIN}",
+            hint="write it to the folder $CTL_ARTIFACTS",
+        )
 
 
 async def must_run_again(call: Call, job: Job) -> None:

@@ -52,11 +52,22 @@ class WrittenTask:
 
     def users(self) -> Iterator[str]:
         """Give every account that the task or a step of it names to run as, as it is written."""
-        steps = self.data.get("steps")
-        bodies = [self.data, *(steps.values() if isinstance(steps, dict) else ())]
-        for body in bodies:
-            if isinstance(body, dict) and body.get("user") is not None:
+        for body in self._bodies():
+            if body.get("user") is not None:
                 yield str(body["user"])
+
+    @property
+    def fetches(self) -> bool:
+        """Whether a file of the server is to be brought back, which whoever reaches the server reads, not who runs the task."""
+        results = [body.get("result") for body in self._bodies()]
+        return any(isinstance(one, dict) and "file" in one for one in results)
+
+    def _bodies(self) -> Iterator[Mapping[str, object]]:
+        """Give the task and its steps, as far as they are what they should be."""
+        steps = self.data.get("steps")
+        for body in (self.data, *(steps.values() if isinstance(steps, dict) else ())):
+            if isinstance(body, Mapping):
+                yield body
 
     def at(self, place: Place) -> str:
         """Say where a finding stands, in words of whoever wrote the task."""

@@ -173,6 +173,18 @@ async def test_undeclared_work_belongs_to_a_person_and_runs_as_the_user_of_that_
     got = await door.ask("POST", "/api/v1/jobs", "ann", json={"on": "here", "run": "true"})
     assert got.status_code == 403
     assert "adhoc" in got.json()["detail"]
+    task = {"run": "true", "result": {"type": "file", "file": "/etc/shadow"}}
+    tasks: tuple[object, ...] = (task, {"steps": {"a": task}})
+    for written in tasks:  # root would read it, not who runs the task
+        sent = {"on": "here", "task": written}
+        got = await door.ask("POST", "/api/v1/jobs", "daemon", json=sent)
+        assert got.status_code == 403, got.text
+        assert "CTL_ARTIFACTS" in got.json()["hint"]
+    whole = {"on": "here", "task": {"run": "true"}}
+    got = await door.ask("POST", "/api/v1/jobs", "daemon", json=whole)
+    (written_job,) = got.json()["jobs"]
+    (found,) = await shelf.find(written_job["id"])
+    assert (found.owner, (await shelf.body(found.id)).work.user) == ("daemon", "daemon")
     as_admin = await started(door, "ops", "true", user="daemon")
     assert (await shelf.body((await shelf.find(as_admin))[0].id)).work.user == "daemon"
     as_admin = await started(door, "ops", "true")

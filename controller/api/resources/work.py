@@ -14,6 +14,7 @@ from starlette.responses import Response
 from controller.api.bodies import AdhocBody, ApplyBody, PlanBody, RunBody, RunsBody
 from controller.api.call import Asked, Call
 from controller.api.problems import NOTHING_IN_FORCE, Problem, ProblemError, refuse
+from controller.api.whose import as_whom, must_fetch
 from controller.declaration import undeclared
 from controller.declaration.undeclared import WrittenTask
 from controller.model.diagnostic import Diagnostic, Severity
@@ -190,13 +191,14 @@ async def adhoc(call: Asked, body: AdhocBody) -> Response:
     must_run_anything(call, body.on)
     written = written_of(body)
     must_be(call, [body.user, *(() if written is None else written.users())])
+    must_fetch(call, written)
     request = RunRequest(
         task=body.script,
         on=body.on,
         words=body.command if body.run is None else (body.run,),
         written=written,
         params=body.params,
-        user=body.user,
+        user=as_whom(call, body.user),
         limits=Limits(**body.limits.model_dump()),
         stdin=base64.b64decode(body.stdin),
         interactive=body.interactive,
