@@ -70,6 +70,10 @@ class Serving(Protocol):
         """Have a key looked at now, or in some seconds; several wishes for one key are one."""
         ...
 
+    def wake(self) -> None:
+        """Have everything looked at, such as when what was held is let go."""
+        ...
+
     async def wait_news(self, seconds: float) -> None:
         """Wait until something new was written here, so long at most."""
         ...

@@ -129,9 +129,14 @@ TABLE: Final = (
         there=None,
     ),
     Reach(
-        verbs=("serve", "restore", "demo"),
+        verbs=("serve", "demo"),
         here="a state of this machine",
         there=None,
+    ),
+    Reach(
+        verbs=("restore",),
+        here="a state of this machine",
+        there="`--release` alone, which is heard at once",
     ),
     Reach(
         verbs=(

@@ -41,6 +41,11 @@ async def restore(
         return await _release(ctl, reason)
     if file is None or reason is not None:
         raise UsageError("--reason goes with --release")
+    if ctl.wishes.controller is not None:
+        raise UsageError(
+            "a backup is restored on this machine, through no controller",
+            hint="leave out --controller; --release goes through one",
+        )
     done = await restore_state(
         ctl.surroundings.cwd / file,
         _state(ctl),

@@ -113,7 +113,7 @@ async def said_problems(rooms: Rooms) -> tuple[Problem, ...]:
         return ()
     marks = rooms.store.marks
     held = await marks.get(HELD)
-    first = () if held is None else (Problem(subject="dispatch", reason="Held", message=held),)
+    first = () if held is None else (_held(held),)
     found = (await all_said(marks)).items()
     return first + tuple(
         Problem(
@@ -125,6 +125,12 @@ async def said_problems(rooms: Rooms) -> tuple[Problem, ...]:
         )
         for key, said in found
     )
+
+
+def _held(why: str) -> Problem:
+    """Say that nothing is started, and how that ends."""
+    clear = "ctl restore --release --reason TEXT"
+    return Problem(subject="dispatch", reason="Held", message=why, clear=clear)
 
 
 def target_status(

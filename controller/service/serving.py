@@ -155,7 +155,7 @@ async def _build(
         process=Process(
             instance=new_id(), host=settings.person.host, pid=os.getpid(), version=__version__
         ),
-        beat=partial(follow_others, world),
+        beat=partial(_follow, world),
         late=partial(_late, world),
     )
     return Staying(world=world, serving=serving, worker=worker, supervisor=supervisor, url=url)
@@ -301,6 +301,12 @@ async def _stop(made: Staying, *, drain: bool) -> None:
 async def _arrived(world: World, name: str) -> None:
     """Have a server looked at whose agent has just dialled in."""
     await world.poke(Key(Kind.SERVER, name), why="its agent dialled in")
+
+
+async def _follow(world: World) -> None:
+    """Heed what other processes of the state did."""
+    await world.follow_hold()
+    await follow_others(world)
 
 
 def _late(world: World, seconds: float) -> None:

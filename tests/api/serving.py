@@ -66,6 +66,7 @@ class Small:
     secrets: dict[str, bytes] = field(default_factory=dict)
     pokes: list[tuple[str, float]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    woken: int = 0
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,9 @@ class Small:
 
     async def poke(self, key: Key, *, why: str, after: float = 0.0) -> None:
         self.pokes.append((str(key), after))
+
+    def wake(self) -> None:
+        self.woken += 1
 
     async def wait_news(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.05))

@@ -1,4 +1,4 @@
-"""A backup of the state, handed out whole."""
+"""A backup of the state, handed out whole; and letting go of a state that was restored from one."""
 
 import asyncio
 import shutil
@@ -8,7 +8,17 @@ from pathlib import Path
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from controller.api.bodies import NeededReasonBody
 from controller.api.call import Asked
+
+
+async def release(call: Asked, body: NeededReasonBody) -> Response:
+    """Let a restored state start work again, at once; `released` says why it was held, null: it was not."""
+    call.must_reach_all()
+    held = await call.controller.release(reason=body.reason)
+    if held is not None:
+        call.serving.wake()
+    return call.answer({"released": held})
 
 
 async def backup(call: Asked) -> Response:

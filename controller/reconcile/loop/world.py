@@ -97,6 +97,7 @@ class World:
         """Says what of a declaration this controller does not allow on its own machine."""
         self.papers = papers
         """The folder of our certificates, whose ends people are warned of; None where there is none."""
+        self._was_held = False
         self.counts = Counts()
         self.changed = asyncio.Event()
         """Set when another generation came into force; the scheduler clears it."""
@@ -170,4 +171,12 @@ class World:
 
     async def held(self) -> str | None:
         """Say why nothing may be carried out now; None where all may."""
-        return await self.rooms.store.marks.get(HELD)
+        why = await self.rooms.store.marks.get(HELD)
+        self._was_held = why is not None
+        return why
+
+    async def follow_hold(self) -> None:
+        """Have everything looked at when what was held was let go, by whichever process; called with every heartbeat."""
+        before = self._was_held
+        if await self.held() is None and before:
+            self.changed.set()
