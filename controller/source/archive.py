@@ -19,12 +19,12 @@ from controller.model.tree import Entry
 from controller.source.commits import read_revision
 from controller.source.git import run_git
 from controller.source.objects import (
-    LINE,
     ODD_MODES,
     REGULAR,
     escaped,
     oddity,
     read_blobs,
+    read_line,
     too_many,
 )
 from controller.source.watch import Limits
@@ -112,20 +112,16 @@ def _list(sha: Sha, folder: Path, bare: Path) -> list[Entry]:
 
 def _entry(line: bytes) -> Entry:
     """Read a line of git's list; what cannot be delivered is refused."""
-    found = LINE.fullmatch(line)
-    if found is None:
-        raise SourceError(f"cannot read the line {escaped(line[:200])} of git ls-tree")
-    mode, blob, size, name = found.groups()
-    number = int(mode, 8)
+    mode, blob, size, name = read_line(line)
     try:
         path = name.decode()
     except UnicodeDecodeError:
         raise _refused(escaped(name), "its name is not UTF-8") from None
-    odd_mode = None if number in {*REGULAR, LINK} else ODD_MODES.get(number, "an odd mode")
+    odd_mode = None if mode in {*REGULAR, LINK} else ODD_MODES.get(mode, "an odd mode")
     reason = odd_mode or oddity(path)
     if reason is not None:
         raise _refused(escaped(path), reason)
-    return Entry(path=path, blob=blob.decode(), mode=number, size=int(size))
+    return Entry(path=path, blob=blob, mode=mode, size=size)
 
 
 def _check_places(entries: Sequence[Entry]) -> None:

@@ -186,20 +186,29 @@ def too_many(count: int | str, most: int = MOST_FILES) -> SourceError:
     return SourceError(f"cannot read a tree of {count} files: the bound is {most}")
 
 
-def _add(line: bytes, entries: dict[str, Entry], refused: dict[str, str]) -> None:
+def read_line(line: bytes) -> tuple[int, str, int, bytes]:
+    """Read a line of `git ls-tree -l`: mode, object, size in bytes (0 of what is no file) and name.
+
+    Raises:
+        SourceError: it is none.
+    """
     found = LINE.fullmatch(line)
     if found is None:
         raise SourceError(f"cannot read the line {escaped(line[:200])} of git ls-tree")
     mode, blob, size, name = found.groups()
-    number = int(mode, 8)
+    return int(mode, 8), blob.decode(), 0 if size == b"-" else int(size), name
+
+
+def _add(line: bytes, entries: dict[str, Entry], refused: dict[str, str]) -> None:
+    mode, blob, size, name = read_line(line)
     try:
         path = name.decode()
     except UnicodeDecodeError:
         refused[escaped(name)] = "its name is not UTF-8"
         return
-    reason = refusal(path, number)
+    reason = refusal(path, mode)
     if reason is None:
-        entries[path] = Entry(path=path, blob=blob.decode(), mode=number, size=int(size))
+        entries[path] = Entry(path=path, blob=blob, mode=mode, size=size)
     else:
         refused[escaped(path)] = reason
 
