@@ -41,13 +41,18 @@ from controller.api import (
     proving,
     rates,
 )
-from controller.api.resources import config as api_config, debug as api_debug
+from controller.api.resources import (
+    config as api_config,
+    debug as api_debug,
+    results as api_results,
+)
 from controller.api.settings import ApiSettings
 from controller.cli import (
     person,
     remembered,
     run,
 )
+from controller.cli.remote import client as remote_client, files as remote_files
 from controller.cli.top import (
     console,
     following,
@@ -594,10 +599,13 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "large bodies read at once": gate.LARGE_AT_ONCE,
         "logins of browsers": API.sessions,
         "items of a page": paging.MOST,
+        "results of a page": api_results.FULL,
         "targets and servers told one by one in metrics": metrics.LABELLED,
     },
     "cli": {
         "standard input of ctl run": run.MOST_STDIN,
+        "a file sent to a job through a controller": remote_files.MOST_SENT,
+        "waiting for a controller that is asked too often": remote_client.PATIENCE_SECONDS,
         "personal settings": person.MOST_BYTES,
         "jobs and steps offered to the shell": remembered.MOST,
         "findings shown": diagnostics.MOST,

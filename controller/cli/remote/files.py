@@ -10,7 +10,14 @@ from typing import Final
 
 from controller.cli.remote.client import Client, UnreachedError, word
 from controller.clock import SystemClock
-from controller.errors import NotFoundError, SessionLostError, StateError, Unreachable, UsageError
+from controller.errors import (
+    NotFoundError,
+    RefusedError,
+    SessionLostError,
+    StateError,
+    Unreachable,
+    UsageError,
+)
 from controller.model.ids import JobId
 from controller.reconcile.desk.fetching import fetch
 from controller.reconcile.exchange.answers import Moved
@@ -79,7 +86,13 @@ def content_of(source: Path) -> bytes:
 
 
 def below(path: str, name: str) -> str:
-    """Give the path of a file whose name has parts of its own."""
+    """Give the path of a file whose name has parts of its own.
+
+    Raises:
+        RefusedError: they lead out of the folder of the job.
+    """
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise RefusedError(f"cannot take {name!r}: it leads out of the folder of the job")
     return f"{path}/{'/'.join(map(word, name.split('/')))}"
 
 
