@@ -13,7 +13,7 @@ from controller.cli.options import command
 from controller.cli.views.diagnostics import diagnostics_text
 from controller.cli.views.documents import to_json
 from controller.cli.views.words import line, rows
-from controller.declaration.importing import Imported
+from controller.declaration.imported import Imported
 from controller.errors import NotFoundError
 from controller.model.diagnostic import Severity
 from controller.planning.document import diagnostic_document

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from controller.declaration.import_text import comment, entry, flow, scalar
-from controller.declaration.importing import Imported, Logins, slug
+from controller.declaration.imported import Imported, Logins, slug
 from controller.model.diagnostic import Diagnostic, Place, Severity
 from controller.model.ids import HOST_NAME
 from controller.model.inventory import Ssh

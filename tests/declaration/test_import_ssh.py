@@ -1,7 +1,7 @@
 """An ssh configuration becomes declared servers, as ssh itself would read it."""
 
 from controller.declaration.import_ssh import import_ssh_config
-from controller.declaration.importing import Imported
+from controller.declaration.imported import Imported
 from controller.declaration.loader import load
 from controller.model.diagnostic import Severity
 from controller.model.inventory import Inventory, Ssh

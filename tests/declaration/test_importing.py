@@ -3,7 +3,8 @@
 import pytest
 
 from controller.declaration.ansible import inventory
-from controller.declaration.importing import CHUNK, Imported, import_ansible
+from controller.declaration.imported import CHUNK, Imported
+from controller.declaration.importing import import_ansible
 from controller.declaration.loader import load
 from controller.model.diagnostic import Place, Severity
 from controller.model.inventory import Carrier, Inventory
