@@ -73,21 +73,21 @@ class Renewal:
         """Look every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
+            if asyncio.get_running_loop().time() < self._again:
+                continue
             try:
                 if not await self._on_trial():
                     await self._renew_if_due()
-            except (AgentError, StreamLostError, asyncio.TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 — a fault of ours must not end all renewals
                 self._rest(error)
 
     # in time
 
     async def _renew_if_due(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._again:
-            return
         lifetime = self._lives()
         if lifetime is None or wall() < lifetime.due:
             return
+        now = asyncio.get_running_loop().time()
         talks = self._pump.able(FEATURE)
         if talks:
             await self._renew(talks[self._tries % len(talks)], lifetime)
@@ -210,4 +210,6 @@ def _words(error: Exception) -> str:
         return error.message + (f" ({error.hint})" if error.hint else "")
     if isinstance(error, asyncio.TimeoutError):
         return f"no answer in {ANSWER:.0f} s"
-    return str(getattr(error, "strerror", None) or error).lower()
+    if isinstance(error, (OSError, StreamLostError)):
+        return str(getattr(error, "strerror", None) or error).lower()
+    return f"a fault of our own: {type(error).__name__}: {error}"

@@ -172,6 +172,31 @@ async def test_a_no_is_told_and_asked_again_later(room: Room, signer: Signer) ->
     assert serial_in_use(room) == newest(room) != old
 
 
+async def test_of_several_controllers_one_that_can_is_found(room: Room, signer: Signer) -> None:
+    other = Signer(room.place, instead=lambda _: Failed(code="no-authority", message="not here"))
+    async with room.run(), caller(room, other) as first:
+        await (await first.open(server(room))).close()
+        await room.until(lambda: bool(other.asked))
+        async with caller(room, signer) as second:
+            await (await second.open(server(room))).close()
+            await room.until(lambda: room.log.has("renewed the certificate"))
+    assert serial_in_use(room) == newest(room)
+
+
+async def test_a_fault_of_our_own_does_not_end_all_renewals(
+    room: Room, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError("once")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(renewing, "read_lifetime", fault)
+        async with hub(room, signer) as listener, room.run(**dials(listener)):
+            await room.until(lambda: room.log.has("a fault of our own: ZeroDivisionError"))
+            broken.undo()
+            await room.until(lambda: settled(room))
+
+
 async def test_a_revoked_agent_renews_nothing(room: Room, signer: Signer) -> None:
     """One that is connected still, for the few seconds until it is sent away."""
     signer.gate = asyncio.Event()
