@@ -94,6 +94,7 @@ CONTROLLER: Final = (
     _public("GET", "/openapi.json", "openapi", doors.openapi, answers=answers.Empty),
     _public("GET", "/docs", "docs", doors.docs, media=HTML),
     _public("GET", "/style.css", "style", doors.style, media="text/css"),
+    _public("GET", "/icon.svg", "icon", doors.icon, media="image/svg+xml"),
     _public("GET", "/login", "login-page", doors.login_page, media=HTML),
     _public("POST", "/login", "login", doors.login, body=Body.FORM, status=303),
     _public("POST", "/logout", "logout", doors.logout, body=Body.FORM, status=303),

@@ -82,6 +82,12 @@ async def test_a_wrong_token_logs_nobody_in(home: House) -> None:
     assert "not good" in (await home.ask("GET", "/login?refused=yes")).text
 
 
+async def test_browsers_are_not_told_to_hide_that_a_form_is_ours(home: House) -> None:
+    """With `no-referrer` they send `Origin: null` with every form, and nobody gets in."""
+    answer = await home.ask("GET", "/login")
+    assert answer.headers["referrer-policy"] == "same-origin"
+
+
 async def test_a_change_by_cookie_needs_origin_and_csrf_token(home: House) -> None:
     cookie = await logged_in(home, await home.token("ana", Role.OPERATOR))
     csrf = {"x-csrf-token": await csrf_of(home, cookie)}

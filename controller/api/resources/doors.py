@@ -1,4 +1,4 @@
-"""Login and logout of browsers, the style of all pages, and what describes the API."""
+"""Login and logout of browsers, style and picture of all pages, and what describes the API."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -56,6 +56,13 @@ async def style(call: Asked) -> Response:
     """Give the style of all pages."""
     return Response(
         read("style.css"), media_type="text/css", headers={"cache-control": "max-age=3600"}
+    )
+
+
+async def icon(call: Asked) -> Response:
+    """Give the picture of all pages."""
+    return Response(
+        read("icon.svg"), media_type="image/svg+xml", headers={"cache-control": "max-age=3600"}
     )
 
 
