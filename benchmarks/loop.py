@@ -28,10 +28,13 @@ from controller.reconcile.loop import servers, targets
 from controller.reconcile.loop.accepting import load, put_in_force
 from controller.reconcile.loop.force import InForce
 from controller.reconcile.loop.news import News
+from controller.reconcile.loop.scheduler import Scheduler
 from controller.reconcile.loop.world import World
+from controller.service.collecting import Collecting, by_hand
 from controller.source.tracked import TrackedConfig
+from controller.workqueue.memory import MemoryQueue
 from tests.api.serving import House, house
-from tests.e2e.fleet import launched
+from tests.e2e.fleet import Fleet, launched
 from tests.reconcile.loop.estate import Board
 
 SERVERS = 5_000
@@ -86,27 +89,46 @@ async def watched(do: Callable[[], Awaitable[object]]) -> Watch:
 
 def main(rounds: int = 3) -> list[Row]:
     """Measure all of it."""
-    tune_collector()  # as `ctl serve` does
-    return asyncio.run(_measure(rounds))
+    tune_collector()
+    with by_hand():  # both as `ctl serve` does
+        return asyncio.run(_measure(rounds))
 
 
 async def _measure(rounds: int) -> list[Row]:
     rows: list[Row] = []
-    async with _world() as world:
-        asked: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
-            ("the status, nothing kept", lambda: status.status(world.rooms)),
-            ("deciding about a target", lambda: targets.reconcile(world, "base")),
-            ("looking at a server", lambda: _look(world)),
-        )
-        for name, do in asked:
-            seen = [await watched(do) for _ in range(rounds + 1)][1:]
-            middle = sorted(seen, key=lambda one: one.spent)[len(seen) // 2]
-            said = (
-                f"held {middle.spent * 1000:.0f} ms, late {middle.late * 1000:.0f} ms; "
-                f"{middle.wall:.2f} s in all"
+    with tempfile.TemporaryDirectory() as folder, launched(Path(folder)) as fleet:
+        async with _world(fleet, Path(folder)) as world:
+            asked: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+                ("the status, nothing kept", lambda: status.status(world.rooms)),
+                ("deciding about a target", lambda: targets.reconcile(world, "base")),
+                ("looking at a server", lambda: _look(world)),
+                ("adding every key", lambda: Scheduler(world).sweep()),
             )
-            rows.append((f"loop, {SERVERS:,} servers x 5 targets: {name}", said, HELD))
+            for name, do in asked:
+                seen = [await watched(do) for _ in range(rounds + 1)][1:]
+                rows.append(told(name, sorted(seen, key=lambda one: one.spent)[len(seen) // 2]))
+            fleet.declare(DECLARED.replace("echo hello", "echo other"))
+            rows.append(
+                told("other declarations come into force", await watched(lambda: _newest(world)))
+            )
+            deciding = await watched(lambda: targets.reconcile(world, "base"))
+            rows.append(told(f"a decision that records {SERVERS:,} jobs", deciding))
     return rows
+
+
+def told(name: str, seen: Watch) -> Row:
+    """Say how long the loop was held."""
+    held, late = f"held {seen.spent * 1000:.0f} ms", f"late {seen.late * 1000:.0f} ms"
+    what = f"loop, {SERVERS:,} servers x 5 targets: {name}"
+    return (what, f"{held}, {late}; {seen.wall:.2f} s in all", HELD)
+
+
+async def _newest(world: World) -> None:
+    """Put the newest declarations in force, as the loop does."""
+    found = await world.config.look()
+    generation = await load(world, found.revision)
+    await world.config.accept(found.revision.sha)
+    await put_in_force(world, generation)
 
 
 async def _look(world: World) -> None:
@@ -118,29 +140,26 @@ async def _look(world: World) -> None:
 
 
 @asynccontextmanager
-async def _world() -> AsyncIterator[World]:
-    """Open a controller in whose state everything is in force."""
-    with tempfile.TemporaryDirectory() as folder, launched(Path(folder)) as fleet:
-        async with house(fleet, declared=DECLARED) as home:
-            await _fill(home)
-            force = InForce()
-            base = home.small.base
-            world = World(
-                rooms=replace(base, engine=home.small.live.handle, in_force=force.loaded),
-                queue=home.small.live._queue,  # noqa: SLF001 - the house has no other door to it
-                config=TrackedConfig(
-                    url=str(fleet.config.path), branch="main", folder=Path(folder) / "mirror"
-                ),
-                force=force,
-                live=home.small.live,
-                news=News(base.store.newsroom, base.clock),
-                notices=Board(),
-            )
-            found = await world.config.look()
-            await world.config.accept(found.revision.sha)
-            await put_in_force(world, await load(world, found.revision))
-            yield world
-            await force.close()
+async def _world(fleet: Fleet, folder: Path) -> AsyncIterator[World]:
+    """Open a controller in whose state everything is in force, and in whose queue nobody works."""
+    async with house(fleet, declared=DECLARED) as home:
+        await _fill(home)
+        force, base = InForce(), home.small.base
+        world = World(
+            rooms=replace(base, engine=home.small.live.handle, in_force=force.loaded),
+            queue=MemoryQueue(base.clock),
+            config=TrackedConfig(
+                url=str(fleet.config.path), branch="main", folder=folder / "mirror"
+            ),
+            force=force,
+            live=home.small.live,
+            news=News(base.store.newsroom, base.clock),
+            notices=Board(),
+        )
+        await _newest(world)
+        Collecting(base.clock, lambda: world.generation).look()
+        yield world
+        await force.close()
 
 
 async def _fill(home: House) -> None:

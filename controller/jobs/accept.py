@@ -5,6 +5,7 @@ Called by `engine`; calls the secrets, the store and the activity log, and looks
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from controller.jobs.delivery import pack_files
 from controller.jobs.environment import environment
@@ -13,6 +14,9 @@ from controller.jobs.ports import Equipment
 from controller.jobs.sending import tree_of
 from controller.model.job import Job, JobBody, Run
 from controller.model.work import Work, secret_names
+
+BREATH: Final = 100
+"""After so many jobs others get their turn."""
 
 
 async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> None:
@@ -39,7 +43,9 @@ async def check(equipment: Equipment, jobs: Sequence[tuple[Job, JobBody]]) -> No
     """Read every secret and put everything together, as it will be done when a step begins."""
     packed: dict[int, Work] = {}
     read: dict[frozenset[str], dict[str, str]] = {}  # jobs of one target use the same
-    for job, body in jobs:
+    for number, (job, body) in enumerate(jobs, start=1):
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
         names = secret_names(body.work)
         if names not in read:
             read[names] = await read_secrets(equipment, body)

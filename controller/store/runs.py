@@ -3,8 +3,10 @@
 Built by `shelves`; calls the writer and the reader.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -37,6 +39,8 @@ _GET = select(RUNS.c.data).where(RUNS.c.id == bindparam("id"))
 _LIST = select(RUNS.c.data).order_by(RUNS.c.position.desc()).limit(bindparam("limit"))
 _SERIAL = select(func.max(RUNS.c.position))
 _FINISH = update(RUNS).where(RUNS.c.id == bindparam("run_id")).values(data=bindparam("run_data"))
+FEW: Final = 50
+"""Jobs that are written out at once; of more that is done in a thread, as it takes long."""
 
 
 class SqlRuns:
@@ -49,7 +53,8 @@ class SqlRuns:
     async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
         """Record a run with all its jobs in one transaction; say whether old runs were dropped to make room."""
         check_fan_out(run, jobs)
-        rows = _FanOut(run, jobs)
+        large = len(jobs) > FEW
+        rows = await asyncio.to_thread(_FanOut, run, jobs) if large else _FanOut(run, jobs)
         return await self._writer.write(rows.insert)
 
     async def get(self, run: RunId) -> Run | None:

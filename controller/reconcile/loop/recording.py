@@ -47,7 +47,10 @@ async def record(
     run = run_of(rooms.ids, rooms.actor, rooms.clock.now(), title=title, plan=plan, commit=sha)
     run = replace(run, id=id_ or run.id)
     run = replace(run, orders={name: one for name, one in plan.orders.items() if name in names})
-    jobs = jobs_of(run, orders, rooms.ids, project=seen.declaration.settings.name, commit=sha)
+    project = seen.declaration.settings.name
+    jobs = await rooms.aside.do(
+        lambda: jobs_of(run, orders, rooms.ids, project=project, commit=sha)
+    )
     await world.live.submit(run, jobs)
     for job, _ in jobs:
         world.counts.fire(job.trigger, 1)

@@ -145,16 +145,11 @@ async def act(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> Resul
     guard_whole(world.rooms, seen, plan)
     guard_budget(plan)
     now = world.rooms.clock.now()
-    choice = choose(
-        plan,
-        name,
-        taken={job.server for job in jobs},
-        past=await past_of(world, name, plan.changes),
-        now=now,
-    )
+    taken, past = {job.server for job in jobs}, await past_of(world, name, plan.changes)
+    choice = await world.rooms.aside.do(lambda: choose(plan, name, taken=taken, past=past, now=now))
     forgettable = [change for change in choice.changes if change.action is Action.FORGET]
     try:
-        orders = orders_of(seen, choice.changes)
+        orders = await world.rooms.aside.do(lambda: orders_of(seen, choice.changes))
         run = await record(world, seen, plan, orders, title=f"reconcile {name}")
     except LockedError as error:
         return After(LOCKED_SECONDS, error.message)
