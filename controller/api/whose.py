@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.api.call import Call
 from controller.api.problems import refuse
-from controller.declaration.undeclared import WrittenTask
+from controller.declaration.written import WrittenTask
 from controller.model.access import Right
 from controller.model.job import Job
 from controller.model.token import CERTIFICATE, Role

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller.declaration import undeclared
-from controller.declaration.undeclared import WrittenTask, of_json, of_text, with_task
+from controller.declaration.undeclared import of_json, of_text, with_task
+from controller.declaration.written import WrittenTask
 from controller.model.declaration import Declaration, Target
 from controller.model.diagnostic import Diagnostic
 from controller.model.task import Limits

@@ -16,7 +16,7 @@ from controller.api.call import Asked, Call
 from controller.api.problems import NOTHING_IN_FORCE, Problem, ProblemError, refuse
 from controller.api.whose import as_whom, must_fetch
 from controller.declaration import undeclared
-from controller.declaration.undeclared import WrittenTask
+from controller.declaration.written import WrittenTask
 from controller.model.diagnostic import Diagnostic, Severity
 from controller.model.plan import Plan
 from controller.model.safe_text import safe_text

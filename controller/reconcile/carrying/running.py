@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from controller.declaration import pairs
-from controller.declaration.undeclared import WrittenTask, with_task
+from controller.declaration.undeclared import with_task
+from controller.declaration.written import WrittenTask
 from controller.errors import UsageError
 from controller.jobs.closing import ALL
 from controller.jobs.report import RunReport as EngineReport

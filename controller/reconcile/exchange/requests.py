@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from controller.declaration.undeclared import WrittenTask
+from controller.declaration.written import WrittenTask
 from controller.errors import ControllerError, DeclarationError
 from controller.model.applied import Applied
 from controller.model.condition import Health, Sync
