@@ -5,6 +5,7 @@ Called by handlers of pages. Whatever is shown was first left out for strangers 
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -34,6 +35,12 @@ def finished(value: object) -> object:
     )
 
 
+def to_second(moment: object) -> object:
+    """Leave out of a time what is smaller than a second: people read it."""
+    return FRACTION.sub("", moment) if isinstance(moment, str) else moment
+
+
+FRACTION: Final = re.compile(r"(?<=:\d\d)\.\d+")
 ENVIRONMENT: Final = Environment(
     loader=FunctionLoader(read),
     autoescape=True,
@@ -42,6 +49,7 @@ ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+ENVIRONMENT.filters["to_second"] = to_second
 
 
 def page(

@@ -41,6 +41,8 @@ class Repo:
     webhook: str | None = None
     verify: str | None = None
     active: bool = True
+    needs_flag: str | None = None
+    """The flag of a serving controller without which it may not fetch this repo, which is inactive then."""
     was: str | None = None
     place: Place = NOWHERE
 

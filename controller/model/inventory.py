@@ -80,6 +80,8 @@ class Server:
     check: Check = field(default_factory=Check)
     concurrency: int = 1
     active: bool = True
+    needs_flag: str | None = None
+    """The flag of a serving controller without which it may not touch this server, which is inactive then."""
     was: str | None = None
     place: Place = NOWHERE
 

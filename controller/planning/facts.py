@@ -14,10 +14,12 @@ def inactive(question: Question) -> Blocker | None:
     subject = question.subject
     for kind, thing in (("server", subject.server), ("repo", subject.repo)):
         if thing is not None and not thing.active:
+            said, clear = "is inactive", f"set active: true on {kind} {thing.name}"
+            if thing.needs_flag is not None:
+                said, clear = "may not be touched by this controller", thing.needs_flag
+            place = f"{thing.place.file}:{thing.place.line}"
             return Blocker(
-                gate=Gate.INACTIVE,
-                message=f"{kind} {thing.name} is inactive ({thing.place.file}:{thing.place.line})",
-                clear=f"set active: true on {kind} {thing.name}",
+                gate=Gate.INACTIVE, message=f"{kind} {thing.name} {said} ({place})", clear=clear
             )
     return None
 

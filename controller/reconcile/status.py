@@ -8,12 +8,12 @@ from typing import Final
 from controller.errors import Unreachable
 from controller.jobs.held import HELD
 from controller.model.condition import Health, Sync
-from controller.model.declaration import Declaration, Target
+from controller.model.declaration import Declaration, OnCommit, Target
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.model.plan import Action, Change
+from controller.model.plan import Action, Change, Gate
 from controller.planning.schedules import next_due
 from controller.reconcile.exchange.requests import (
     InvalidDeclarationError,
@@ -141,7 +141,11 @@ def target_status(
     latest: Sequence[Job],
 ) -> TargetStatus:
     """Sum one target up, from the changes of it."""
+    waiting = [change for change in changes if is_by_clock(target, change)]
+    changes = [change for change in changes if change not in waiting]
     sync, reason, message = sync_of(changes)
+    if waiting and sync is Sync.IN_SYNC:
+        reason, message = "Scheduled", "what is new runs at its next due time"
     running = [job for job in jobs if job.target == target.name and job.state is not State.LOST]
     source = seen.sources.get(target.name)
     return TargetStatus(
@@ -171,6 +175,17 @@ def with_decision(status: TargetStatus, seen: Seen, now: datetime) -> TargetStat
         status,
         health=Health.SUSPENDED if stands else status.health,
         message="; ".join(words for words in said if words),
+    )
+
+
+def is_by_clock(target: Target, change: Change) -> bool:
+    """Say whether a change of inputs waits for nobody: the next due time of the target's schedule carries it out."""
+    blocker = change.blocked_by
+    return (
+        target.schedule is not None
+        and target.on_commit is OnCommit.IGNORE
+        and blocker is not None
+        and blocker.gate is Gate.ON_COMMIT
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller.api.matching import Table, spelled
+from controller.api.pages import to_second
 from controller.api.paging import names_after, page_of, read_cursor, write_cursor
 from controller.api.problems import INTERNAL, ProblemError, problem_of
 from controller.api.rates import KNOWN, Rates, Streams
@@ -15,6 +16,20 @@ from controller.api.table import ROUTES
 from controller.errors import ControllerError, Disposition, IllegalTransitionError
 
 START = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-01-31T10:11:12.123456+00:00", "2026-01-31T10:11:12+00:00"),
+        ("2026-01-31T10:11:12.5Z", "2026-01-31T10:11:12Z"),
+        ("2026-01-31T10:11:12Z", "2026-01-31T10:11:12Z"),
+        ("never", "never"),
+        (None, None),
+    ],
+)
+def test_pages_tell_times_to_the_second(moment: str | None, shown: str | None) -> None:
+    assert to_second(moment) == shown
 
 
 @given(st.binary(max_size=60))

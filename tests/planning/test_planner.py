@@ -305,6 +305,16 @@ def test_inactive_servers_and_repos_hold_and_never_forget(renderer: Renderer) ->
         assert change.blocked_by.gate is Gate.INACTIVE
 
 
+def test_what_the_controller_may_not_touch_names_the_flag_that_lets_it(renderer: Renderer) -> None:
+    flag = "ctl serve --allow env,local"
+    off = (replace(server("web-1", active=False), needs_flag=flag),)
+    world = World(declaration=declaration(target("web", "web-1"), servers=off))
+    blocker = only(world.plan(renderer)).blocked_by
+    assert blocker is not None
+    assert (blocker.gate, blocker.clear) == (Gate.INACTIVE, flag)
+    assert "may not be touched by this controller" in blocker.message
+
+
 def test_a_refused_source_blocks_every_pair_of_its_targets(renderer: Renderer) -> None:
     world = World(
         declaration=declaration(target("web", "web-1", repo="shop"), repos=REPOS),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.model.condition import Health, Sync
-from controller.reconcile.exchange.requests import TargetStatus
+from controller.reconcile.exchange.requests import PlanRequest, TargetStatus
 from tests.fakes.house import House, house
 from tests.fakes.repositories import Repository
 
@@ -107,3 +107,26 @@ async def test_servers_that_are_away_are_told_with_the_command_that_helps(tmp_pa
         assert (await line(h)).health is Health.DEGRADED
         [problem] = (await h.controller.status()).problems
         assert (problem.subject, problem.clear) == ("server/web-2", "ctl check server web-2")
+
+
+async def test_what_runs_by_the_clock_alone_waits_for_nobody(tmp_path: Path) -> None:
+    async with house(tmp_path / "house") as h:
+        clock = "schedule: {cron: 0 3 * * *}"
+        h.declare(
+            f"tasks: {{a: {{run: x}}}}\ntargets: {{t: {{servers: all, task: a, {clock}}}}}\n",
+            servers=2,
+        )
+        await h.controller.plan(PlanRequest())
+        one = await line(h)
+        assert (one.sync, one.reason, one.in_sync) == (Sync.IN_SYNC, "Scheduled", 2)
+        h.declare(
+            "tasks: {a: {run: x}}\n"
+            f"targets: {{t: {{servers: all, task: a, {clock}, suspended: {{reason: x}}}}}}\n",
+            servers=2,
+        )
+        assert (await line(h)).sync is Sync.BLOCKED
+        h.declare(
+            "tasks: {a: {run: x}}\ntargets: {t: {servers: all, task: a, on_commit: ignore}}\n",
+            servers=2,
+        )
+        assert (await line(h)).reason == "OnCommit", "nobody runs it by itself"

@@ -150,7 +150,7 @@ async def load(world: World, revision: Revision) -> Generation:
 
 def without(declaration: Declaration, refused: Iterable[Diagnostic]) -> Declaration:
     """Switch off the servers and repos that findings speak of; what secrets they speak of cannot be read anyway."""
-    places = {finding.place for finding in refused}
+    places = {finding.place: finding.hint for finding in refused}
     if not places:
         return declaration
     inventory = declaration.inventory
@@ -161,9 +161,11 @@ def without(declaration: Declaration, refused: Iterable[Diagnostic]) -> Declarat
     )
 
 
-def _off(blocks: Mapping[str, Block], places: set[Place]) -> dict[str, Block]:
+def _off(blocks: Mapping[str, Block], places: Mapping[Place, str | None]) -> dict[str, Block]:
     return {
-        name: replace(block, active=False) if block.place in places else block
+        name: replace(block, active=False, needs_flag=places[block.place])
+        if block.place in places
+        else block
         for name, block in blocks.items()
     }
 

@@ -181,8 +181,11 @@ def test_a_finding_switches_off_the_server_and_the_repo_it_speaks_of() -> None:
         ),
         repos={"app": Repo(name="app", url="file:///x", place=there)},
     )
-    left = without(declared, [Diagnostic(code="not-allowed", message="no", place=there)])
+    left = without(
+        declared, [Diagnostic(code="not-allowed", message="no", place=there, hint="flag")]
+    )
     assert not left.inventory.servers["here"].active
+    assert left.inventory.servers["here"].needs_flag == "flag"
     assert left.inventory.servers["web"].active
     assert not left.repos["app"].active
     assert without(declared, []) is declared
