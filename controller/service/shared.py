@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.clock import Clock
-from controller.errors import LockedError, StateError, UsageError
+from controller.errors import LockedError, StateAwayError, StateError, UsageError
 from controller.service.works import new_id
 from controller.store.folder import prepare, shared_folder
 from controller.store.leases import Lease
@@ -24,6 +24,7 @@ ACTING: Final = "worker"
 """The lease of whoever does the work."""
 LEASE_SECONDS: Final = 30.0
 RENEW_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 2.0
 
 
 async def open_shared(url: str, *, clock: Clock, stack: AsyncExitStack) -> SqlStore:
@@ -96,14 +97,22 @@ async def take_lease(
 
 
 async def keep_lease(store: SqlStore, lease: Lease, clock: Clock) -> None:
-    """Keep a lease, for ever.
+    """Keep a lease, for ever; a database that is away for a moment is asked again, before the lease runs out.
 
     Raises:
         StateError: another process has taken it.
     """
+    pause = RENEW_SECONDS
     while True:
-        await clock.sleep(RENEW_SECONDS)
-        if not await store.leases.renew(lease, LEASE_SECONDS):
+        await clock.sleep(pause)
+        try:
+            kept = await store.leases.renew(lease, LEASE_SECONDS)
+        except StateAwayError as error:
+            LOG.warning("cannot keep the right to act on the state yet: %s", error)
+            pause = AGAIN_SECONDS
+            continue
+        pause = RENEW_SECONDS
+        if not kept:
             raise StateError(
                 "another process has taken over the work of this state",
                 hint="this one fell silent for too long; it begins anew",
