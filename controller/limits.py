@@ -213,6 +213,7 @@ LIMITS: Final = (
         ("certificate of a peer", 16 << 10, "bytes", "it is refused"),
         ("request for a certificate", 16 << 10, "bytes", "it is refused"),
         ("good certificates of one agent", 8, "certificates", "it can renew no more"),
+        ("certificates of people remembered", 1000, "certificates", "they are read again"),
         ("certificate, key or authorities read for TLS", 1 << 20, "bytes", "they are refused"),
         ("names of one certificate", 32, "names", "it is not signed"),
         ("life of a certificate", 825, "days", "it is not signed"),

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from controller.errors import RefusedError, StateError
+from controller.pki.contexts import LARGEST
 from controller.pki.denied import DenyList
 from controller.pki.peer import Peer, peer
 from controller.pki.role import PEOPLE
@@ -22,8 +23,6 @@ from controller.pki.shelf import BUNDLE, DENIED
 
 KNOWN: Final = 1000
 """Certificates that were read and checked, and are not read again."""
-LARGEST: Final = 1 << 20
-"""Bytes of a bundle of authorities."""
 
 Stamp = tuple[int, int, int]
 
@@ -103,7 +102,9 @@ class People:
             if stamp == self._stamp:
                 return
             with self.trust.open("rb") as file:
-                data = file.read(LARGEST)
+                data = file.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                raise ValueError(f"more than {LARGEST} bytes")
             self._authorities = tuple(x509.load_pem_x509_certificates(data))
         except (OSError, ValueError) as error:
             raise StateError(

@@ -217,6 +217,16 @@ async def test_people_manage_what_is_theirs_and_see_all(door: Front) -> None:
     ).status_code == 200
 
 
+async def test_a_token_of_a_longer_name_is_somebody_else(door: Front) -> None:
+    token = await door.home.token("daemon@ci", Role.ADMIN)
+    body = {"on": "here", "run": "sleep 30"}
+    made = (await door.ask("POST", "/api/v1/jobs", token=token, json=body)).json()["jobs"][0]["id"]
+    (found,) = await door.home.small.store.jobs.find(made)
+    assert found.owner == "daemon@ci"
+    got = await door.ask("POST", f"/api/v1/jobs/{made}/stop", "daemon", json={})
+    assert got.status_code == 403
+
+
 async def test_what_is_theirs_runs_again_as_them_and_only_while_they_have_the_right(
     door: Front,
 ) -> None:

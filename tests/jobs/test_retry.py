@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, strategies as st
@@ -33,7 +34,8 @@ async def test_a_retried_job_is_a_new_job_and_runs_everything() -> None:
     job, body = rig.job(chain("a", "b"))
     (failed,) = await rig.run((job, body))
     broken = False
-    new, new_body = retried(rig, failed, body, failed_only=False)
+    new, new_body = retried(rig, replace(failed, owner="ana"), body, failed_only=False)
+    assert new.owner == "ana"
     assert new.trigger is Trigger.RETRY
     assert new.cause == f"retry of job {job.id}, which is failed"
     (done,) = await rig.run((new, new_body), run="run2")

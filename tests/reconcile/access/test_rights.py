@@ -1,10 +1,15 @@
 """Who may do what: never more than the token, never more than the rule."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given, strategies as st
 
 from controller.model.access import Access, Right, Rule
 from controller.model.inventory import Inventory, Server
-from controller.model.token import Actor, Role, Scope
+from controller.model.token import CERTIFICATE, Actor, Role, Scope
+from controller.pki.peer import Peer
+from controller.pki.role import Role as PaperRole
+from controller.reconcile.access.people import actor_of
 from controller.reconcile.access.rights import (
     ADHOC,
     APPROVE,
@@ -12,9 +17,11 @@ from controller.reconcile.access.rights import (
     allowed,
     grant_of,
     lacks,
+    owns,
     servers_in,
 )
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SERVERS = ("web-1", "web-2", "db-1")
 INVENTORY = Inventory(servers={name: Server(name=name, address=name) for name in SERVERS})
 ROLES = st.sampled_from(Role)
@@ -39,6 +46,10 @@ RULES = st.none() | st.builds(
     RIGHTS,
 )
 NEEDS = st.sampled_from([ADHOC, APPROVE, *(Needs(role=role) for role in Role)])
+PEERS = st.builds(
+    lambda role: Peer(name="ana", role=role, serial="1A", organisation="Example", not_after=NOW),
+    st.sampled_from(PaperRole),
+)
 TARGETS = st.sampled_from(["shop-prod", "blog"])
 
 
@@ -110,3 +121,71 @@ def test_two_scopes_are_laid_over_each_other(token: str | None, rule: str | None
     if one is not None:
         assert both is not None
         assert both <= one
+
+
+@given(PEERS, RULES)
+def test_a_commit_makes_nobody_an_admin(peer: Peer, rule: Rule | None) -> None:
+    grant = grant_of(actor_of(peer), access_of(rule))
+    if peer.role is not PaperRole.ADMIN:
+        assert grant.role is not Role.ADMIN
+
+
+@given(PEERS, RULES)
+def test_certificates_of_machines_have_no_role_whatever_the_rules(
+    peer: Peer, rule: Rule | None
+) -> None:
+    grant = grant_of(actor_of(peer), access_of(rule))
+    assert (grant.role is None) is (peer.role in {PaperRole.AGENT, PaperRole.CONTROLLER})
+    if grant.role is None:
+        assert grant.own is None
+        assert lacks(grant, Needs(role=Role.VIEWER, own=True)) is not None
+
+
+@given(RULES)
+def test_a_user_sees_everything_without_a_rule_and_what_a_rule_says_with_one(
+    rule: Rule | None,
+) -> None:
+    grant = grant_of(user(), access_of(rule))
+    if rule is None:
+        assert (grant.role, grant.whole, grant.rights) == (Role.VIEWER, True, frozenset())
+    else:
+        assert grant.role is min(rule.role, Role.OPERATOR, key=lambda role: role.rank)
+        assert grant.rights == rule.rights
+
+
+def user() -> Actor:
+    return actor_of(
+        Peer(name="ana", role=PaperRole.USER, serial="1A", organisation="Example", not_after=NOW)
+    )
+
+
+@given(RULES, st.sampled_from(["ana", "", "ben", "Ana", "ana@ci"]))
+def test_a_user_manages_what_is_theirs_and_with_the_role_all(rule: Rule | None, owner: str) -> None:
+    grant = grant_of(user(), access_of(rule))
+    assert lacks(grant, Needs(role=Role.OPERATOR, own=True)) is None
+    may = owns(grant, Role.OPERATOR, owner) is None
+    assert may is (owner == "ana" or grant.role is Role.OPERATOR)
+
+
+@given(ACTORS, RULES)
+def test_nothing_is_theirs_who_came_by_a_token(actor: Actor, rule: Rule | None) -> None:
+    grant = grant_of(actor, access_of(rule))
+    assert actor.kind != CERTIFICATE
+    assert grant.own is None
+    if grant.role is None or grant.role is Role.VIEWER:
+        assert owns(grant, Role.OPERATOR, actor.name) is not None
+
+
+def test_a_user_needs_the_right_for_undeclared_work_and_nobody_else_needs_less() -> None:
+    def may(actor: Actor, *rights: Right) -> bool:
+        rule = Rule(name="ana", role=Role.VIEWER, rights=frozenset(rights))
+        return lacks(grant_of(actor, access_of(rule)), ADHOC) is None
+
+    assert may(user(), Right.ADHOC)
+    assert not may(user(), Right.APPROVE)
+    assert not may(Actor(name="ana", role=Role.OPERATOR, kind="token"), Right.ADHOC)
+
+
+def test_while_no_rules_are_known_nothing_is_theirs_to_manage() -> None:
+    grant = grant_of(user(), None)
+    assert (grant.role, grant.own) == (Role.VIEWER, None)
