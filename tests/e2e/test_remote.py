@@ -142,10 +142,11 @@ def test_tokens_are_made_there_and_weaker_ones_may_less(served: Served) -> None:
 
 
 def test_what_is_not_for_there_is_said(served: Served) -> None:
-    for words in (("doctor",), ("validate",), ("trust", "here")):
+    for words in (("validate",), ("trust", "here")):
         said = served.ctl(*words)
         assert "cannot find ctl.yaml" in said.all, words
-    assert "through a controller" in served.ctl("backup", "x").ended(4).all
+        typed = served.ctl(*words, "--controller", served.url).ended(64)
+        assert "leave out --controller" in typed.all, words
     served.ctl("pool", "show", "--on", "here").ended(4)
 
 
