@@ -19,16 +19,16 @@ from controller.journal.artifacts import ArtifactFiles
 from controller.journal.log import Log
 from controller.journal.output import OutputFiles
 from controller.model.declaration import Declaration
-from controller.model.ids import JobId, encode_id
+from controller.model.ids import encode_id
 from controller.model.inventory import Carrier
-from controller.model.job import Event, Job, JobBody
+from controller.model.job import Job, JobBody
 from controller.reconcile.exchange.installs import Installer
-from controller.reconcile.exchange.requests import Listener, Progress, Stage
 from controller.reconcile.rooms import Caller, Reach, Rooms
 from controller.secrets import comparison
 from controller.secrets.keyring import Keyring
 from controller.secrets.masker import ValueMasker
 from controller.service.options import Options
+from controller.service.teller import Teller
 from controller.settings import Settings
 from controller.source.configuration import Configuration
 from controller.source.mirrors import Mirrors
@@ -256,36 +256,6 @@ class Works:
         step = next(one for one in body.work.steps if one.when == expression)
         seen = {one.name: StepSeen(state=one.state, outputs=one.outputs) for one in job.steps}
         return evaluate_when(self._renderer, step, seen)
-
-
-class Teller:
-    """Tells whoever watches what the engine does."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def changed(self, job: Job, event: Event) -> None:
-        """Tell of a recorded event."""
-        self._listener(
-            Progress(
-                stage=Stage.JOB if event.step is None else Stage.STEP,
-                subject=job.id,
-                message=event.reason or "",
-                server=job.server,
-                target=job.target or job.task,
-                step=event.step,
-                state=event.state,
-            )
-        )
-
-    def output(self, job: JobId, step: str, data: bytes) -> None:
-        """Output is read from its files by those who want it."""
-
-    def fetched(self, job: JobId, path: str, done: int, total: int) -> None:
-        """Tell how much of a file has arrived."""
-        self._listener(
-            Progress(stage=Stage.FILE, subject=job, message=path, done=done, total=total)
-        )
 
 
 def new_id() -> str:
