@@ -135,6 +135,8 @@ async def test_the_page_shows_how_everything_stands_and_text_as_text(home: House
     assert "target-suspended" in stranger
 
 
-@pytest.mark.parametrize("path", ["/style.css", "/icon.svg", "/openapi.json", "/version", "/heartbeat"])
+@pytest.mark.parametrize(
+    "path", ["/style.css", "/icon.svg", "/openapi.json", "/version", "/heartbeat"]
+)
 async def test_what_is_open_to_everybody_needs_nothing(home: House, path: str) -> None:
     assert (await home.ask("GET", path)).status_code in {200, 204}
