@@ -157,8 +157,18 @@ LIMITS: Final = (
         ("runs driven at once", 500, "runs", "further ones wait"),
         ("news that wait to be written", 10_000, "news", "the oldest go, counted"),
         ("drift of a pair healed within an hour", 3, "times", "it waits"),
-        ("a word that a rewind of the config repository is accepted", 600, "seconds", "it counts no more"),
-        ("what is said of a look at the config repository", 2000, "characters", "the rest is left out"),
+        (
+            "a word that a rewind of the config repository is accepted",
+            600,
+            "seconds",
+            "it counts no more",
+        ),
+        (
+            "what is said of a look at the config repository",
+            2000,
+            "characters",
+            "the rest is left out",
+        ),
         ("what is said of a key", 2000, "characters", "the rest is left out"),
     ),
     *_room(

@@ -101,11 +101,7 @@ class People:
             stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
             if stamp == self._stamp:
                 return
-            with self.trust.open("rb") as file:
-                data = file.read(LARGEST + 1)
-            if len(data) > LARGEST:
-                raise ValueError(f"more than {LARGEST} bytes")
-            self._authorities = tuple(x509.load_pem_x509_certificates(data))
+            self._authorities = _bundle(self.trust)
         except (OSError, ValueError) as error:
             raise StateError(
                 f"cannot read the authorities in {self.trust}: {error}",
@@ -113,6 +109,15 @@ class People:
             ) from error
         self._stamp = stamp
         self._known.clear()
+
+
+def _bundle(path: Path) -> tuple[x509.Certificate, ...]:
+    """Read authorities, at least one."""
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"more than {LARGEST} bytes")
+    return tuple(x509.load_pem_x509_certificates(data))
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
