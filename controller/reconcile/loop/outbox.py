@@ -17,7 +17,7 @@ from controller.notify import posting
 from controller.notify.posting import Bundle
 from controller.notify.trouble import NotifyError
 from controller.reconcile.loop.postman import deliver
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.reconcile.loop.world import World
 
 READ: Final = 5000
@@ -36,7 +36,7 @@ _LAST: "WeakKeyDictionary[World, dict[str, datetime]]" = WeakKeyDictionary()
 async def reconcile(world: World, name: str) -> Result:
     """Send what is due, and say when there is more."""
     if world.generation is None:
-        return Done()  # the first generation adds every key
+        return NOT_YET
     again = await world.notices.settle()
     now = world.rooms.clock.now()
     due = [bundle for moment, bundle in await _bundles(world) if moment <= now]

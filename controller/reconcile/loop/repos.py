@@ -15,7 +15,7 @@ from controller.model.observation import RepoSeen
 from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.reconcile.loop.spread import spread
 from controller.reconcile.loop.world import URGENT, World
 from controller.reconcile.walk.recalling import REFUSED
@@ -34,8 +34,10 @@ async def reconcile(world: World, name: str) -> Result:
         SecretError: a token or key cannot be read here.
     """
     generation = world.generation
-    repo = None if generation is None else generation.declaration.repos.get(name)
-    if generation is None or repo is None or not repo.active:
+    if generation is None:
+        return NOT_YET
+    repo = generation.declaration.repos.get(name)
+    if repo is None or not repo.active:
         return Done()
     key, now = Key(Kind.REPO, name), world.rooms.clock.now()
     known = (await world.rooms.store.observations.repos()).get(name)

@@ -4,6 +4,7 @@ Given by every reconciler, read by the worker. There is no bare "again".
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class After:
 
 
 Result = Done | After
+
+NOT_YET: Final = After(10.0, "no declarations are in force here yet")
+"""Of a key that was taken before this process knows what is declared: in a queue that processes share nobody else would add it again soon.
+Whoever has the declarations come into force here adds every key at once."""
 
 
 def sooner(one: Result, other: Result) -> Result:

@@ -11,7 +11,7 @@ from controller.model.ids import RunId
 from controller.model.job import Job, Run, State
 from controller.reconcile.loop import telling
 from controller.reconcile.loop.keys import OUTBOX, Key, Kind
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.reconcile.loop.world import World
 
 AWAY_SECONDS: Final = 900.0
@@ -29,7 +29,7 @@ async def reconcile(world: World, name: str) -> Result:
     if run is None or await world.held() is not None:
         return Done()
     if world.generation is None:
-        return Done()  # the first generation adds every run
+        return NOT_YET
     if await world.live.awaits_input(run):
         return After(INPUT_SECONDS, "its standard input is still to come")
     before = await world.rooms.store.jobs.list(run=run.id, limit=1_000_000)

@@ -24,7 +24,7 @@ from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.live import resting
 from controller.reconcile.loop.owing import Owed
 from controller.reconcile.loop.recording import record
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.reconcile.loop.world import World
 
 FIRED: Final = "fired"
@@ -46,7 +46,9 @@ async def reconcile(world: World, name: str) -> Result:
         DeclarationError: the line or the zone cannot be read here.
     """
     generation = world.generation
-    if generation is None or await world.held() is not None:
+    if generation is None:
+        return NOT_YET
+    if await world.held() is not None:
         return Done()
     target = generation.declaration.targets.get(name)
     if target is None or target.schedule is None:

@@ -18,7 +18,7 @@ from controller.reconcile.loop import outages
 from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
-from controller.reconcile.loop.result import After, Done, Result
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.reconcile.loop.runs import waiting_there
 from controller.reconcile.loop.world import World
 from controller.reconcile.walk.connectivity import write_connectivity
@@ -34,7 +34,7 @@ async def reconcile(world: World, name: str) -> Result:
     """Look at one server if its time has come, and wake whoever it matters to."""
     generation = world.generation
     if generation is None:
-        return Done()
+        return NOT_YET
     contacts = world.rooms.store.contacts
     server = generation.declaration.inventory.servers.get(name)
     contact = await contacts.get(name)

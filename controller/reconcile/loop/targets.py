@@ -25,7 +25,7 @@ from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.live import resting
 from controller.reconcile.loop.recording import record
-from controller.reconcile.loop.result import After, Done, Result, sooner
+from controller.reconcile.loop.result import NOT_YET, After, Done, Result, sooner
 from controller.reconcile.loop.waits import next_moment
 from controller.reconcile.loop.world import World
 from controller.reconcile.said import Said
@@ -49,7 +49,7 @@ async def reconcile(world: World, name: str) -> Result:
     """Decide about one target; one that is no longer declared is decided about as long as anything of it is known."""
     generation = world.generation
     if generation is None or await world.held() is not None:
-        return Done()
+        return NOT_YET if generation is None else Done()
     unseen = await never_seen(world, generation, name)
     if unseen:
         for server in unseen:
