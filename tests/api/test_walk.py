@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.api.resources import config
 from controller.api.route import Body, Route
 from controller.api.settings import Anonymous
 from controller.api.table import ROUTES
@@ -87,7 +88,10 @@ def wanted(route: Route, way: Way, level: Anonymous) -> set[int]:
 
 
 @pytest.mark.parametrize("level", list(Anonymous))
-async def test_each_route_lets_in_whom_the_table_says(fleet: Fleet, level: Anonymous) -> None:
+async def test_each_route_lets_in_whom_the_table_says(
+    fleet: Fleet, level: Anonymous, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "WAIT", 0.01)  # nobody looks at it here
     async with house(fleet, replace(QUICK, anonymous=level)) as home:
         ways = await ways_of(home)
         wrong = []
