@@ -100,10 +100,12 @@ class BoundedProtocol(H11Protocol):
         """Count the connection, and wait for its first request."""
         self.conn = Pieces(h11.SERVER, self.bounds.settings.header_bytes)
         super().connection_made(transport)
-        self.app_state = {**self.app_state, STATE: shown_by(transport)}
         if not self.bounds.enter(self, self.client[0] if self.client else LOCAL):
             transport.abort()
             return
+        # What a proxy shows is its own: whoever asks behind it has shown nothing to us.
+        shown = None if self.trusted else shown_by(transport)
+        self.app_state = {**self.app_state, STATE: shown}
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

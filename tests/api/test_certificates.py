@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -355,6 +356,15 @@ async def test_requests_are_counted_by_name(home: House, tmp_path: Path) -> None
         assert (await door.ask("GET", "/api/v1/status", "ops")).status_code == 200
         await door.close()  # another connection is no other person
         assert (await door.ask("GET", "/api/v1/status", "ann")).status_code == 429
+
+
+async def test_the_certificate_of_a_proxy_says_nothing_of_who_asks_behind_it(
+    home: House, tmp_path: Path
+) -> None:
+    behind = replace(QUICK, proxies=(ip_network("127.0.0.1/32"),))
+    async with front(home, tmp_path / "pki", behind) as door:
+        for sent in ({}, {"x_forwarded_for": "192.0.2.1"}):
+            assert (await door.ask("GET", "/api/v1/tokens", "ops", **sent)).status_code == 401
 
 
 async def test_bad_certificates_cost_as_much_as_none(home: House, tmp_path: Path) -> None:
