@@ -15,7 +15,7 @@ from controller.api.problems import refuse
 from controller.jobs.held import HELD
 from controller.model.declaration import Declaration
 from controller.planning.document import diagnostic_document
-from controller.reconcile import declared
+from controller.reconcile import declared, declared_work
 from controller.reconcile.documents import (
     gates_document,
     history_document,
@@ -160,7 +160,7 @@ async def targets(call: Asked, page: Paged) -> Response:
 
     def write(name: str) -> object:
         status = target_line(lines[name]) if name in lines else None
-        return {**declared.target_brief(world, name), "status": status}
+        return {**declared_work.target_brief(world, name), "status": status}
 
     known = world.declared.targets
     return listed(call, "targets", filter(call.sees_target, known), write, page)
@@ -177,7 +177,7 @@ async def target(call: Asked, name: Name) -> Response:
     if inside is not None:
         records = {pair: one for pair, one in records.items() if pair[1] in inside}
     world = replace(world, seen=replace(world.seen, records=records))
-    return call.answer({**declared.target_document(world, name), "status": line})
+    return call.answer({**declared_work.target_document(world, name), "status": line})
 
 
 async def history(call: Asked, name: Name, limit: Limit = 20) -> Response:
@@ -245,7 +245,7 @@ async def tasks(call: Asked, page: Paged) -> Response:
     world = await world_of(call)
 
     def write(name: str) -> object:
-        return declared.task_document(world, name)
+        return declared_work.task_document(world, name)
 
     return listed(call, "tasks", used(call).tasks, write, page)
 
@@ -253,7 +253,7 @@ async def tasks(call: Asked, page: Paged) -> Response:
 async def task(call: Asked, name: Name) -> Response:
     """Give a task."""
     found(used(call).tasks, name, "task")
-    return call.answer(declared.task_document(await world_of(call), name))
+    return call.answer(declared_work.task_document(await world_of(call), name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from controller.api.bodies import Name
 from controller.api.call import Asked, Call
 from controller.api.paging import Paged
 from controller.api.resources.fleet import World, found, listed, world_of
-from controller.reconcile import declared
+from controller.reconcile import declared_kinds
 
 
 async def world(call: Call) -> World:
@@ -20,7 +20,7 @@ async def inventories(call: Asked, page: Paged) -> Response:
     known = await world(call)
 
     def write(name: str) -> object:
-        return declared.inventory_document(known, name)
+        return declared_kinds.inventory_document(known, name)
 
     return listed(call, "inventories", known.declared.inventories, write, page)
 
@@ -29,7 +29,7 @@ async def inventory(call: Asked, name: Name) -> Response:
     """Give an inventory of another tool."""
     known = await world(call)
     found(known.declared.inventories, name, "inventory")
-    return call.answer(declared.inventory_document(known, name))
+    return call.answer(declared_kinds.inventory_document(known, name))
 
 
 async def notifiers(call: Asked, page: Paged) -> Response:
@@ -37,7 +37,7 @@ async def notifiers(call: Asked, page: Paged) -> Response:
     known = await world(call)
 
     def write(name: str) -> object:
-        return declared.notifier_document(known, name)
+        return declared_kinds.notifier_document(known, name)
 
     return listed(call, "notifiers", known.declared.notifiers, write, page)
 
@@ -46,7 +46,7 @@ async def notifier(call: Asked, name: Name) -> Response:
     """Give a notifier."""
     known = await world(call)
     found(known.declared.notifiers, name, "notifier")
-    return call.answer(declared.notifier_document(known, name))
+    return call.answer(declared_kinds.notifier_document(known, name))
 
 
 async def rules(call: Asked, page: Paged) -> Response:
@@ -54,7 +54,7 @@ async def rules(call: Asked, page: Paged) -> Response:
     known = await world(call)
 
     def write(name: str) -> object:
-        return declared.rule_document(known, name)
+        return declared_kinds.rule_document(known, name)
 
     return listed(call, "access", known.declared.access.rules, write, page)
 
@@ -63,7 +63,7 @@ async def rule(call: Asked, name: Name) -> Response:
     """Give the rule of `access` of a name."""
     known = await world(call)
     found(known.declared.access.rules, name, "rule of access")
-    return call.answer(declared.rule_document(known, name))
+    return call.answer(declared_kinds.rule_document(known, name))
 
 
 async def secrets(call: Asked, page: Paged) -> Response:
@@ -85,5 +85,5 @@ async def secret(call: Asked, name: Name) -> Response:
 
 def secret_document(known: World, name: str) -> dict[str, object]:
     """Give a secret without its source."""
-    made = declared.secret_document(known, name)
+    made = declared_kinds.secret_document(known, name)
     return {**made, "source": {known.declared.secrets[name].kind.value: None}}

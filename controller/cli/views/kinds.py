@@ -25,17 +25,17 @@ from controller.cli.views.world import World
 from controller.model.declaration import Declaration
 from controller.reconcile.declared import (
     group_document,
-    inventory_document,
-    notifier_document,
     repo_document,
-    rule_document,
-    secret_document,
     server_brief,
     server_document,
-    target_brief,
-    target_document,
-    task_document,
 )
+from controller.reconcile.declared_kinds import (
+    inventory_document,
+    notifier_document,
+    rule_document,
+    secret_document,
+)
+from controller.reconcile.declared_work import target_brief, target_document, task_document
 
 Write = Callable[[World, str], dict[str, object]]
 
