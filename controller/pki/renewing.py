@@ -49,10 +49,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewed:
-    """The next certificate, and every authority that is trusted now, in PEM."""
+    """The next certificate, and every authority that is trusted now, in PEM.
+
+    `beside` counts good certificates of other keys that are newer than the one that was shown: somebody renewed from it before.
+    """
 
     issued: Issued
     authority: bytes
+    beside: int = 0
 
 
 def renew_shown(path: Path, shown: Shown, *, now: datetime) -> Renewed:
@@ -80,7 +84,9 @@ def renew_shown(path: Path, shown: Shown, *, now: datetime) -> Renewed:
             )
         _check_state(shelf.ledger, held, now)
         made = _made(shelf.ledger, held, key, now) or _sign(shelf, held, shown.request, now)
-        return Renewed(issued=made, authority=bundle(shelf.ledger))
+        live = shelf.ledger.live(held.name, now)
+        beside = sum(1 for one in live[live.index(held) + 1 :] if one != made)
+        return Renewed(issued=made, authority=bundle(shelf.ledger), beside=beside)
 
 
 def _der(one: Issued) -> bytes:

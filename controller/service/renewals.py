@@ -38,6 +38,12 @@ class Renewals:
         return None if generation is None else name in generation.declaration.inventory.servers
 
     def _told(self, told: Told) -> None:
+        if told.beside:
+            LOG.warning(
+                "%s has renewed from a certificate that was renewed %d times before: has somebody else its key? ctl pki list --all",
+                told.name,
+                told.beside,
+            )
         task = asyncio.get_running_loop().create_task(self._note(told))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -52,6 +58,7 @@ class Renewals:
             outcome=told.outcome,
             serial=told.serial or None,
             ends=None if told.ends is None else told.ends.isoformat(),
+            beside=told.beside or None,
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:

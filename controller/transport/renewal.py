@@ -31,12 +31,16 @@ REMEDY: Final = "ctl agent install --on SERVER, or ctl pki invite NAME --renew"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What came of one request, for a log; `ends` and `serial` are of the certificate that was signed."""
+    """What came of one request, for a log; `ends` and `serial` are of the certificate that was signed.
+
+    `beside` counts newer ones that were made from the same one before: the agent has lost them, or somebody else has its key.
+    """
 
     name: str
     outcome: str
     serial: str = ""
     ends: datetime | None = None
+    beside: int = 0
 
 
 def unheard(_: Told) -> None:
@@ -105,7 +109,10 @@ class Renewal:
         finally:
             self._waiting -= 1
         one = made.issued
-        self._tell(Told(name=name, outcome=RENEWED, serial=one.serial, ends=one.not_after))
+        told = Told(
+            name=name, outcome=RENEWED, serial=one.serial, ends=one.not_after, beside=made.beside
+        )
+        self._tell(told)
         return Renewed(certificate=one.certificate.encode(), authority=made.authority)
 
     def _is_due(self, name: str, now: datetime) -> bool:

@@ -85,6 +85,15 @@ def test_a_lost_answer_is_told_again_to_the_same_key(place: Place) -> None:
     assert len(place.ledger.issued) == 2
 
 
+def test_who_renews_from_what_was_renewed_before_is_told_of(place: Place) -> None:
+    """As somebody does who has stolen a key, beside the agent itself."""
+    shown, pem = place.der("web-1"), request()
+    assert renew(place, shown, pem).beside == 0
+    assert renew(place, shown, pem).beside == 0  # the same key, whose answer was lost
+    assert renew(place, shown).beside == 1
+    assert renew(place, shown).beside == 2
+
+
 def test_an_old_key_is_no_new_one(place: Place) -> None:
     shown, pem = place.der("web-1"), request()
     one = renew(place, shown, pem).issued

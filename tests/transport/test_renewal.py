@@ -55,6 +55,14 @@ async def test_who_shows_a_certificate_near_its_end_gets_the_next_one(desk: Desk
     assert desk.told == [Told(name=NAME, outcome=RENEWED, serial=one.serial, ends=one.not_after)]
 
 
+async def test_two_who_renew_from_one_certificate_are_told_of(desk: Desk) -> None:
+    shown = desk.place.der(NAME)
+    await desk.ask(der=shown)
+    desk.clock.set(NOW + room.SPACE)
+    await desk.ask(der=shown)
+    assert [one.beside for one in desk.told] == [0, 1]
+
+
 async def test_one_agent_is_looked_at_once_a_minute(desk: Desk) -> None:
     shown, pem = desk.place.der(NAME), request()
     assert await desk.ask(der=shown, pem=pem) == RENEWED
