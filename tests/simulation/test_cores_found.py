@@ -32,10 +32,11 @@ from tests.simulation.cores import dues, life
 from tests.simulation.cores.dues import DuesGame, Marks
 from tests.simulation.cores.ends import Disk
 from tests.simulation.cores.fleets import FleetGame
+from tests.simulation.cores.fuse import Died
 from tests.simulation.cores.game import Maker, drive
 from tests.simulation.cores.jobs import JobsGame
 from tests.simulation.cores.queues import QueueGame
-from tests.simulation.cores.rows import Died, Rows
+from tests.simulation.cores.rows import Rows
 from tests.simulation.cores.servers import Server
 from tests.simulation.cores.town import SERVERS
 from tests.simulation.cores.wires import WireGame

@@ -17,6 +17,8 @@ from controller.model.schedule import Schedule
 from controller.model.serving import Due
 from controller.planning.schedules import MOST_MISSED, Pending, pending
 from tests.faults.oracle import demand, some
+from tests.simulation.cores.fuse import Died, Fuse
+from tests.simulation.cores.menu import Menu
 
 BERLIN: Final = ZoneInfo("Europe/Berlin")
 GAPS: Final = frozenset({date(2026, 3, 29), date(2027, 3, 28)})
@@ -32,10 +34,6 @@ SCHEDULES: Final = {
 }
 HEALED: Final = 12
 """Looks, two hours apart, after which nothing is owed any more: longer than any clock was set back."""
-
-
-class Died(Exception):  # noqa: N818 - it is no error
-    """The process is gone."""
 
 
 @functools.cache
@@ -63,8 +61,7 @@ class Marks:
     rows: dict[datetime, Due] = field(default_factory=dict)
     owed: tuple[datetime, str] | None = None
     runs: dict[str, datetime] = field(default_factory=dict)
-    left: int = 0
-    after: bool = False
+    fuse: Fuse = field(default_factory=Fuse)
 
     @property
     def last(self) -> Due | None:
@@ -74,26 +71,17 @@ class Marks:
     def claim(self, row: Due) -> bool:
         """Write what becomes of a due time, once."""
         with_row = row.due in self.rows
-        self._write(lambda: self.rows.setdefault(row.due, row))
+        self.fuse.write(lambda: self.rows.setdefault(row.due, row))
         return not with_row
 
     def promise(self, owed: tuple[datetime, str] | None) -> None:
         """Write down which run is owed."""
-        self._write(lambda: setattr(self, "owed", owed))
+        self.fuse.write(lambda: setattr(self, "owed", owed))
 
     def record(self, run: str, due: datetime) -> None:
         """Record a run."""
         demand(run not in self.runs, "G14", f"run {run} of {due} is recorded twice")
-        self._write(lambda: self.runs.setdefault(run, due))
-
-    def _write(self, act: Callable[[], object]) -> None:
-        """Do it; the writer may die before or after."""
-        dies, self.left = self.left == 1, max(0, self.left - 1)
-        if dies and not self.after:
-            raise Died
-        act()
-        if dies:
-            raise Died
+        self.fuse.write(lambda: self.runs.setdefault(run, due))
 
 
 class DuesGame:
@@ -118,7 +106,7 @@ class DuesGame:
         self._made = 0
         self._due = frozenset(expected(self._name, self._start))
         self._first: datetime | None = None
-        self._does: dict[str, tuple[int, Callable[[], None]]] = {
+        acts = {
             "look": (30, self._look),
             "wait": (30, lambda: self._wait(rng.choice((5.0, 600.0, 3600.0, 9000.0)))),
             "die": (2, self._die),
@@ -128,14 +116,12 @@ class DuesGame:
             "hold": (1, self._toggle_hold),
             "busy": (2, self._toggle_busy),
         }
-        self._names = list(self._does)
-        self._weights = [weight for weight, _ in self._does.values()]
+        self._menu = Menu(rng, acts)
 
     def play(self) -> None:
-        (name,) = self._rng.choices(self._names, self._weights)
-        self.happened[name] += 1
+        act = self._menu.draw(self.happened)
         try:
-            self._does[name][1]()
+            act()
         except Died:
             self.happened["died at a write"] += 1
             self._die()
@@ -234,14 +220,14 @@ class DuesGame:
 
     def _die(self) -> None:
         self._up = False
-        self._marks.left, self._marks.after = 0, False
+        self._marks.fuse.put_out()
 
     def _die_soon(self) -> None:
-        self._marks.left, self._marks.after = self._rng.randint(1, 5), self._rng.random() < 0.5
+        self._marks.fuse.light(self._rng.randint(1, 5), after=self._rng.random() < 0.5)
 
     def _begin(self) -> None:
         self._up = True
-        self._marks.left, self._marks.after = 0, False
+        self._marks.fuse.put_out()
 
     def _set_clock(self) -> None:
         self._now += timedelta(seconds=self._rng.choice((-7000.0, -61.0, -1.0, 1.0, 61.0, 7000.0)))

@@ -22,6 +22,7 @@ from controller.model.standing import Suspension
 from controller.planning.applying import apply_set
 from controller.planning.inputs import PairKey
 from tests.faults.oracle import demand, some
+from tests.simulation.cores.menu import Menu
 from tests.simulation.cores.town import SERVERS, SPARE, Machine, Town, applied, tried
 from tests.simulation.quiet import START
 
@@ -50,7 +51,7 @@ class FleetGame:
         self._plan: Plan | None = None
         self._board: Board | None = None
         self._runs = 0
-        self._does: dict[str, tuple[int, Callable[[], None]]] = {
+        acts = {
             "plan": (5, self._make_plan),
             "decide": (26, self._decide),
             "end": (26, self._end),
@@ -64,14 +65,12 @@ class FleetGame:
             "forget": (1, self._forget),
             "die": (2, self._die),
         }
-        self._names = list(self._does)
-        self._weights = [weight for weight, _ in self._does.values()]
+        self._menu = Menu(rng, acts)
 
     def play(self) -> None:
-        (name,) = self._rng.choices(self._names, self._weights)
-        self.happened[name] += 1
+        act = self._menu.draw(self.happened)
         self._now += timedelta(seconds=1)
-        self._does[name][1]()
+        act()
 
     def close(self) -> None:
         """Nothing is held."""

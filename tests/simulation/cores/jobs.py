@@ -23,8 +23,10 @@ from tests.faults.oracle import (
     nothing_passing,
     started_once,
 )
+from tests.simulation.cores.fuse import Died
 from tests.simulation.cores.life import Life, attempts_of
-from tests.simulation.cores.rows import Died, Rows
+from tests.simulation.cores.menu import Menu
+from tests.simulation.cores.rows import Rows
 from tests.simulation.cores.servers import Answer, Server
 from tests.simulation.quiet import START
 
@@ -72,7 +74,7 @@ class JobsGame:
         self._servers = {name: server_of(name, rng) for name in NAMES}
         self._accepted: set[JobId] = set()
         self._life = Life(self._rows, self._servers, self._now)
-        self._does: dict[str, tuple[int, Callable[[], None]]] = {
+        acts = {
             "accept": (6, self._accept),
             "arrive": (30, self._arrive),
             "answer": (30, self._answer),
@@ -90,14 +92,12 @@ class JobsGame:
             "die": (1, self._die),
             "die soon": (1, self._die_soon),
         }
-        self._names = list(self._does)
-        self._weights = [weight for weight, _ in self._does.values()]
+        self._menu = Menu(rng, acts)
 
     def play(self) -> None:
-        (name,) = self._rng.choices(self._names, self._weights)
-        self.happened[name] += 1
+        act = self._menu.draw(self.happened)
         self._now += timedelta(milliseconds=10)
-        self._do(self._does[name][1])
+        self._do(act)
 
     def _do(self, act: Callable[[], None]) -> None:
         """Do something; where the controller dies by it, another life begins, and may die at once as well."""
@@ -111,7 +111,7 @@ class JobsGame:
         """Nothing is held."""
 
     def heal(self) -> None:
-        self._rows.left, self._rows.after = 0, False
+        self._rows.fuse.put_out()
         for server in self._servers.values():
             server.down = False
         self._die()
@@ -269,7 +269,7 @@ class JobsGame:
         self._begin()
 
     def _die_soon(self) -> None:
-        self._rows.left, self._rows.after = self._rng.randint(1, 6), self._rng.random() < 0.5
+        self._rows.fuse.light(self._rng.randint(1, 6), after=self._rng.random() < 0.5)
 
     def _begin(self) -> None:
         for name in NAMES:

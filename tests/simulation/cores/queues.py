@@ -16,6 +16,7 @@ from controller.reconcile.loop.spread import backoff
 from controller.workqueue.memory import LOOK, MemoryQueue
 from controller.workqueue.port import Claim
 from tests.faults.oracle import demand, some
+from tests.simulation.cores.menu import Menu
 from tests.simulation.quiet import QuietClock
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class QueueGame:
         self._set_at = -LOOK
         self._token = 0
         self._steps = 0
-        self._does: dict[str, tuple[int, Callable[[], None]]] = {
+        acts = {
             "add": (30, self._add),
             "take": (25, self._take),
             "end well": (18, lambda: self._end("done")),
@@ -79,13 +80,11 @@ class QueueGame:
             "give up": (2, self._give_up),
             "die": (1, self._die),
         }
-        self._names = list(self._does)
-        self._weights = [weight for weight, _ in self._does.values()]
+        self._menu = Menu(rng, acts)
 
     def play(self) -> None:
-        (name,) = self._rng.choices(self._names, self._weights)
-        self.happened[name] += 1
-        self._does[name][1]()
+        act = self._menu.draw(self.happened)
+        act()
         self._settle()
         self._steps += 1
         if self._steps % COMPARED == 0:

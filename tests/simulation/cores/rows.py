@@ -8,38 +8,37 @@ from controller.model.ids import JobId
 from controller.model.job import Event, Job, State
 from controller.model.work import StepWork
 from tests.faults.oracle import demand
-
-
-class Died(Exception):  # noqa: N818 - it is no error
-    """The controller's process is gone."""
+from tests.simulation.cores.fuse import Fuse
 
 
 @dataclass(slots=True)
 class Rows:
-    """The durable part; it kills its writer at a chosen write, before or after that is durable."""
+    """The durable part."""
 
     recorded: dict[JobId, Job] = field(default_factory=dict)
     works: dict[JobId, tuple[StepWork, ...]] = field(default_factory=dict)
     ledgers: dict[JobId, list[Event]] = field(default_factory=dict)
     stops: set[JobId] = field(default_factory=set)
-    left: int = 0
-    """Writes until the writer dies; 0 for never."""
-    after: bool = False
+    fuse: Fuse = field(default_factory=Fuse)
     _ends: dict[tuple[JobId, str | None, int | None], State] = field(default_factory=dict)
 
     def add(self, job: Job, steps: tuple[StepWork, ...]) -> None:
         """Record a job; then it is accepted."""
-        self._write_begins()
-        self.recorded[job.id], self.works[job.id], self.ledgers[job.id] = job, steps, []
-        self._write_ended()
+
+        def write() -> None:
+            self.recorded[job.id], self.works[job.id], self.ledgers[job.id] = job, steps, []
+
+        self.fuse.write(write)
 
     def append(self, job: JobId, events: Sequence[Event]) -> None:
         """Write events in one transaction."""
-        self._write_begins()
-        for event in events:
-            self._hold_end(event)
-            self.ledgers[job].append(event)
-        self._write_ended()
+
+        def write() -> None:
+            for event in events:
+                self._hold_end(event)
+                self.ledgers[job].append(event)
+
+        self.fuse.write(write)
 
     def read(self, job: JobId) -> Ledger:
         """Read a job from its ledger."""
@@ -55,14 +54,3 @@ class Rows:
         demand(event.seq == number, "I4", f"line {number} of {event.job} says {event.seq}")
         if event.state.ended:
             self._ends[key] = event.state
-
-    def _write_begins(self) -> None:
-        if self.left:
-            self.left -= 1
-            if not self.left and not self.after:
-                raise Died
-
-    def _write_ended(self) -> None:
-        if self.after and not self.left:
-            self.after = False
-            raise Died

@@ -15,6 +15,7 @@ from controller.wire.limits import Limits
 from controller.wire.session import Session
 from tests.faults.oracle import demand, some, started_once
 from tests.simulation.cores.ends import Disk, FarEnd, NearEnd, Rows, output_of
+from tests.simulation.cores.menu import Menu
 from tests.simulation.cores.pipes import Pipe
 from tests.wire.ends import controller, doorway
 
@@ -49,7 +50,7 @@ class WireGame:
         self._pipes: list[Pipe] = []
         self._near, self._shell = self._controller()
         self._door, self._far = self._agent()
-        self._does: dict[str, tuple[int, Callable[[], None]]] = {
+        acts = {
             "flow": (40, lambda: self._flow(self._pipes[-1])),
             "trickle": (20, self._trickle),
             "want": (12, self._want),
@@ -62,14 +63,12 @@ class WireGame:
             "controller dies": (1, self._controller_dies),
             "agent dies": (1, self._agent_dies),
         }
-        self._names = list(self._does)
-        self._weights = [weight for weight, _ in self._does.values()]
+        self._menu = Menu(rng, acts)
         self._dial()
 
     def play(self) -> None:
-        (name,) = self._rng.choices(self._names, self._weights)
-        self.happened[name] += 1
-        self._does[name][1]()
+        act = self._menu.draw(self.happened)
+        act()
 
     def close(self) -> None:
         """Nothing is held."""
