@@ -75,7 +75,10 @@ AgeKey = Annotated[
     Path | None, typer.Option("--age-key", metavar="FILE", help="Opens age and SOPS files.")
 ]
 Pki = Annotated[
-    Path | None, typer.Option("--pki", metavar="DIR", help="Certificates towards agents.")
+    Path | None,
+    typer.Option(
+        "--pki", metavar="DIR", help="Certificates towards agents; people may come by theirs."
+    ),
 ]
 Parallel = Annotated[
     int, typer.Option("--parallel", min=1, max=10_000, metavar="N", help="Servers at once.")
