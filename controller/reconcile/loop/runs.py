@@ -6,6 +6,7 @@ what waits for a server does not occupy a worker.
 
 from typing import Final
 
+from controller.jobs.job import UNREACHABLE
 from controller.jobs.report import RunReport
 from controller.model.ids import RunId
 from controller.model.job import Job, Run, State
@@ -33,11 +34,16 @@ async def reconcile(world: World, name: str) -> Result:
     if await world.live.awaits_input(run):
         return After(INPUT_SECONDS, "its standard input is still to come")
     before = await world.rooms.store.jobs.list(run=run.id, limit=1_000_000)
-    if run.finished_at is None and all(job.started_at is None for job in before):
+    if run.finished_at is None and not any(map(_was_tried, before)):
         await telling.tell_of_start(world, run, before)
         world.news.tell("run", run.id, title=run.title, state="started")
     report = await world.live.drive(run.id, parallel=world.rooms.parallel)
     return await settle(world, run, report)
+
+
+def _was_tried(job: Job) -> bool:
+    """Say whether a job was driven before: it has begun, or its server was away."""
+    return job.started_at is not None or job.reason == UNREACHABLE
 
 
 async def settle(world: World, before: Run, report: RunReport) -> Result:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from controller.model.job import State, Trigger
 from controller.reconcile.loop.keys import Key, Kind
+from controller.reconcile.loop.runs import AWAY_SECONDS
 from controller.reconcile.loop.table import TABLE
 from tests.reconcile.loop.estate import Land, estate, nothing
 
@@ -65,6 +66,26 @@ async def test_a_moment_without_a_server_makes_no_work_of_what_is_in_force_there
         assert [job.state for job in await here.jobs() if job.target == "other"] == [
             State.SUCCEEDED
         ]
+
+
+async def test_a_run_that_waits_for_its_server_is_told_once_to_have_begun(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    land.declare("  shop: {task: deploy, servers: web-1, repo: app}\n")
+    async with estate(land) as here:
+        await here.applied("shop", "web-1")
+        await here.quiet()
+        land.fleet.lay_down("web-1")
+        sha = await here.push("2")
+        await here.quiet()
+        for _ in range(3):
+            land.clock.shift(AWAY_SECONDS + 1)
+            await here.quiet()
+        assert land.board.occasions("target/shop") == ["started", "succeeded", "started"]
+        land.fleet.stand_up("web-1")
+        land.clock.shift(AWAY_SECONDS + 1)
+        await here.applied("shop", "web-1", commit=sha)
+        await here.quiet()
+        assert land.board.occasions("target/shop")[2:] == ["started", "succeeded"]
 
 
 async def test_ten_pokes_make_one_run(tmp_path: Path) -> None:
