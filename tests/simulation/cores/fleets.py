@@ -14,19 +14,17 @@ from typing import Final
 from controller.jobs.board import Board
 from controller.jobs.reasons import BUDGET_EXHAUSTED, DEPENDENCY_FAILED, HALTED
 from controller.jobs.schedule import Decision, decide
-from controller.jobs.tally import BAD, fate_of
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, State
 from controller.model.plan import Change, Gate, Plan
 from controller.model.standing import Suspension
 from controller.planning.applying import apply_set
-from controller.planning.inputs import PairKey
 from tests.faults.oracle import demand, some
 from tests.simulation.cores.menu import Menu
-from tests.simulation.cores.town import SERVERS, SPARE, Machine, Town, applied, tried
+from tests.simulation.cores.rollouts import PARALLEL, hold_pair, hold_start
+from tests.simulation.cores.town import SERVERS, Machine, Town, applied, tried
 from tests.simulation.quiet import START
 
-PARALLEL: Final = 3
 HEALED: Final = 40
 """Plans after which everything is in force."""
 DECISIONS: Final = 400
@@ -121,7 +119,9 @@ class FleetGame:
         changes = {(one.target, one.server): one for one in plan.changes}
         for target, one in self._town.declaration.targets.items():
             for server in one.members:
-                self._hold_pair((target, server), changes.get((target, server)))
+                change = changes.get((target, server))
+                self.happened["would run"] += change is not None and change.runs
+                hold_pair(self._town, (target, server), change)
         if self._board is not None:
             return
         self._runs += 1
@@ -130,25 +130,6 @@ class FleetGame:
             self._jobs |= {job.id: job for job in orders}
             self._plan = plan
             self._lay_out()
-
-    def _hold_pair(self, key: PairKey, change: Change | None) -> None:
-        runs = change is not None and change.runs
-        seen = self._town.seen.get(key[1])
-        if runs:
-            self.happened["would run"] += 1
-            demand(key[0] not in self._town.suspended, "gates", f"{key} runs though suspended")
-            up = seen is None or seen.reached
-            demand(up, "gates", f"{key} runs though its server does not answer")
-        known = self._town.known(key)
-        if known is None:
-            return
-        digest = self._town.wanted(key[0]).digest
-        if known.tried is None:
-            again = runs and known.applied == digest
-            demand(not again, "not again", f"{key} is in force, and would run")
-        elif known.tried.state is State.FAILED:
-            again = runs and known.tried.digest == digest
-            demand(not again, "gates", f"{key} runs again with what failed")
 
     def _job(self, change: Change) -> Job:
         assert change.after is not None
@@ -189,7 +170,7 @@ class FleetGame:
             return
         decision = self._decide_by(board, self._now)
         for id_ in decision.start:
-            self._hold_start(board, id_)
+            hold_start(board, self._jobs[id_], self._jobs.values())
             board.begin(id_)
         for id_ in decision.start:
             self._start(self._jobs[id_])
@@ -203,35 +184,6 @@ class FleetGame:
         demand(moves or not board.jobs, "I9", f"nothing moves any more: {some(board.jobs)}")
         if not board.jobs:
             self._board = None
-
-    def _hold_start(self, board: Board, id_: JobId) -> None:
-        """Nothing begins beyond a limit; the limits are counted here, not on the board."""
-        job = self._jobs[id_]
-        busy = {one.server for one in board.running.values()}
-        demand(len(board.running) < PARALLEL, "rollout", f"{id_} is one too many")
-        demand(job.server not in busy, "rollout", f"{job.server} works already")
-        if job.state is not State.PENDING:
-            return  # it had begun before its controller died
-        mine = [one for one in self._jobs.values() if one.run == job.run]
-        bad = [one for one in mine if fate_of(one) in BAD]
-        begun = {one.server for one in mine if one.state is State.RUNNING}
-        out = {one.server for one in bad} | busy | begun | set(board.budgets[0].down)
-        spared = job.server in out or len(out) < SPARE
-        demand(spared, "rollout", f"{job.server} begins while {some(out)} are missing")
-        order = board.lanes[job.target].order
-        if order.max_failures is not None:
-            failed = sum(one.target == job.target for one in bad) + order.failed
-            demand(failed <= order.max_failures, "rollout", f"{id_} begins after a halt")
-            early = [
-                one.id
-                for one in mine
-                if one.target == job.target and one.wave < job.wave and not one.state.ended
-            ]
-            demand(not early, "rollout", f"{id_} begins before {some(early)}")
-        for name in order.after:
-            before = [one for one in mine if one.target == name]
-            good = all(one.state is State.SUCCEEDED for one in before)
-            demand(good, "rollout", f"{id_} begins before {name} is done")
 
     def _start(self, job: Job) -> None:
         """Have a server do a job: the row first, then the marker there and the record here, then the work."""

@@ -24,10 +24,11 @@ from tests.faults.oracle import (
     started_once,
 )
 from tests.simulation.cores.fuse import Died
-from tests.simulation.cores.life import Life, attempts_of
+from tests.simulation.cores.life import Life
 from tests.simulation.cores.menu import Menu
 from tests.simulation.cores.rows import Rows
 from tests.simulation.cores.servers import Answer, Server
+from tests.simulation.cores.tries import attempts_of
 from tests.simulation.quiet import START
 
 NAMES: Final = ("web-1", "web-2")

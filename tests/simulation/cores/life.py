@@ -12,25 +12,17 @@ from controller.jobs.ending import Bar, end_of
 from controller.jobs.ledger import Ledger, Note, find_step
 from controller.jobs.machine import Signal
 from controller.jobs.outcome import (
-    FORGOTTEN,
-    NEVER,
     Outcome,
-    ended,
-    interrupted,
-    lost,
-    never,
     remembered,
 )
 from controller.jobs.recovery import Move, recover, unsettled
-from controller.jobs.retry import due
-from controller.jobs.step import RESENDS
 from controller.jobs.verdict import Verdict, judge
-from controller.model.ids import AttemptId, JobId
+from controller.model.ids import JobId
 from controller.model.job import Attempt, Job, State, StepRun
 from controller.model.work import StepWork
-from controller.transport.port import Phase
 from tests.simulation.cores.rows import Rows
 from tests.simulation.cores.servers import Answer, Ask, Server, Wire
+from tests.simulation.cores.tries import next_try, outcome_of
 
 GOING = frozenset({State.DISPATCHED, State.RUNNING, State.LOST})
 SIGNALS = {
@@ -235,12 +227,14 @@ class Life:
             self._append(id_, note)
             self._ask("start", place)
         else:
-            self._end(place, _outcome(verdict, answer))
+            self._end(place, outcome_of(verdict, answer.status))
 
     def _end(self, place: Place, outcome: Outcome) -> None:
         """Try again, or write down how the step ended."""
         id_, step, number = place
-        begins = self._next_try(place, outcome)
+        barred = self._bar(id_) is not None
+        run, work = self._run(id_, step), self._work(id_, step)
+        begins = None if barred else next_try(run, work, outcome, number, self.now)
         settled = self._settled(place)
         if begins is not None:
             if not settled:
@@ -248,7 +242,6 @@ class Life:
                 self._append(id_, gone.of_attempt(step, number))
             self._waits[id_, step] = begins
             return
-        run = self._run(id_, step)
         if run.state is State.LOST and outcome.signal is Signal.LOSE:
             return
         whole = replace(outcome, signal=Signal.FAIL) if outcome.unstarted else outcome
@@ -260,24 +253,6 @@ class Life:
         if outcome.signal is Signal.LOSE and self._job(id_).state is not State.LOST:
             notes.append(Note(signal=Signal.LOSE))
         self._append(id_, *notes)
-
-    def _next_try(self, place: Place, outcome: Outcome) -> datetime | None:
-        """Say when there will be another try; None for never."""
-        id_, step, number = place
-        run, work = self._run(id_, step), self._work(id_, step)
-        if self._bar(id_) is not None or number != len(run.attempts):
-            return None
-        before = run.attempts[:-1]
-        if outcome.unstarted:
-            tried = sum(never(each.reason) for each in before)
-            return None if tried >= RESENDS else self.now
-        if outcome.cut_off:
-            tried = sum(each.state is State.INTERRUPTED for each in before)
-            return self.now if work.idempotent and tried < RESENDS else None
-        unstarted = sum(never(each.reason) for each in run.attempts)
-        if number - unstarted > work.retry.limit or not outcome.may_be_tried_again:
-            return None
-        return due(work.retry, number, run.attempts[-1].finished_at or self.now)
 
     # the ledger
 
@@ -309,22 +284,3 @@ class Life:
     def _settled(self, place: Place) -> bool:
         state = self._attempt(place).state
         return state.ended and state is not State.LOST
-
-
-def _outcome(verdict: Verdict, answer: Answer) -> Outcome:
-    """Read the end of an attempt."""
-    match verdict:
-        case Verdict.ENDED:
-            return ended(answer.status, answer.status.length)
-        case Verdict.INTERRUPTED:
-            stored = 0 if answer.status.phase is Phase.INTERRUPTED else None
-            return interrupted(answer.status, stored)
-        case Verdict.NEVER_STARTED:
-            return Outcome(signal=Signal.CANCEL, reason=NEVER)
-        case _:
-            return lost(FORGOTTEN)
-
-
-def attempts_of(job: Job) -> dict[AttemptId, Attempt]:
-    """Give all attempts of a job."""
-    return {each.id: each for run in job.steps for each in run.attempts}
