@@ -15,6 +15,7 @@ from starlette.types import Scope
 from controller.api.problems import refuse
 from controller.api.rates import Streams, crowd_of
 from controller.api.settings import ApiSettings
+from controller.api.tls import STATE
 from controller.errors import UsageError
 
 FORWARDED: Final = b"x-forwarded-for"
@@ -106,10 +107,14 @@ class Forwarding:
     def placed(self, scope: Scope) -> Iterator[None]:
         """Put the address of whoever asks in the place of the proxy's, for as long as a request is answered.
 
+        The certificate that a proxy shows is its own, and no login of those behind it.
+
         Raises:
             ProblemError: 429, too many of this address are open.
         """
         peer = place_of(scope)
+        if self._proxies.holds(peer):
+            scope.get("state", {}).pop(STATE, None)
         place = self._proxies.asker(peer, scope["headers"])
         if place == peer:
             yield

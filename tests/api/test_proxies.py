@@ -7,8 +7,9 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given, strategies as st
 
-from controller.api.proxies import Proxies, read_network
+from controller.api.proxies import Forwarding, Proxies, read_network
 from controller.api.settings import ApiSettings, Rate
+from controller.api.tls import STATE, Shown, shown_in
 from controller.errors import UsageError
 from controller.model.token import Role
 from tests.api.conftest import QUICK
@@ -58,6 +59,16 @@ def test_what_names_no_proxy_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         read_network(text)
     assert str(read_network("10.0.0.5")) == "10.0.0.5/32"
+
+
+@pytest.mark.parametrize(("place", "counts"), [(PROXY, False), ("127.0.8.1", True)])
+def test_the_certificate_of_a_proxy_is_no_login_of_those_behind_it(
+    place: str, counts: bool
+) -> None:
+    shown = Shown(der=b"certificate", version="TLSv1.3")
+    scope = {"type": "http", "client": (place, 1), "headers": [], "state": {STATE: shown}}
+    with Forwarding(BEHIND).placed(scope):
+        assert (shown_in(scope) is shown) is counts
 
 
 async def ask(home: House, place: str, *headers: str, path: str = "/api/v1/status") -> bytes:
