@@ -211,7 +211,10 @@ class Pump:
             self._log.often(
                 "leases", f"cannot keep lease {event.lease} of {_whom(seat)}: {error.strerror}"
             )
-            seat.line.abort()
+            why = f"cannot keep on disk that it may act: {error.strerror}"
+            goodbye = Goodbye(reason="closing", message=why)
+            seat.link.refuse(goodbye)
+            self._part(seat, goodbye, ours=True)
         else:
             self._log.often(
                 "leases", f"{_whom(seat)} holds lease {event.lease} of {event.cluster[:64]}"

@@ -96,6 +96,13 @@ CLOSED: Final = Reason(
     hint="its log may say why: journalctl -u ctl-agent",
 )
 
+DECLINED: Final = Reason(
+    cause=Unreachable.STATE,
+    words="its agent takes no controller now",
+    hint="look at its disk (df -h) and its log: journalctl -u ctl-agent",
+)
+"""A goodbye before the greeting that says more: an agent that cannot write down who may act lets nobody act."""
+
 SOCKET_WORDS: Final = {
     errno.ECONNREFUSED: "nobody listens there",
     errno.EHOSTUNREACH: "there is no route to it",
@@ -133,8 +140,10 @@ def unready(name: str, error: ControllerError) -> TransportError:
 
 def parted(name: str, where: str, goodbye: Goodbye, error: Exception | None) -> TransportError:
     """Say why a connection ended before it was greeted."""
-    if goodbye.reason in GOODBYES:
-        why = GOODBYES[goodbye.reason]
+    why = GOODBYES.get(goodbye.reason)
+    if goodbye.reason == "closing" and goodbye.message:
+        why = DECLINED
+    if why is not None:
         more = f" ({goodbye.message[:200]})" if goodbye.message else ""
         return said(name, where, Reason(cause=why.cause, words=f"{why.words}{more}", hint=why.hint))
     if error is not None:

@@ -59,6 +59,7 @@ class AgentPeer:
         "_asked",
         "_bell",
         "_clock",
+        "_declined",
         "_errors",
         "_giving_up",
         "_greetings",
@@ -96,6 +97,7 @@ class AgentPeer:
         self.facts = Facts(boot_id="")
         self.up = False
         """Say whether a greeted connection is there."""
+        self._declined: tuple[float, TransportError] | None = None
         self.holders = 0
         """Sessions opened and not given back; without any, a broken connection is not replaced."""
         self._loop = asyncio.get_running_loop()
@@ -278,18 +280,27 @@ class AgentPeer:
 
     def _opened(self, event: Opened) -> None:
         self.facts = event.facts or self.facts
-        self.up = True
+        self.up, self._declined = True, None
         self._cancel_plans()
         for link, greeting in self._greetings.items():
             if link is self._session.link and not greeting.done():
                 greeting.set_result(None)
         self._bell.ring()
 
+    def declined(self, *, within: float) -> TransportError | None:
+        """Say why the agent hung up before it greeted, where it did so lately; seconds."""
+        if self._declined is None or self._loop.time() - self._declined[0] > within:
+            return None
+        return self._declined[1]
+
     def _closed(self, event: Closed) -> None:
         greeting = self._greetings.get(event.link)
         if greeting is not None and not greeting.done():
             error = self._errors.get(event.link)
             greeting.set_exception(agent_causes.parted(self.name, self.where, event.goodbye, error))
+        if not self.up:
+            error = agent_causes.parted(self.name, self.where, event.goodbye, None)
+            self._declined = (self._loop.time(), error)
         if self.up and self._session.link is None:
             self.up = False
             self.down_since = self._loop.time()

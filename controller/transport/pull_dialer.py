@@ -16,6 +16,8 @@ from controller.wire.messages.greetings import Goodbye
 
 RETURN_SECONDS: Final = 10.0
 RECONNECT_SECONDS: Final = 20.0
+LATELY_SECONDS: Final = 120.0
+"""An agent that takes nobody dials again at least every minute, and says why each time."""
 
 
 class PullDialer:
@@ -70,7 +72,8 @@ class PullDialer:
             await asyncio.sleep(0.05)
             peer = listener.peer(server.name)
         if peer is None or not peer.up:
-            raise away(server, "has not dialled in")
+            declined = None if peer is None else peer.declined(within=LATELY_SECONDS)
+            raise declined or away(server, "has not dialled in")
         return peer
 
 

@@ -63,6 +63,12 @@ class Link:
             self._outbox = None
             self._beat = 0
 
+    def refuse(self, goodbye: Goodbye) -> None:
+        """Take back whatever was not written yet, a welcome too, and write nothing but the goodbye."""
+        if self.closed is None:
+            self._control.clear()
+            self.close(goodbye, say=True)
+
     def received(self, number: int, size: int, now: float, limits: Limits) -> None:
         """Note that messages up to `number` have come; the acknowledgement may wait for company."""
         self._received = number

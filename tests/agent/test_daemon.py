@@ -382,7 +382,12 @@ async def test_nothing_is_done_under_a_lease_that_cannot_be_kept(room: Room) -> 
         (state / ".leases.json.new").mkdir()  # no file can be written in its place
         caller = Caller(who(room.place, "main"), cluster="c", lease=3)
         async with caller.connected(room.port):
-            assert [one.reason for one in caller.goodbyes] == ["lost"]
+            (said,) = caller.goodbyes
+            assert not caller.opened
+            assert (said.reason, said.message.partition(":")[0]) == (
+                "closing",
+                "cannot keep on disk that it may act",
+            )
         assert room.log.has("cannot keep lease 3")
         (state / ".leases.json.new").rmdir()
         again = Caller(who(room.place, "main"), cluster="c", lease=2)

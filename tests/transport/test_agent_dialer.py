@@ -317,6 +317,18 @@ async def test_a_connection_that_breaks_before_the_greeting_is_no_refusal(room: 
     assert error.cause in {Unreachable.LOST, Unreachable.TCP}, error
 
 
+async def test_an_agent_that_can_write_nothing_down_takes_nobody_and_says_why(room: Room) -> None:
+    (Path(room.settings.state) / ".leases.json.new").mkdir(parents=True)
+    async with room.run(), dialling(room, cluster="c", lease=3) as dialer:
+        error = await cause_of(dialer, room)
+        assert error.cause is Unreachable.STATE
+        assert "takes no controller now (cannot keep on disk that it may act: " in error.message
+        assert "df -h" in str(error.hint)
+        assert not room.answers.asked
+        (Path(room.settings.state) / ".leases.json.new").rmdir()
+        await dialer.open(server(room))
+
+
 async def test_who_has_no_certificate_is_told_how_to_get_one(room: Room, tmp_path: Path) -> None:
     folder = folder_of(room, tmp_path / "mine", "web-1")
     dialer = AgentDialer(Papers(folder), clock=SystemClock(), instance=instance)

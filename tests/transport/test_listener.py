@@ -23,7 +23,7 @@ from controller.transport.pull_dialer import PullDialer
 from controller.wire.messages.news import Changed, Reported
 from tests.agent.daemon_room import Room, make_room
 from tests.pki.place import BY
-from tests.transport.agent_place import SERVER, dials, instance, listening, papers, until
+from tests.transport.agent_place import SERVER, dials, hub, instance, listening, papers, until
 
 pytestmark = pytest.mark.real
 HERE = replace(SERVER, carrier=Carrier.PULL)
@@ -75,6 +75,24 @@ async def test_an_agent_that_has_not_dialled_is_away(room: Room) -> None:
         with pytest.raises(TransportError, match="its agent has not dialled in") as caught:
             await PullDialer(listener, patience=0.1).open(HERE)
     assert caught.value.cause is Unreachable.AWAY
+
+
+async def test_an_agent_that_dials_and_takes_nobody_says_why(room: Room) -> None:
+    (Path(room.settings.state) / ".leases.json.new").mkdir(parents=True)
+    listener = AgentListener(
+        hub(room), clock=SystemClock(), instance=instance(), cluster="c", lease=3
+    )
+    await listener.start("127.0.0.1", 0)
+    try:
+        async with room.run(**dials(listener)):
+            await until(lambda: room.log.has("cannot keep lease 3"))
+            with pytest.raises(TransportError, match="cannot keep on disk") as caught:
+                await PullDialer(listener, patience=0.5).open(HERE)
+            (Path(room.settings.state) / ".leases.json.new").rmdir()
+            await PullDialer(listener, patience=10).open(HERE)
+    finally:
+        await listener.close()
+    assert caught.value.cause is Unreachable.STATE
 
 
 async def test_where_nobody_listens_every_agent_that_dials_is_away() -> None:

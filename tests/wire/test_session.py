@@ -215,6 +215,17 @@ def test_a_higher_lease_of_the_same_state_fences_the_lower_one_for_ever() -> Non
     assert pair.door.leases == {"state": 2}
 
 
+def test_an_agent_that_cannot_keep_a_lease_says_so_in_place_of_a_welcome() -> None:
+    pair = Pair()
+    pair.door.receive(pair.wire.far, pair.wire.near.take(), 0.0)
+    goodbye = Goodbye(reason="closing", message="the disk is full")
+    pair.wire.far.refuse(goodbye)
+    pair.wire.far.refuse(Goodbye(reason="busy"))
+    (closed,) = pair.near.receive(pair.wire.near, pair.wire.far.take(), 0.0)
+    assert closed == Closed(link=pair.wire.near, goodbye=goodbye, ours=False)
+    assert pair.wire.far.take() == b""
+
+
 def test_a_lease_is_believed_only_of_who_may_lead() -> None:
     pair = Pair().talk()
     _, events = hello(pair, controller(instance="c2", lease=99), leads=False)
