@@ -37,6 +37,18 @@ def test_two_of_one_role_have_to_be_told_apart(place: Place) -> None:
     assert Papers(place.path, "spare").own.name == "spare"
 
 
+def test_whoever_is_not_wanted_is_passed_by(place: Place) -> None:
+    people = (Role.ADMIN, Role.USER)
+    place.issue("main", Role.CONTROLLER)
+    assert Papers(place.path, roles=people).found is None
+    place.issue("ann", Role.USER)
+    found = Papers(place.path, roles=people)
+    assert found.own.name == "ann"
+    assert found.identity.certificate == place.path / "ann.crt"
+    with pytest.raises(RefusedError):
+        _ = Papers(place.path, "main", roles=people).found
+
+
 def test_nobody_without_a_key(place: Place) -> None:
     place.issue("main", Role.CONTROLLER)
     (place.path / "main.key").unlink()
