@@ -20,6 +20,7 @@ from controller.planning.subject import record_of
 
 BROKEN: Final = frozenset({State.FAILED, State.TIMED_OUT})
 EVERYBODY: Final = "all"
+AWAY: Final = "(not reached)"
 NAMED: Final = 3
 """So many servers are named before the rest is counted."""
 
@@ -42,10 +43,17 @@ class Outage:
             gate=Gate.BUDGET,
             message=f"group {self.group} may lack {self.limit} of {len(self.servers)} servers, and lacks "
             + self._named(others),
-            clear=f"ctl check server {others[0]}"
-            if others
-            else f"raise max_unavailable of group {self.group}",
+            clear=self._clear(others),
         )
+
+    def _clear(self, others: list[str]) -> str:
+        """Say what helps: a look at a server helps where it was not reached, not where its last try failed."""
+        if not others:
+            return f"raise max_unavailable of group {self.group}"
+        away = next((name for name in others if self.out[name] == AWAY), None)
+        if away is not None:
+            return f"ctl check server {away}"
+        return f"ctl apply --override {Gate.BUDGET} --reason TEXT"
 
     def _named(self, others: list[str]) -> str:
         if not others:
@@ -138,7 +146,7 @@ def _limit(amount: Amount, total: int) -> int:
 def _out(servers: frozenset[str], observed: Observed, broken: frozenset[str]) -> dict[str, str]:
     away = down(servers, observed)
     return {
-        name: "(not reached)" if name in away else "(its last try failed)"
+        name: AWAY if name in away else "(its last try failed)"
         for name in sorted(away | (servers & broken), key=natural)
     }
 

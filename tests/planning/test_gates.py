@@ -357,6 +357,7 @@ def test_a_server_whose_last_try_failed_counts_and_may_be_mended_itself(
     assert held["web-2"] is None
     assert held["web-1"] is not None
     assert "web-2 (its last try failed)" in held["web-1"].message
+    assert held["web-1"].clear == "ctl apply --override budget --reason TEXT"
 
 
 def halted(renderer: Renderer, limit: Amount) -> World:
