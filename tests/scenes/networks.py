@@ -94,7 +94,7 @@ class Networks:
         """Have the router lead outwards, with its own address in the place of whoever is behind it; nobody is led inwards."""
         nft = program("nft", "nftables")
         self.gate.run(nft, "-f", "-", stdin=MASQUERADE)
-        self.gate.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        self.gate.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
 
     def cut(self) -> None:
         """Lose every packet at the router, so that neither end hears of it."""
