@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -25,8 +27,10 @@ from tests.fakes.sshd import start_sshd
 PUSHES = 11
 APART = 5.3
 """Seconds between two pushes: those that come sooner are one."""
-JOBS = 2_000
+JOBS = 10_000
 AT_ONCE = 40
+PATIENCE = 60.0
+"""Seconds that one job may take."""
 SECRET = "benchmark"  # noqa: S105  # of a repository that lives for a minute
 DECLARED = """\
 repos: {{app: {{url: "{url}", webhook: hook, interval: 1m}}}}
@@ -126,9 +130,12 @@ async def _many(fleet: Fleet) -> list[Row]:
 
 
 async def _post_all(served: Served) -> None:
-    turn = asyncio.Semaphore(AT_ONCE)
+    turn, ends = asyncio.Semaphore(AT_ONCE), defaultdict[str, asyncio.Event](asyncio.Event)
     headers = {"authorization": f"Bearer {served.token}"}
-    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=120) as client:
+    limits = httpx.Limits(max_keepalive_connections=AT_ONCE + 1)
+    async with httpx.AsyncClient(
+        base_url=served.url, headers=headers, timeout=PATIENCE, limits=limits
+    ) as client:
 
         async def one() -> None:
             async with turn:
@@ -139,18 +146,27 @@ async def _post_all(served: Served) -> None:
                         break
                     await asyncio.sleep(0.2)
                 answer.raise_for_status()
-                await _ended(client, answer.json()["run"])
+                run = answer.json()["run"]
+                await asyncio.wait_for(ends[run].wait(), PATIENCE)
+                del ends[run]
 
-        await asyncio.gather(*(one() for _ in range(JOBS)))
+        following = asyncio.create_task(_follow(client, ends))
+        try:
+            await asyncio.gather(*(one() for _ in range(JOBS)))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
-async def _ended(client: httpx.AsyncClient, run: str) -> None:
-    """Wait until a run has ended."""
-    while True:
-        answer = await client.get(f"/api/v1/runs/{run}")
-        if answer.status_code == httpx.codes.OK and answer.json()["finished_at"]:
-            return
-        await asyncio.sleep(0.5)
+async def _follow(client: httpx.AsyncClient, ends: Mapping[str, asyncio.Event]) -> None:
+    """Hear of every run that has ended, as a browser does: over one stream."""
+    async with client.stream("GET", "/api/v1/events", timeout=None) as answer:
+        async for line in answer.aiter_lines():
+            if not line.startswith("data:"):
+                continue
+            news = json.loads(line.removeprefix("data:"))
+            if news.get("kind") == "run" and news["data"].get("state") == "finished":
+                ends[news["name"]].set()
 
 
 def resident(served: Served) -> float:

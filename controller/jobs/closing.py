@@ -26,12 +26,14 @@ async def finish_if_over(crew: Crew, id_: RunId) -> None:
         StateError: the store cannot be written any more.
     """
     store = crew.equipment.store
-    await halts_of(crew, id_)
     run = await store.runs.get(id_)
-    if run is None or run.finished_at is not None:
+    if run is None:
         return
     jobs = await store.jobs.list(run=id_, limit=ALL)
-    if all(job.state.ended for job in jobs):
+    if run.orders:
+        await record_halts(crew, id_, halted(run.orders, jobs))
+        run = await store.runs.get(id_) or run
+    if run.finished_at is None and all(job.state.ended for job in jobs):
         await store.runs.finish(replace(run, finished_at=crew.equipment.clock.now()))
 
 

@@ -37,7 +37,7 @@ class SqlContacts:
     async def get(self, server: str) -> Contact | None:
         """Read the contact of one server."""
         values = {"its_server": server}
-        data = await self._reader.read(lambda c: c.execute(_GET, values).scalar())
+        data = await self._reader.read(lambda c: c.execute(_GET, values).scalar(), single=True)
         return None if data is None else decode(Contact, data)
 
     async def put(self, contacts: Iterable[Contact]) -> None:

@@ -4,9 +4,12 @@ Implemented by `sqlite_database` and `postgres_database`; called by the writer a
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Connection
+
+SINGLE: Final = "single"
+"""Says in the `info` of a connection that reads that one statement is to come, for which no transaction has to be begun."""
 
 
 class Database(Protocol):

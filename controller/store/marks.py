@@ -35,12 +35,14 @@ class SqlMarks:
 
     async def get(self, name: str) -> str | None:
         """Read a mark."""
-        return await self._reader.read(lambda c: c.execute(_GET, {"its_name": name}).scalar())
+        return await self._reader.read(
+            lambda c: c.execute(_GET, {"its_name": name}).scalar(), single=True
+        )
 
     async def prefixed(self, prefix: str) -> Mapping[str, str]:
         """Read all marks whose name begins so."""
         query = _ALL.where(func.substr(MARKS.c.name, 1, len(prefix)) == prefix)
-        rows = await self._reader.read(lambda c: c.execute(query).all())
+        rows = await self._reader.read(lambda c: c.execute(query).all(), single=True)
         return by_name((name, value) for name, value in rows)
 
     async def put(self, name: str, value: str) -> None:

@@ -36,7 +36,9 @@ class SqlObservations:
 
     async def server(self, name: str) -> ServerSeen | None:
         """Read the last observation of one server."""
-        data = await self._reader.read(lambda c: c.execute(_SERVER, {"name": name}).scalar())
+        data = await self._reader.read(
+            lambda c: c.execute(_SERVER, {"name": name}).scalar(), single=True
+        )
         return None if data is None else decode(ServerSeen, data)
 
     async def servers(

@@ -81,7 +81,7 @@ class SqlOutbox:
     async def troubles(self, names: Collection[str] | None = None) -> Mapping[str, Trouble]:
         """Read the troubles that people were told of, or some of them; those that are over for a while, too."""
         query = _TROUBLES if names is None else _TROUBLES.where(TROUBLES.c.name.in_(names))
-        rows = await self._reader.read(lambda c: c.execute(query).all())
+        rows = await self._reader.read(lambda c: c.execute(query).all(), single=True)
         found = sorted((name, data) for name, data in rows)
         return {name: decode(Trouble, data) for name, data in found}
 
@@ -91,7 +91,7 @@ class SqlOutbox:
 
     async def next_due(self) -> datetime | None:
         """Say when the next letter is due; None when none waits."""
-        found = await self._reader.read(lambda c: c.execute(_NEXT).scalar())
+        found = await self._reader.read(lambda c: c.execute(_NEXT).scalar(), single=True)
         return None if found is None else datetime.fromisoformat(found)
 
     async def put(self, letters: Iterable[Letter]) -> None:
@@ -113,7 +113,9 @@ class SqlOutbox:
         return await self._select(_LIST, {"many": limit})
 
     async def _select(self, query: Select[str], values: dict[str, object]) -> tuple[Letter, ...]:
-        rows = await self._reader.read(lambda c: c.execute(query, values).scalars().all())
+        rows = await self._reader.read(
+            lambda c: c.execute(query, values).scalars().all(), single=True
+        )
         return tuple(decode(Letter, data) for data in rows)
 
 

@@ -60,7 +60,7 @@ class SqlRecords:
     async def get(self, target: str, server: str) -> Applied | None:
         """Read the record of one pair."""
         pair = {"its_target": target, "its_server": server}
-        data = await self._reader.read(lambda c: c.execute(_GET, pair).scalar())
+        data = await self._reader.read(lambda c: c.execute(_GET, pair).scalar(), single=True)
         return None if data is None else decode(Applied, data)
 
     async def targets(self) -> frozenset[str]:

@@ -59,7 +59,7 @@ class SqlRuns:
 
     async def get(self, run: RunId) -> Run | None:
         """Find a run by its whole id."""
-        data = await self._reader.read(lambda c: c.execute(_GET, {"id": run}).scalar())
+        data = await self._reader.read(lambda c: c.execute(_GET, {"id": run}).scalar(), single=True)
         return None if data is None else decode(Run, data)
 
     async def list(self, *, limit: int = 50) -> tuple[Run, ...]:
@@ -71,7 +71,7 @@ class SqlRuns:
 
     async def serial(self) -> int:
         """Count the runs that were ever recorded; the newest is never dropped, so its position is the count."""
-        return await self._reader.read(lambda c: c.execute(_SERIAL).scalar() or 0)
+        return await self._reader.read(lambda c: c.execute(_SERIAL).scalar() or 0, single=True)
 
     async def finish(self, run: Run) -> None:
         """Record the end of a run."""

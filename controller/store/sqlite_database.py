@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from controller.errors import StateError
+from controller.store.database import SINGLE
 from controller.store.trouble import state_error
 
 BUSY: Final = 30.0
@@ -191,6 +192,8 @@ def _engine(path: Path, *, mode: str) -> Engine:
     begin = "BEGIN IMMEDIATE" if mode == "rw" else "BEGIN"
 
     def on_begin(connection: Connection) -> None:
+        if connection.info.get(SINGLE, False):
+            return
         _plain(connection).execute(begin)  # a tenth of what the same costs through SQLAlchemy
 
     event.listen(engine, "begin", on_begin)

@@ -66,12 +66,14 @@ class SqlTokens:
         """Find a token by its id."""
         if "\x00" in id_:
             return None  # PostgreSQL takes no such text
-        found = await self._reader.read(lambda c: c.execute(_GET, {"its_id": id_}).one_or_none())
+        found = await self._reader.read(
+            lambda c: c.execute(_GET, {"its_id": id_}).one_or_none(), single=True
+        )
         return None if found is None else _token(found)
 
     async def all(self) -> tuple[Token, ...]:
         """List all tokens, oldest first, those that are over included."""
-        rows = await self._reader.read(lambda c: c.execute(_ALL).all())
+        rows = await self._reader.read(lambda c: c.execute(_ALL).all(), single=True)
         return in_order([_token(row) for row in rows])
 
     async def change(self, before: Token, after: Token) -> bool:

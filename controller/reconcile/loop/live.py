@@ -204,7 +204,7 @@ class LiveEngine:
                 left = any(job.id not in report.troubles for job in going)
                 return replace(report, waiting=left)
             if self._halted.is_set() or (until is not None and clock.now() >= until):
-                return await self._live.engine.report(run, waiting=True)
+                return replace(report, waiting=True)
             await self._rest(bell)
 
     async def settle(
