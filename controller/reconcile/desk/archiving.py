@@ -73,10 +73,16 @@ async def archive(rooms: Rooms, jobs: Sequence[JobId], *, out: Path | None) -> t
 async def archive_older(
     rooms: Rooms, before: datetime, *, out: Path | None, most: int = AT_ONCE
 ) -> tuple[Job, ...]:
-    """Archive jobs that ended before a moment, oldest first, at most `most`; fewer: there are no more."""
-    await finish(rooms)
+    """Archive jobs that ended before a moment, oldest first, at most `most`; fewer: there are no more.
+
+    Raises:
+        NotFoundError: an archive of before is gone, whose job has files still; these here are archived all the same.
+        StateError: the disk does not take it.
+    """
     found = await rooms.store.jobs.to_archive(before, limit=most)
-    return tuple([await _archive(rooms, job.id, out) for job in found])
+    archived = tuple([await _archive(rooms, job.id, out) for job in found])
+    await finish(rooms)
+    return archived
 
 
 async def finish(rooms: Rooms) -> None:

@@ -1,14 +1,23 @@
 """The reconciler of `retention`: what is old is put away, what is older is deleted, a bounded part of it at a time.
 
 One of `table`. `settings.retention` says how old. What has not ended is never touched; what each shelf keeps at most, it sees to itself.
-Files go before the rows that name them, so that a crash in between leaves nothing that nobody knows of.
+Files go before the rows that name them, so that a crash in between leaves nothing that nobody knows of. A disk that does not take an
+archive, or lets go of nothing, keeps the other kinds from nothing, and is tried again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.errors import (
+    ControllerError,
+    Disposition,
+    NotFoundError,
+    StateAwayError,
+    StateError,
+)
 from controller.model.ids import RunId
 from controller.model.retention import Retention
 from controller.reconcile.desk.archiving import archive_older
@@ -35,16 +44,35 @@ Pass = Callable[[World, Retention, datetime], Awaitable[bool]]
 """Does a bounded part, and says whether there may be more."""
 
 
+class NotPutAwayError(ControllerError):
+    """Something that is old could be neither archived nor deleted; the state itself may well be usable."""
+
+    reference = "not-put-away"
+    disposition = Disposition.RETRY
+
+
 async def reconcile(world: World, name: str) -> Result:
-    """Do one pass over everything that is kept."""
+    """Do one pass over everything that is kept.
+
+    Raises:
+        NotPutAwayError: a part of it could not be put away.
+        StateError: the state cannot be used.
+    """
     del name
     generation = world.generation
     if generation is None:
         return After(EVERY, "no declarations are in force")
     await _undeclared(world, generation)
     kept, now = generation.declaration.settings.retention, world.rooms.clock.now()
-    more = [await each(world, kept, now) for each in PASSES]
-    if any(more):
+    more, trouble = False, None
+    for each in PASSES:
+        try:
+            more = await each(world, kept, now) or more
+        except NotPutAwayError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    if more:
         return After(SOON, "there is more to be deleted")
     return After(EVERY, "everything that is old is gone")
 
@@ -52,7 +80,8 @@ async def reconcile(world: World, name: str) -> Result:
 async def put_away(world: World, kept: Retention, now: datetime) -> bool:
     """Archive output and artifacts of jobs that ended long ago."""
     before = now - timedelta(seconds=kept.output)
-    found = await archive_older(world.rooms, before, out=None, most=PUT_AWAY)
+    with _on_disk():
+        found = await archive_older(world.rooms, before, out=None, most=PUT_AWAY)
     return len(found) == PUT_AWAY
 
 
@@ -91,7 +120,19 @@ async def _drop_files(world: World, run: RunId) -> None:
     archive = world.rooms.archive
     for job in await world.rooms.store.jobs.list(run=run, limit=JOBS):
         path = None if job.archived is None else job.archived.path
-        await asyncio.to_thread(archive.drop, job.id, path)
+        with _on_disk():
+            await asyncio.to_thread(archive.drop, job.id, path)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Tell what is wrong with single files from what is wrong with the state."""
+    try:
+        yield
+    except StateAwayError:
+        raise
+    except (NotFoundError, StateError) as error:
+        raise NotPutAwayError(error.message, hint=error.hint) from error
 
 
 async def _undeclared(world: World, generation: Generation) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from controller.errors import StateError
-from controller.model.ids import RunId
-from controller.model.job import Job, State
+from controller.model.ids import Digest, RunId
+from controller.model.job import Archived, Job, State
 from controller.model.serving import Contact, Due
 from controller.reconcile.loop import owing, retention, servers, targets
 from controller.reconcile.loop.result import After
@@ -104,6 +104,39 @@ async def test_a_crash_between_files_and_rows_is_made_good(
     assert files(town, job) == []
     await clean(town)
     assert await town.world.rooms.store.jobs.get(job.id) is None
+
+
+async def test_a_folder_for_archives_that_takes_none_keeps_nothing_else_from_going(
+    town: SmallWorld,
+) -> None:
+    old, young = await ran(town), await ran(town)
+    archives = Path(town.world.rooms.state) / "archive"
+    archives.write_text("in the way")
+    town.pass_time(1.5 * DAY)
+    with pytest.raises(retention.NotPutAwayError, match=r"cannot use .*archive"):
+        await retention.reconcile(town.world, "")
+    town.pass_time(2 * DAY)
+    with pytest.raises(retention.NotPutAwayError):
+        await retention.reconcile(town.world, "")
+    assert await town.world.rooms.store.jobs.ids() == {young.id}
+    assert files(town, old) == []
+    archives.unlink()
+    await clean(town)
+    assert files(town, young) == ["archive"]
+
+
+async def test_an_archive_that_is_gone_keeps_no_other_job_from_being_put_away(
+    town: SmallWorld,
+) -> None:
+    gone, other = await ran(town), await ran(town)
+    store = town.world.rooms.store
+    lost = Archived(at=START, path="archive/2026/gone.tar.gz", size=1, sha256=Digest("ab" * 32))
+    await store.jobs.archive(gone.id, lost)
+    town.pass_time(1.5 * DAY)
+    with pytest.raises(retention.NotPutAwayError, match=r"cannot find the archive"):
+        await retention.reconcile(town.world, "")
+    assert files(town, other) == ["archive"]
+    assert files(town, gone) == ["output"], "nobody else has it"
 
 
 async def test_an_archive_that_a_person_put_elsewhere_is_theirs(
