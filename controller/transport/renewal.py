@@ -81,12 +81,11 @@ class Renewal:
             certificate: of the connection by which it asks, in DER.
             asked: its request.
         """
-        now = self._clock.now()
-        if self._waiting >= WAITING or not self._is_due(name, now):
-            return Failed(code="later", message="cannot renew now: wait a minute")
         declared = self._declared(name)
         if declared is None:
             return Failed(code="later", message="cannot renew yet: no declarations are in force")
+        if self._waiting >= WAITING or not self._is_due(name, self._clock.now()):
+            return Failed(code="later", message="cannot renew now: wait a minute")
         if not declared:
             reply: Renewed | Failed = Failed(
                 code="undeclared", message=f"cannot renew {name}: no such server is declared"

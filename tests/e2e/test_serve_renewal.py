@@ -15,7 +15,7 @@ from tests.e2e.fleet import Fleet, wait_for
 from tests.e2e.serving import Served, serving
 from tests.pki.place import needs_openssl
 
-pytestmark = [pytest.mark.real, pytest.mark.sweep, needs_openssl]
+pytestmark = [pytest.mark.real, pytest.mark.sweep, pytest.mark.timeout(240), needs_openssl]
 NAME = "edge-1"
 DAY = timedelta(days=1)
 
@@ -70,7 +70,7 @@ def pulled(fleet: Fleet, aged: Authority) -> Iterator[tuple[Served, AgentHost]]:
     port = free_port()
     words = ("--agent-listen", f"127.0.0.1:{port}", "--pki", str(aged.folder))
     with serving(fleet, *words) as served:
-        wait_for(lambda: "taking agents" in served.text)
+        wait_for(lambda: "is in force" in served.text, seconds=30)
         with agent_on(fleet, aged, NAME, connect=port) as host:
             yield served, host
 
@@ -114,7 +114,7 @@ def test_a_controller_without_the_authority_says_so(fleet: Fleet, aged: Authorit
     pki = aged.folder / "named" / "hub"
     words = ("--agent-listen", f"127.0.0.1:{port}", "--pki", str(pki))
     with serving(fleet, *words) as served:
-        wait_for(lambda: "taking agents" in served.text)
+        wait_for(lambda: "is in force" in served.text, seconds=30)
         with agent_on(fleet, aged, NAME, connect=port) as host:
             wait_for(lambda: "refuses (no-authority)" in host.log, seconds=60)
             wait_for(lambda: ran(served), seconds=30)

@@ -107,7 +107,13 @@ async def test_a_server_that_is_not_declared_any_more_is_not_renewed(place: Plac
     desk = Desk(place, declared=False)
     assert await desk.ask() == "undeclared"
     assert desk.told == [Told(name=NAME, outcome="undeclared")]
-    assert await Desk(place, declared=None).ask() == "later"
+
+
+async def test_while_no_declarations_are_in_force_nobodys_minute_begins(place: Place) -> None:
+    desk = Desk(place, declared=None)
+    assert await desk.ask() == "later"
+    assert not desk.told
+    assert not desk.renewal._last
 
 
 async def test_where_no_authority_lies_it_says_so_and_how_else(
