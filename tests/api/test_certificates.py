@@ -210,12 +210,10 @@ async def test_people_manage_what_is_theirs_and_see_all(door: Front) -> None:
     body = {"state": "succeeded", "reason": "because"}
     got = await door.ask("POST", f"/api/v1/jobs/{mine}/resolve", "maker", json=body)
     assert got.status_code == 403
-    assert (
-        await door.ask("POST", f"/api/v1/jobs/{mine}/stop", "maker", json={})
-    ).status_code == 200
-    assert (
-        await door.ask("POST", f"/api/v1/jobs/{others}/stop", "ops", json={})
-    ).status_code == 200
+    for job, who in ((mine, "maker"), (others, "ops")):
+        got = await door.ask("POST", f"/api/v1/jobs/{job}/stop", who, json={})
+        # What runs as a user that this machine does not have ends by itself.
+        assert got.status_code in {200, 409}, got.text
 
 
 async def test_a_token_of_a_longer_name_is_somebody_else(door: Front) -> None:
