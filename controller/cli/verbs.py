@@ -39,7 +39,9 @@ VERBS: Final[dict[str, Verb]] = {
     "run": Verb(module="run", help="Run a task, a target or a command now.", rest=True),
     "tasks": Verb(module="tasks", help="List the scripts that servers offer."),
     "inspect": Verb(module="inspect", help="Show a script that a server offers."),
-    "check": Verb(module="check", help="Look at something now.", group=("server", "repo", "config")),
+    "check": Verb(
+        module="check", help="Look at something now.", group=("server", "repo", "config")
+    ),
     "trust": Verb(module="trust", help="Show host keys and pin them after a yes."),
     "jobs": Verb(
         module="jobs",
