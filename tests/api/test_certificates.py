@@ -340,6 +340,12 @@ async def test_another_site_changes_nothing_by_the_certificate_of_a_browser(door
         assert got.status_code == 403, sent
         assert got.json()["reference"] == "cross-site"
     assert door.home.small.pokes == []
+    for route in ROUTES:
+        if route.unsafe and route.least is not None:
+            got = await door.ask(
+                route.method, path_of(route), "ops", origin="https://evil.example.com"
+            )
+            assert (got.status_code, got.json()["reference"]) == (403, "cross-site"), route.name
     assert (
         await door.ask("POST", path, "ops")
     ).status_code == 200  # a program says nothing of this
