@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
 from starlette.responses import Response
@@ -27,6 +27,8 @@ from controller.reconcile.documents import (
 from controller.reconcile.exchange.requests import Sightings, StatusReport
 
 Wanted = Annotated[Name | None, Query()]
+MANY: Final = 200
+"""Troubles and jobs of a status that are written out at once; more, as when a network is down, beside the loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,16 @@ class World:
 
 async def status(call: Asked) -> Response:
     """Say on one screen how wanted and applied compare, what is wrong, and what runs."""
-    report = within(call, await call.desk.glance.status())
+    report = await call.desk.glance.status()
+    held = await call.serving.store.marks.get(HELD)
+    if len(report.problems) + len(report.running) > MANY:
+        return await call.rooms.aside.do(lambda: written(call, report, held))
+    return written(call, report, held)
+
+
+def written(call: Call, report: StatusReport, held: str | None) -> Response:
+    """Write a status out, as far as it lies within the scope."""
+    report = within(call, report)
     document = status_document(report, state=call.serving.state)
     generation, invalid = call.serving.generation, call.serving.invalid
     document["in_force"] = (
@@ -57,7 +68,7 @@ async def status(call: Asked) -> Response:
             "diagnostics": [diagnostic_document(one) for one in invalid.diagnostics],
         }
     )
-    document["held"] = await call.serving.store.marks.get(HELD)
+    document["held"] = held
     return call.answer(document)
 
 
