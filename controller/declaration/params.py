@@ -34,12 +34,13 @@ def declared(wishes: Wishes, block: Block) -> dict[str, Param]:
             secret=body.get("secret") is True,
             place=block.where("params", name),
         )
-        if "default" in body:
+        # First the schema: a default that is a template is judged only once it is rendered.
+        broken = tuple(_wrong_schema(params[name], block))
+        wishes.findings.extend(broken)
+        if "default" in body and not broken:
             wishes.findings.extend(
                 wrong(params[name], body["default"], block, ("params", name, "default"))
             )
-        else:
-            wishes.findings.extend(_wrong_schema(params[name], block))
     return params
 
 

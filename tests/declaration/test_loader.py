@@ -73,6 +73,10 @@ WRONG = [
     ("tasks: {t: {run: a, params: {p: {type: strin}}}}\n", ["1:40 wrong-value"]),
     ("tasks: {t: {run: a, params: {p: {$ref: 'file:///etc/passwd'}}}}\n", ["1:34 unknown-key"]),
     ("tasks: {t: {run: a, params: {p: {pattern: '(?=a)'}}}}\n", ["1:34 wrong-schema"]),
+    (
+        "tasks: {t: {run: a, params: {p: {pattern: '[', default: '{{ vars.x }}'}}}}\n",
+        ["1:34 wrong-schema"],
+    ),
     ("tasks: {t: {run: a, params: {p: {type: integer, default: x}}}}\n", ["1:58 wrong-param"]),
     (TASK + "targets: {x: {servers: all}}\n", ["3:11 missing-key"]),
     (TASK + "targets: {x: {servers: web, task: t}}\n", ["3:24 unknown-server"]),
