@@ -32,7 +32,8 @@ from controller.reconcile.loop.refusing import (
     line_of,
     refuse,
 )
-from controller.reconcile.loop.world import LOOKED, POKE, World
+from controller.reconcile.loop.statuses import SAID
+from controller.reconcile.loop.world import World
 from controller.reconcile.walk.loading import known_hosts
 from controller.reconcile.walk.seen import Seen
 
@@ -184,24 +185,23 @@ async def put_in_force(world: World, generation: Generation) -> None:
 
 
 async def drop_gone(world: World, before: Declaration, after: Declaration) -> None:
-    """Forget the keys of what is no longer declared; what is still known of a target is decided about until it is gone."""
+    """Forget the keys of what is no longer declared, and the marks; what is still known of a target is decided about until it is gone."""
+    targets = before.targets.keys() - after.targets.keys()
     gone = [
         *(Key(Kind.REPO, name) for name in before.repos.keys() - after.repos.keys()),
         *(
             Key(Kind.SERVER, name)
             for name in before.inventory.servers.keys() - after.inventory.servers.keys()
         ),
-        *(Key(Kind.SCHEDULE, name) for name in before.targets.keys() - after.targets.keys()),
+        *(Key(Kind.SCHEDULE, name) for name in targets),
     ]
     for key in gone:
         await world.queue.drop(str(key))
-        await world.say(key, None)
-        for prefix in (POKE, LOOKED):
-            mark = await world.rooms.store.marks.get(f"{prefix}{key}")
-            if mark is not None:
-                await world.rooms.store.marks.swap(f"{prefix}{key}", mark, None)
-    for name in before.targets.keys() - after.targets.keys():
-        await world.add(Key(Kind.TARGET, name))
+        await world.forget(key)
+    for name in targets:
+        key = Key(Kind.TARGET, name)
+        await world.forget(key, f"{SAID}{name}")
+        await world.add(key)
     for name in owing.scheduled(before) - owing.scheduled(after):
         await owing.forget(world, name)
 

@@ -39,6 +39,7 @@ async def reconcile(world: World, name: str) -> Result:
     server = generation.declaration.inventory.servers.get(name)
     contact = await contacts.get(name)
     if server is None:
+        await world.forget(Key(Kind.SERVER, name))
         await _forget(world, name, contact)
         return Done()
     if not server.active:

@@ -169,6 +169,15 @@ class World:
             )
         return news
 
+    async def forget(self, key: Key, *more: str) -> None:
+        """Let go of all that is kept of a key that is no longer declared, and of further marks: names come and go."""
+        await self.say(key, None)
+        marks = self.rooms.store.marks
+        for name in (f"{POKE}{key}", f"{LOOKED}{key}", *more):
+            value = await marks.get(name)
+            if value is not None:
+                await marks.swap(name, value, None)
+
     async def held(self) -> str | None:
         """Say why nothing may be carried out now; None where all may."""
         why = await self.rooms.store.marks.get(HELD)

@@ -6,7 +6,8 @@ from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Inventory, Server
 from controller.reconcile.loop.accepting import without
-from controller.reconcile.loop.keys import CONFIG
+from controller.reconcile.loop.keys import CONFIG, Key, Kind
+from controller.reconcile.said import Said
 from tests.reconcile.loop.estate import Estate, Land, estate
 
 SHOP = "  shop: {task: deploy, servers: 'web-*', repo: app}\n"
@@ -149,11 +150,19 @@ async def test_a_history_that_was_rewritten_is_refused_and_told(tmp_path: Path) 
         assert not [one for one in land.worked if one[0] == "evil"]
 
 
-async def test_a_removed_repo_server_and_target_leave_no_key_behind(tmp_path: Path) -> None:
+async def test_a_removed_repo_server_and_target_leave_no_key_and_no_mark_behind(
+    tmp_path: Path,
+) -> None:
     land = Land(tmp_path)
     land.declare(SHOP)
+    gone = [Key(Kind.REPO, "app"), Key(Kind.SERVER, "web-2"), Key(Kind.TARGET, "shop")]
     async with estate(land) as here:
         await here.applied("shop", "web-1", "web-2")
+        for key in gone:
+            await here.world.poke(key, why="test")
+        await here.quiet()
+        await here.world.say(gone[-1], Said(reason="Waiting", message="for a yes"))
+        await land.store.marks.put("status/shop", "a light beside a commit")
         land.config.commit(
             {
                 "inventory/servers.yaml": "servers: {web-1: {}}\n",
@@ -167,7 +176,9 @@ async def test_a_removed_repo_server_and_target_leave_no_key_behind(tmp_path: Pa
         land.clock.shift(301)
         await here.quiet()
         keys = {one.key for one in await here.world.queue.waiting()}
-        assert not keys & {"repo/app", "server/web-2", "target/shop"}
+        assert not keys & set(map(str, gone))
+        marks = await land.store.marks.prefixed("")
+        assert not [mark for mark in marks if mark.endswith(("/app", "/web-2", "/shop"))]
 
 
 def test_a_finding_switches_off_the_server_and_the_repo_it_speaks_of() -> None:
