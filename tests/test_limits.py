@@ -161,6 +161,7 @@ from controller.reconcile.desk import archiving, fetching
 from controller.reconcile.loop import (
     choosing,
     firing,
+    live as loop_live,
     looks,
     moments,
     news as loop_news,
@@ -339,6 +340,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "one round of letters": outbox.ROUND,
         "moments that wait to be told": moments.MOST,
         "jobs looked through for a commit status": loop_statuses.LOOKED,
+        "input kept for a run that is not driven": loop_live.KEPT_SECONDS,
         "jobs stopped at once for a run that replaces them": loop_schedules.STOPS,
         "reasons told of a due time that was held": firing.SHOWN,
         "jobs put away in one pass": loop_retention.PUT_AWAY,
@@ -524,6 +526,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "time a key is put off": port.LONGEST,
         "priority of a key": port.PRIORITIES,
         "keys in memory": queue_memory.KEYS,
+        "places that keys had before": queue_memory.PASSED,
         "keys shown": port.SHOWN,
         "lease of a claim on PostgreSQL": queue_postgres.LEASE,
         "wait for PostgreSQL by an add": queue_postgres.PATIENCE,
