@@ -26,7 +26,7 @@ from controller.service.shared import (
 from controller.service.works import new_id
 from controller.settings import Settings
 from controller.source.place import find
-from controller.store.folder import STATE_FOLDER, folder_of, is_shared, prepare
+from controller.store.folder import STATE_FOLDER, folder_of, is_shared, prepare, service_folder
 from controller.store.leases import Lease
 from controller.store.lock import StateLock, take
 from controller.store.shelves import SqlStore
@@ -102,8 +102,7 @@ def usual(options: ServeOptions, settings: Settings) -> Path:
     """
     if options.source.url is None:
         return find(options.source.directory or Path.cwd()) / STATE_FOLDER
-    given = options.variables.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(given) if given else settings.person.home / OWN_STATE
+    return service_folder(options.variables) or settings.person.home / OWN_STATE
 
 
 async def _on_postgres(

@@ -44,8 +44,16 @@ def is_shared(state: str | None) -> bool:
 
 def shared_folder(variables: Mapping[str, str], home: Path) -> Path:
     """Say where this machine keeps the files of a shared state: where systemd says (systemd.exec(5)), else below the home."""
+    return service_folder(variables) or home / SHARED_FILES
+
+
+def service_folder(variables: Mapping[str, str]) -> Path | None:
+    """Say where systemd keeps the state of this service; None where it did not start us.
+
+    With `DynamicUser=` it hands over a link of its own to a folder among the private ones, so this one link is followed.
+    """
     given = variables.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(given) if given else home / SHARED_FILES
+    return Path(given).resolve() if given else None
 
 
 def folder_of(state: str) -> Path:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from controller.errors import StateError, UsageError
-from controller.store.folder import create_private, file_system_of, folder_of, is_shared, prepare
+from controller.store.folder import (
+    create_private,
+    file_system_of,
+    folder_of,
+    is_shared,
+    prepare,
+    service_folder,
+    shared_folder,
+)
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -82,3 +90,17 @@ def test_folders_and_postgresql_hold_a_state() -> None:
         assert not is_shared(url)
         with pytest.raises(UsageError, match="cannot keep the state in"):
             folder_of(url)
+
+
+def test_the_link_by_which_systemd_names_a_private_folder_is_followed(tmp_path: Path) -> None:
+    """As `DynamicUser=` makes it; any other link is refused."""
+    private, link = tmp_path / "private", tmp_path / "ctl"
+    private.mkdir(mode=0o700)
+    link.symlink_to(private)
+    with pytest.raises(StateError, match="not a folder"):
+        prepare(link)
+    variables = {"STATE_DIRECTORY": f"{link}:/elsewhere"}
+    found = service_folder(variables)
+    assert found is not None
+    assert prepare(found) == shared_folder(variables, tmp_path) == private
+    assert service_folder({}) is None
