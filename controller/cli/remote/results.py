@@ -13,6 +13,7 @@ from controller.cli.remote.client import Client, mapping
 from controller.cli.remote.files import FileThere, below, fetched
 from controller.cli.remote.reading import read
 from controller.errors import StateError
+from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job
 from controller.model.task import ResultType
@@ -28,7 +29,8 @@ async def results_of(
     found = [told[job.id] for job in jobs if job.id in told]
     if outdir is None:
         return tuple(found)
-    folders = {job.id: outdir / job.server if len(jobs) > 1 else outdir for job in jobs}
+    many = len(jobs) > 1
+    folders = {job.id: outdir / harmless_path(job.server) if many else outdir for job in jobs}
     return tuple([await _kept(client, one, folders[one.job], listener) for one in found])
 
 
