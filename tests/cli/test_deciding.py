@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller.cli.deciding import needed_reason, read_until
-from controller.cli.views.history import result_of, seconds_of
 from controller.errors import UsageError
 from controller.model.ids import RunId, Sha
 from controller.model.job import Run, State, Trigger
 from controller.model.past import TargetRun
+from controller.reconcile.documents import result_of, seconds_of
 from controller.reconcile.exchange.decisions import PastRun
 from tests.cli.stage import NOW, Stage
 
