@@ -29,11 +29,18 @@ _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXE
 
 
 class Folder:
-    """An open folder; made by `open_folder`."""
+    """An open folder; made by `open_folder`.
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    Args:
+        path: where it lies.
+        descriptor: of the folder.
+        owner: user and group to whom what is made here is given; None: it stays ours.
+    """
+
+    def __init__(self, path: Path, descriptor: int, owner: tuple[int, int] | None = None) -> None:
         self.path = path
         self._descriptor = descriptor
+        self._owner = owner
 
     def read(self, name: str) -> bytes | None:
         """Read a file; None when there is none.
@@ -75,7 +82,7 @@ class Folder:
             name: its name.
             data: what is in it.
             mode: its rights, whatever the umask.
-            owner: user and group it is given to; None: it stays ours.
+            owner: user and group it is given to; None: whoever has the folder.
 
         Raises:
             RefusedError: something of that name is there.
@@ -89,7 +96,7 @@ class Folder:
                     f"cannot write {self.path / name}: it is there already"
                 ) from error
             try:
-                _fill(descriptor, data, mode, owner)
+                _fill(descriptor, data, mode, owner or self._owner)
             except OSError:
                 os.unlink(name, dir_fd=self._descriptor)  # half a file is none
                 raise
@@ -116,6 +123,7 @@ class Folder:
         with self._telling("write", name):
             descriptor = os.open(name, flags, PRIVATE, dir_fd=self._descriptor)
             with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                self._give(descriptor)
                 end = _whole(file.read())
                 try:
                     file.truncate(end)
@@ -162,10 +170,17 @@ class Folder:
         with self._telling("lock", LOCK):
             descriptor = os.open(LOCK, flags, PRIVATE, dir_fd=self._descriptor)
         try:
+            with self._telling("lock", LOCK):
+                self._give(descriptor)
             self._wait(descriptor)
             yield
         finally:
             os.close(descriptor)
+
+    def _give(self, descriptor: int) -> None:
+        """Give an open file to whoever has the folder."""
+        if self._owner is not None:
+            os.fchown(descriptor, *self._owner)
 
     def _wait(self, descriptor: int) -> None:
         for _ in range(_TRIES):
@@ -198,13 +213,16 @@ class Folder:
 
 
 @contextmanager
-def open_folder(path: Path, *, make: bool = False, owner: int | None = None) -> Iterator[Folder]:
+def open_folder(
+    path: Path, *, make: bool = False, owner: int | None = None, shared: bool = False
+) -> Iterator[Folder]:
     """Open a folder, or make it.
 
     Args:
         path: where it lies.
         make: make it with 0700, and what is missing above it.
         owner: a user, beside root and us, to whom it may belong.
+        shared: root may work in it whoever has it, as beside a controller that runs as a user of its own; what it makes there is theirs.
 
     Raises:
         NotFoundError: it is not there.
@@ -229,8 +247,10 @@ def open_folder(path: Path, *, make: bool = False, owner: int | None = None) -> 
             hint="run it as root, or name another folder",
         ) from error
     try:
-        _refuse_shared(path, os.fstat(descriptor), owner)
-        yield Folder(path, descriptor)
+        found = os.fstat(descriptor)
+        theirs = shared and os.geteuid() == 0 != found.st_uid
+        _refuse_shared(path, found, found.st_uid if theirs else owner)
+        yield Folder(path, descriptor, (found.st_uid, found.st_gid) if theirs else None)
     finally:
         os.close(descriptor)
 

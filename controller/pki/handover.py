@@ -90,7 +90,7 @@ def hand_over(
 def _key(source: Path, one: Issued) -> bytes | None:
     if one.key is KeyPlace.ELSEWHERE:
         return None
-    with open_folder(source) as folder:
+    with open_folder(source, shared=True) as folder:
         return folder.read(f"{one.name}.key")
 
 

@@ -110,7 +110,7 @@ def invite(path: Path, guest: Guest, *, now: datetime, by: str) -> Invited:
 
 def invited(path: Path, *, now: datetime) -> tuple[Invitation, ...]:
     """List the invitations that are open or were used, and have not ended."""
-    with open_folder(path) as folder:
+    with open_folder(path, shared=True) as folder:
         return tuple(one for one in invitations.load(folder) if one.expires > now)
 
 
@@ -136,7 +136,7 @@ def redeem(path: Path, shown: Showing, *, now: datetime) -> Issued:
         RefusedError: the request is not sound, or the authority does not sign.
         TokenError: the token is worth nothing.
     """
-    with open_folder(path) as folder:  # without the lock: who guesses holds nobody up
+    with open_folder(path, shared=True) as folder:  # without the lock: who guesses holds nobody up
         _settle(invitations.load(folder), shown, now)
     key = request.read(shown.request)
     digest = keys.digest(key)

@@ -177,7 +177,7 @@ def open_shelf(path: Path, *, now: datetime, make: bool = False) -> Iterator[She
         RefusedError: others may write in it, or somebody else holds it.
         StateError: the disk says no, or the ledger is damaged.
     """
-    with open_folder(path, make=make) as folder, folder.locked():
+    with open_folder(path, make=make, shared=True) as folder, folder.locked():
         shelf = Shelf(folder, now)
         shelf.settle()
         yield shelf
@@ -190,7 +190,7 @@ def look(path: Path) -> Ledger:
         NotFoundError: there is no authority.
         StateError: the ledger cannot be read.
     """
-    with open_folder(path) as folder:
+    with open_folder(path, shared=True) as folder:
         data = folder.read(LEDGER) or b""
     found = ledger.read(data, where=str(path / LEDGER))
     _ = found.newest

@@ -164,3 +164,22 @@ def test_who_waits_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch)
         other.locked(),
     ):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works in folders of others")
+def test_what_root_makes_in_the_folder_of_a_service_belongs_to_the_service(path: Path) -> None:
+    with open_folder(path, shared=True) as folder, folder.locked():
+        folder.append("ledger", b"one\n")
+    os.chown(path, 64000, 64001)
+    os.chown(path / "ledger", 64000, 64001)
+    os.chown(path / room.LOCK, 64000, 64001)
+    with open_folder(path, shared=True) as folder, folder.locked():
+        folder.append("ledger", b"two\n")
+        folder.append("other", b"one\n")
+        folder.create("main.key", b"secret", mode=PRIVATE)
+        folder.write("denied", b"1\n", mode=PUBLIC)
+    found = {one.name: one.stat() for one in path.iterdir()}
+    assert set(found) == {"ledger", "other", "main.key", "denied", room.LOCK}
+    assert {(one.st_uid, one.st_gid) for one in found.values()} == {(64000, 64001)}
+    with pytest.raises(RefusedError, match="belongs to another user"), open_folder(path):
+        pass

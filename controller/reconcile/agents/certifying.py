@@ -71,7 +71,7 @@ class Desk:
         if anew or not self._is_good(shelf.look(self.folder), server, has):
             one = self._sign(server, None if ask is None else await ask())
         known = shelf.look(self.folder)
-        with open_folder(self.folder) as folder:
+        with open_folder(self.folder, shared=True) as folder:
             denied = folder.read(shelf.DENIED) or b""
             made_here = one is not None and one.key is KeyPlace.HERE
             key = folder.read(f"{server.name}.key") if made_here else None
