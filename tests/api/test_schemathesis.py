@@ -5,10 +5,17 @@ import sys
 
 import pytest
 
+from controller.api.resources import config
 from controller.model.token import Role
 from tests.api.serving import House
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+@pytest.fixture(autouse=True)
+def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no look at the config repository: nobody looks here."""
+    monkeypatch.setattr(config, "WAIT", 0.01)
 
 
 async def tried(home: House, token: str | None, *, examples: int, phases: str) -> str:
