@@ -27,6 +27,8 @@ PACKAGES = (
     "python3",
     "openssl",
     "ca-certificates",
+    "git",
+    "libnss-systemd",
 )
 DISK = "2G"
 BUILDING = 900
