@@ -5,6 +5,7 @@ lines are for whoever runs the controller.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Final, TextIO
@@ -42,12 +43,24 @@ class Lines(logging.Formatter):
         return "\n".join(lines)
 
 
+def read_by_journal(variables: Mapping[str, str], descriptor: int = 2) -> bool:
+    """Say whether what is written to stderr goes into systemd's journal, where it stays.
+
+    The variable is inherited by programs whose stderr goes elsewhere, so it names the stream (systemd.exec(5), `$JOURNAL_STREAM`).
+    """
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return variables.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 def write_logs(
     masker: Masker, variables: Mapping[str, str], *, debug: bool, stream: TextIO | None = None
 ) -> None:
     """Write what this process has to tell to stderr from now on."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Lines(masker, journal="JOURNAL_STREAM" in variables))
+    handler.setFormatter(Lines(masker, journal=read_by_journal(variables)))
     root = logging.getLogger()
     for old in tuple(root.handlers):
         root.removeHandler(old)

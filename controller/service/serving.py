@@ -37,7 +37,7 @@ from controller.service.follow import follow
 from controller.service.gates import TOKEN_FILE, AgentsDoor, api_server, first_token
 from controller.service.ground import Ground, stand
 from controller.service.local import always
-from controller.service.logs import write_logs
+from controller.service.logs import read_by_journal, write_logs
 from controller.service.options import Options, Part, ServeOptions
 from controller.service.renewals import Renewals
 from controller.service.staying import StayingWorks
@@ -138,7 +138,10 @@ async def _build(
         say(f"serving {url}")
         token = await first_token(ground, world.rooms.activity, options)
         if token is not None:
-            say(f"admin token, shown this once: {token} (kept in {ground.folder / TOKEN_FILE})")
+            # The journal keeps what it reads, and many may read it.
+            hidden = read_by_journal(options.variables)
+            shown = "made" if hidden else f"shown this once: {token}"
+            say(f"admin token, {shown} (kept in {ground.folder / TOKEN_FILE})")
         parts[Part.API] = server.run
     else:
         say(f"serving {url} as {', '.join(sorted(options.parts))}")

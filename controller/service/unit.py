@@ -30,16 +30,18 @@ ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2s
+# A start may find a large state of an older form.
+TimeoutStartSec=10min
 # A stop leaves jobs running on the servers and takes seconds; with --drain it waits for them.
 TimeoutStopSec={stop}
 # A second signal means: now.
 KillMode=mixed
 
-# A user of its own, made for as long as it runs; what it keeps is in /var/lib/{name}, 0700.
+# A user of its own, made for as long as it runs; what it keeps is in /var/lib/{folder}, 0700, apart from what jobs keep in /var/lib/ctl.
 DynamicUser=yes
-StateDirectory={name}
+StateDirectory={folder}
 StateDirectoryMode=0700
-CacheDirectory={name}
+CacheDirectory={folder}
 # The age key and other secrets come as credentials, readable by this unit alone (systemd.exec(5)):
 {credentials}UMask=0077
 LimitCORE=0
@@ -100,7 +102,7 @@ def make_unit(
     Args:
         words: the command line after `ctl`, as typed.
         program: `ctl`, an absolute path.
-        name: of the unit, without `.service`; also of its folder in /var/lib.
+        name: of the unit, without `.service`.
         role: which part of a controller it is.
         ports: where it listens.
         local: whether jobs may run on this machine; then nothing of it is taken away.
@@ -117,7 +119,7 @@ def make_unit(
     )
     text = UNIT.format(
         role="" if role == "all" else f": {role}",
-        name=name,
+        folder=f"{name}-serve" if role == "all" else name,
         command=" ".join(
             f"{CREDENTIALS}{handed[word]}" if word in handed else _word(word)
             for word in (program, *words)

@@ -61,7 +61,13 @@ class Line:
         """
         hello = self._expect("0")
         self._reading = asyncio.create_task(self._read())
-        await self._send(text)
+        try:
+            await self._send(text)
+        except SessionLostError as error:  # who hangs up before all has arrived may have said why
+            complaint = await self._channel.complaint()
+            raise SessionLostError(
+                f"{error.message}{': ' + complaint if complaint else ''}", cause=error.cause
+            ) from error
         return (await self._await(hello, within))[-1]
 
     async def ask(

@@ -115,7 +115,7 @@ async def test_a_receiver_may_ask_for_more_time(said: str, seconds: float | None
 
 async def test_a_login_in_the_address_is_given_as_a_header_and_never_shown() -> None:
     async with http_receiver(an_answer(307, "Location: /other"), an_answer(500)) as receiver:
-        url = receiver.url.replace("127", "ops%40x:canary%2F@127")
+        url = receiver.url.replace("127", "ops%40x:canary%2F@127", 1)
         await refused(Webhook(url=url))
     said = {posted.headers["authorization"] for posted in receiver.posted}
     assert said == {f"Basic {base64.b64encode(b'ops@x:canary/').decode()}"}

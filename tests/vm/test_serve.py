@@ -20,14 +20,13 @@ SLOW = 300.0
 REPOSITORY = f"/home/{PLAIN}/fleet"
 ASK = """\
 import json, sys, urllib.request
-token = open("/var/lib/ctl/admin-token").read().strip()
+token = open("/var/lib/ctl-serve/admin-token").read().strip()
 asked = urllib.request.Request("http://127.0.0.1:8420" + sys.argv[1], headers={"authorization": "Bearer " + token})
 print(urllib.request.urlopen(asked, timeout=60).read().decode())
 """
 DROP_IN = """\
 [Service]
 LoadCredential=login:/etc/ctl/login
-TimeoutStartSec=300
 """
 
 
@@ -95,5 +94,5 @@ def test_it_is_confined_and_keeps_its_state_to_itself(served: Machine) -> None:
     assert float(exposure) <= EXPOSURE, said
     pid = shown(served, "MainPID")["MainPID"]
     assert served.run(f"stat -c %U /proc/{pid}") == "ctl\n", "a user that exists while it runs"
-    assert served.run("stat -L -c '%a %U' /var/lib/ctl/.") == "700 ctl\n"
-    assert served.run("stat -L -c %a /var/lib/ctl/admin-token") == "600\n"
+    assert served.run("stat -L -c '%a %U' /var/lib/ctl-serve/.") == "700 ctl\n"
+    assert served.run("stat -L -c %a /var/lib/ctl-serve/admin-token") == "600\n"
