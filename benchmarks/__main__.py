@@ -27,6 +27,7 @@ PARTS = (
     "dispatch",
     "polls",
     "queue",
+    "month",
     "loop",
     "api",
     "serve",
