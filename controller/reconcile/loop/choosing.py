@@ -101,7 +101,7 @@ def waits(change: Change, past: Sequence[Job], now: datetime) -> tuple[str, date
     if past and past[0].reason == HALTED and past[0].digest == change.after:
         run = past[0].run
         return f"the rollout of run {run} was halted: ctl apply --resume {run}", None
-    until = heal_at(past, now) if change.action is Action.REPAIR else again_at(change, past)
+    until = heal_at(past, now) if change.action is Action.REPAIR else again_at(change, past, now)
     if until is None or until <= now:
         return None
     if change.action is Action.REPAIR:
@@ -113,15 +113,20 @@ def heal_at(past: Sequence[Job], now: datetime) -> datetime | None:
     """Say when drift of a pair may be healed again; None: now."""
     since = now - timedelta(seconds=HEAL_SECONDS)
     heals = [
-        job.created_at for job in past if job.trigger is Trigger.DRIFT and job.created_at > since
+        job.created_at
+        for job in past
+        if job.trigger is Trigger.DRIFT and since < job.created_at <= now
     ]
     if len(heals) < HEALS:
         return None
     return sorted(heals)[-HEALS] + timedelta(seconds=HEAL_SECONDS)
 
 
-def again_at(change: Change, past: Sequence[Job]) -> datetime | None:
-    """Say when what came to nothing may be tried again: ever later, while it is the same again and again."""
+def again_at(change: Change, past: Sequence[Job], now: datetime) -> datetime | None:
+    """Say when what came to nothing may be tried again: ever later, while it is the same again and again; None: now.
+
+    What ended in the future ended before the clock was set back: nobody knows how long ago, and the next end will tell.
+    """
     last, times = None, 0
     for job in past:
         withdrawn = (job.reason or "").startswith(SUPERSEDED)
@@ -130,7 +135,7 @@ def again_at(change: Change, past: Sequence[Job]) -> datetime | None:
         if job.state.ended:
             last = last or job.finished_at
             times += 1
-    if last is None:
+    if last is None or last > now:
         return None
     pause = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(times - 1, 10))
     return last + timedelta(seconds=pause)

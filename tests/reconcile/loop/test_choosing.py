@@ -126,6 +126,15 @@ def test_drift_is_healed_three_times_within_an_hour() -> None:
     assert chosen(repair, *late)
 
 
+def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
+    later = [job(State.FAILED, -minutes) for minutes in (90, 60, 30)]
+    assert chosen(change(), *later)
+    assert not chosen(change(), job(State.FAILED, 0.1), *later), "after the next end it counts"
+    repair = change(action=Action.REPAIR, trigger=Trigger.DRIFT)
+    heals = [job(State.SUCCEEDED, -minutes, trigger=Trigger.DRIFT) for minutes in (90, 60, 30)]
+    assert chosen(repair, *heals)
+
+
 @given(st.lists(st.sampled_from(list(State)), max_size=14), st.floats(0, 600))
 def test_nothing_waits_longer_than_an_hour_after_its_last_end(
     states: list[State], minutes: float
