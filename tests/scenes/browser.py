@@ -76,8 +76,24 @@ class Browser:
         found = self._do("elements", {"using": "css selector", "value": css})
         return bool(found)
 
-    def click(self, css: str) -> None:
+    def send(self, css: str) -> None:
+        """Press the button of a form and wait until the page that answers is there, whatever it says.
+
+        When the answer takes its time, the driver goes on and tells of the old page. So that one is marked: the page without the mark is
+        the next.
+
+        Raises:
+            TimeoutError: the press leads nowhere.
+        """
+        self.run("window.isOld = true")
         self._do(f"element/{self._find(css)}/click", {})
+        wait_for(self._is_new, seconds=PATIENCE)
+
+    def _is_new(self) -> bool:
+        script = "return !window.isOld && document.readyState === 'complete'"
+        with contextlib.suppress(AssertionError):  # between two pages there is nowhere to run it
+            return self.run(script) is True
+        return False
 
     def type(self, css: str, text: str) -> None:
         self._do(f"element/{self._find(css)}/value", {"text": text})
