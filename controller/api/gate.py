@@ -190,7 +190,7 @@ class Gate:
             await self._app(passing.scope, passing.receive, outgoing.send)
         finally:
             self._desk.glance.forget()
-            await activity.append("api-answered", call.actor.name, **told, status=outgoing.status)
+            await activity.conclude("api-answered", call.actor.name, **told, status=outgoing.status)
 
     @asynccontextmanager
     async def _stream(self, call: Call) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from controller.errors import ControllerError
 from controller.jobs.delivery import pack_files
 from controller.jobs.environment import environment
 from controller.jobs.held import refuse_while_held
@@ -26,13 +27,18 @@ async def accept(equipment: Equipment, run: Run, jobs: Sequence[tuple[Job, JobBo
         SecretError: a secret of one of the jobs cannot be read.
         DeclarationError: a step would get an environment that no process can be given, or what it delivers cannot be.
         RefusedError: the state was restored from a backup, and is held.
+        StateError: it cannot be recorded.
     """
     await refuse_while_held(equipment.store)
     await check(equipment, jobs)
     told = {"run": run.id, "jobs": len(jobs), "plan": run.plan_digest, "title": run.title}
     await equipment.activity.append("run-submitting", run.actor, **told)
-    dropped = await equipment.store.runs.add(run, jobs)
-    await equipment.activity.append("run-submitted", run.actor, **told)
+    try:
+        dropped = await equipment.store.runs.add(run, jobs)
+    except ControllerError as error:
+        await equipment.activity.conclude("run-refused", run.actor, **told, reason=error.message)
+        raise
+    await equipment.activity.conclude("run-submitted", run.actor, **told)
     if dropped:
         keep = await equipment.store.jobs.ids()
         await asyncio.to_thread(equipment.output.sweep, keep)

@@ -40,6 +40,10 @@ class ActivityLog(Protocol):
         """Append a line durably."""
         ...
 
+    async def conclude(self, event: str, actor: str, **fields: object) -> None:
+        """Append the line after a change durably: now, or else before any other line."""
+        ...
+
 
 class ArtifactFiles(Protocol):
     """Files that jobs left behind, on the controller's disk."""

@@ -44,7 +44,7 @@ async def resolve(crew: Crew, id_: JobId, *, signal: Signal, reason: str) -> Job
     async with crew.links.to(body.server) as link:
         assignment = crew.assignment(recorder, link, body, known, values=values)
         job = await _end(assignment, signal, reason)
-    await equipment.activity.append("job-resolved", equipment.actor, **told)
+    await equipment.activity.conclude("job-resolved", equipment.actor, **told)
     return job
 
 

@@ -42,7 +42,7 @@ async def stop_on_server(
         await link.session()  # a server that is not reached is said at once
         for attempt in attempts:
             await link.through(partial(_stop, attempt=attempt, grace=grace))
-    await equipment.activity.append("job-stopped", equipment.actor, **told)
+    await equipment.activity.conclude("job-stopped", equipment.actor, **told)
 
 
 def _running(job: Job, step: str | None) -> tuple[AttemptId, ...]:

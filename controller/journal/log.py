@@ -7,7 +7,9 @@ over the borders of years; `verify` finds what was changed afterwards.
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -45,6 +47,8 @@ class Log:
         self._masker = masker
         self._mine = threading.Lock()
         self._broken: StateError | None = None
+        self._owed: deque[_Owed] = deque()
+        """Lines after changes that the disk did not take. No change begins before they are written, so they stay few."""
 
     async def append(self, event: str, actor: str, **fields: object) -> None:
         """Append a line; it is durable on return.
@@ -58,6 +62,16 @@ class Log:
             StateError: the line cannot be written; after an error of the disk, for good.
         """
         await asyncio.to_thread(self._append, event, actor, fields)
+
+    async def conclude(self, event: str, actor: str, **fields: object) -> None:
+        """Append the line after a change; the disk may be full since the line before it.
+
+        What cannot be written now is written before any other line, and says in `due` when it should have been.
+
+        Raises:
+            StateError: as `append` does.
+        """
+        await asyncio.to_thread(self._conclude, event, actor, fields)
 
     def tail(self, count: int = 10) -> tuple[Line, ...]:
         """Read the last lines, oldest first."""
@@ -102,19 +116,36 @@ class Log:
 
     def _append(self, event: str, actor: str, fields: dict[str, object]) -> None:
         with self._mine:
-            if self._broken is not None:
-                raise self._broken
+            self._take(event, actor, fields)
+
+    def _conclude(self, event: str, actor: str, fields: dict[str, object]) -> None:
+        with self._mine:
+            now = self._clock.now()
             try:
-                with self._files.turn() as head:
-                    self._write(head, event, actor, fields)
-            except OSError as error:
-                said = StateError(
-                    f"cannot write the {self._files.name} log: {error.strerror or error}",
-                    hint="free some space, or check the disk",
-                )
-                if isinstance(error, _FlushError):
-                    self._broken = said
-                raise said from error
+                self._take(event, actor, fields)
+            except StateError:
+                self._owed.append(_Owed(event, actor, fields | {"due": now}))
+                raise
+
+    def _take(self, event: str, actor: str, fields: dict[str, object]) -> None:
+        """Write what is owed, then one line."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            with self._files.turn() as head:
+                while self._owed:
+                    owed = self._owed[0]
+                    self._write(head, owed.event, owed.actor, owed.fields)
+                    self._owed.popleft()
+                self._write(head, event, actor, fields)
+        except OSError as error:
+            said = StateError(
+                f"cannot write the {self._files.name} log: {error.strerror or error}",
+                hint="free some space, or check the disk",
+            )
+            if isinstance(error, _FlushError):
+                self._broken = said
+            raise said from error
 
     def _write(self, head: int, event: str, actor: str, fields: dict[str, object]) -> None:
         """Write one line, after closing off one that was cut short."""
@@ -157,6 +188,15 @@ class Log:
                 seq = told.seq + 1 if told else 1
                 return _tell_of_cut(descriptor, seq, now, data, cut=not whole)
         return told or _begin_head(head)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A line that is still to be written."""
+
+    event: str
+    actor: str
+    fields: dict[str, object]
 
 
 class _FlushError(OSError):

@@ -101,5 +101,5 @@ async def accept(rooms: Rooms, chosen: Sequence[KeyOffer]) -> str:
             file.write(gap + "".join(f"{offer.line}\n" for offer in chosen if not offer.known))
     except OSError as error:
         raise StateError(f"cannot write {path}: {error.strerror}") from error
-    await rooms.activity.append("keys-pinned", rooms.actor, **told)
+    await rooms.activity.conclude("keys-pinned", rooms.actor, **told)
     return str(path)

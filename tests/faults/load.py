@@ -137,7 +137,8 @@ class Load:
             if code != HTTPStatus.OK or not isinstance(told, dict):
                 return False
             found = {one["target"]: one for one in told["targets"]}
-            synced = all(found.get(one, {}).get("sync") == "in-sync" for one in self.names)
+            wanted = {"sync": "in-sync", "wanted": self.repo.head}
+            synced = all(wanted.items() <= found.get(one, {}).items() for one in self.names)
             return synced and not self.under_way(served)
         return False
 

@@ -24,7 +24,7 @@ SHOWN: Final = 5
 PIECE: Final = 1 << 20
 ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "api-asked": ("api-answered",),
-    "run-submitting": ("run-submitted",),
+    "run-submitting": ("run-submitted", "run-refused"),
     "job-starting": ("job-ended",),
     "job-stopping": ("job-stopped",),
     "job-resolving": ("job-resolved",),

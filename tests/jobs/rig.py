@@ -58,6 +58,9 @@ class MemoryLog:
     async def append(self, event: str, actor: str, **fields: object) -> None:
         self.lines.append((event, {"actor": actor, **fields}))
 
+    async def conclude(self, event: str, actor: str, **fields: object) -> None:
+        await self.append(event, actor, **fields)
+
     def events(self) -> list[str]:
         return [event for event, _ in self.lines]
 

@@ -17,7 +17,7 @@ from controller.errors import (
 from controller.jobs.marker import marker_digest
 from controller.journal.artifacts import SavedFile
 from controller.model.ids import JobId, RunId
-from controller.model.job import Event, Job, State
+from controller.model.job import Event, Job, JobBody, Run, State
 from controller.model.task import Result, ResultType
 from controller.store.memory import MemoryJobs, MemoryRuns, MemoryStore
 from controller.transport.port import AttemptSpec
@@ -326,6 +326,21 @@ async def test_a_state_that_cannot_be_written_stops_everything() -> None:
         await engine.drive(RunId("run1"), parallel=1)
     assert not rig.fleet.starts
     assert len(rig.fleet.machines) == 1
+
+
+async def test_a_run_that_cannot_be_recorded_is_told_of_as_refused() -> None:
+    class Full(MemoryRuns):
+        async def add(self, run: Run, jobs: Sequence[tuple[Job, JobBody]]) -> bool:
+            raise StateError(f"cannot write {run.id}: no space left for {len(jobs)} jobs")
+
+    store = MemoryStore()
+    store.runs = Full(store.jobs)
+    rig = Rig(store=store)
+    with pytest.raises(StateError, match="no space left"):
+        await rig.submit(rig.job())
+    assert rig.activity.events() == ["run-submitting", "run-refused"]
+    (_, before), (_, after) = rig.activity.lines
+    assert after == {**before, "reason": "cannot write run1: no space left for 1 jobs"}
 
 
 async def test_what_is_wrong_with_one_job_is_told_and_touches_no_other() -> None:

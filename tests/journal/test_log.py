@@ -1,12 +1,14 @@
 """The logs: one line each, chained, and whatever is done to them afterwards is found."""
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -293,6 +295,41 @@ async def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     log = a_log(tmp_path / "nowhere")
     with pytest.raises(StateError, match="cannot write the activity log"):
         await log.append("e", WHO)
+
+
+async def test_the_line_after_a_change_is_written_before_any_other_once_the_disk_has_room(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    log = a_log(tmp_path, clock)
+    await log.append("run-submitting", WHO, run="r")
+    with full(tmp_path / "activity-2026.log"):
+        with pytest.raises(StateError, match="cannot write the activity log"):
+            await log.conclude("run-submitted", WHO, run="r")
+        await clock.advance(60)
+        with pytest.raises(StateError, match="cannot write the activity log"):
+            await log.append("run-submitting", WHO, run="never")
+    await log.append("run-submitting", WHO, run="s")
+    await log.conclude("run-submitted", WHO, run="s")
+    told = [(line.event, line.fields["run"], line.fields.get("due")) for line in log.tail()]
+    assert told == [
+        ("run-submitting", "r", None),
+        ("run-submitted", "r", "2026-03-01T12:00:00+00:00"),
+        ("run-submitting", "s", None),
+        ("run-submitted", "s", None),
+    ]
+    assert log.verify() == ()
+
+
+@contextlib.contextmanager
+def full(path: Path) -> Iterator[None]:
+    """Let a file of this process grow by a few bytes more only, as on a disk that is nearly full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 async def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:

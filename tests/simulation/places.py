@@ -391,5 +391,8 @@ class MortalLog:
             raise asyncio.CancelledError
         self._lines.append((event, {"actor": actor, **fields}))
 
+    async def conclude(self, event: str, actor: str, **fields: object) -> None:
+        await self.append(event, actor, **fields)
+
     def tail(self, count: int = 10) -> tuple[()]:
         return ()

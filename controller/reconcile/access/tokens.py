@@ -162,7 +162,7 @@ class TokenDesk:
                 created_at=now, expires_at=ends,
             )
         )  # fmt: skip
-        await self._activity.append("token-created", by, token=minted.token.id, **told)
+        await self._activity.conclude("token-created", by, token=minted.token.id, **told)
         return minted
 
     async def all(self) -> tuple[Token, ...]:
@@ -197,7 +197,7 @@ class TokenDesk:
         if not await self._tokens.change(old, after):
             await self._end(made.token, now)
             raise RefusedError(f"cannot rotate token {id_}: somebody else just changed it")
-        await self._activity.append("token-rotated", by, token=id_, successor=made.token.id)
+        await self._activity.conclude("token-rotated", by, token=id_, successor=made.token.id)
         return made
 
     async def revoke(self, id_: str, *, by: str) -> Token:
@@ -211,7 +211,7 @@ class TokenDesk:
             return found
         await self._activity.append("token-revoking", by, token=id_, name=found.name)
         ended = await self._end(found, self._clock.now())
-        await self._activity.append("token-revoked", by, token=id_, name=found.name)
+        await self._activity.conclude("token-revoked", by, token=id_, name=found.name)
         return ended
 
     async def audit(self, id_: str | None = None, *, limit: int = 50) -> tuple[Line, ...]:

@@ -32,10 +32,10 @@ async def forget_pair(rooms: Rooms, seen: Seen, change: Change, gone: Mapping[st
     await rooms.activity.append("pair-forgetting", rooms.actor, **told)
     kept = await marker_kept(seen, change, gone)
     if kept is not None:
-        await rooms.activity.append("pair-kept", rooms.actor, **told, reason=kept)
+        await rooms.activity.conclude("pair-kept", rooms.actor, **told, reason=kept)
         return False
     await rooms.store.records.forget([change.was or (change.target, change.server)])
-    await rooms.activity.append("pair-forgotten", rooms.actor, **told)
+    await rooms.activity.conclude("pair-forgotten", rooms.actor, **told)
     return True
 
 

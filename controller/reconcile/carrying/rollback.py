@@ -101,7 +101,7 @@ async def put(rooms: Rooms, pin: Pin) -> None:
     }
     await rooms.activity.append("target-pinning", rooms.actor, **told)
     await rooms.store.standings.put(pin)
-    await rooms.activity.append("target-pinned", rooms.actor, **told)
+    await rooms.activity.conclude("target-pinned", rooms.actor, **told)
 
 
 async def lift(rooms: Rooms, name: str, *, reason: str) -> Pin | None:
@@ -119,7 +119,7 @@ async def lift(rooms: Rooms, name: str, *, reason: str) -> Pin | None:
     told = {"target": name, "repo": pin.repo, "commit": pin.commit, "bad": pin.bad}
     await rooms.activity.append("pin-lifting", rooms.actor, **told, reason=reason)
     await rooms.store.standings.lift(pin)
-    await rooms.activity.append("pin-lifted", rooms.actor, **told, reason=reason)
+    await rooms.activity.conclude("pin-lifted", rooms.actor, **told, reason=reason)
     return pin
 
 

@@ -44,7 +44,7 @@ async def suspend(
     told = {"target": name, "reason": reason, "until": until}
     await rooms.activity.append("target-suspending", rooms.actor, **told)
     await rooms.store.standings.put(made)
-    await rooms.activity.append("target-suspended", rooms.actor, **told)
+    await rooms.activity.conclude("target-suspended", rooms.actor, **told)
     return Suspended(suspension=made, replaced=before)
 
 
@@ -63,7 +63,7 @@ async def resume(rooms: Rooms, name: str, *, reason: str = "") -> Resumed:
         told = {"target": name, "reason": reason, "suspended_by": found.by, "was": found.reason}
         await rooms.activity.append("target-resuming", rooms.actor, **told)
         await rooms.store.standings.lift(found)
-        await rooms.activity.append("target-resumed", rooms.actor, **told)
+        await rooms.activity.conclude("target-resumed", rooms.actor, **told)
     return Resumed(
         lifted=found, declared=still_declared(declaration.targets.get(name), rooms.clock.now())
     )
@@ -114,7 +114,7 @@ async def approve(rooms: Rooms, name: str, *, confirm: Confirm, reason: str = ""
     }
     await rooms.activity.append("plan-approving", rooms.actor, **told)
     await rooms.store.standings.put(approval)
-    await rooms.activity.append("plan-approved", rooms.actor, **told)
+    await rooms.activity.conclude("plan-approved", rooms.actor, **told)
     return Approved(plan=plan, digest=digest, approval=approval)
 
 

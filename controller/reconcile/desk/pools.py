@@ -34,7 +34,7 @@ async def pools(rooms: Rooms, on: str, *, workers: int | None = None) -> tuple[S
     found = await _ask(reach_of(seen).dialer, servers, workers, rooms.parallel)
     if workers is not None:
         done = [one.server for one in found if one.trouble is None]
-        await rooms.activity.append("pool-set", rooms.actor, servers=done, workers=workers)
+        await rooms.activity.conclude("pool-set", rooms.actor, servers=done, workers=workers)
     return found
 
 

@@ -42,7 +42,7 @@ async def ignore(
     told = {"target": target, "server": server, "path": path, "reason": reason, "until": until}
     await rooms.activity.append("drift-ignoring", rooms.actor, **told)
     await rooms.store.standings.put(made)
-    await rooms.activity.append("drift-ignored", rooms.actor, **told)
+    await rooms.activity.conclude("drift-ignored", rooms.actor, **told)
     return Ignored(ignore=made, replaced=before)
 
 
@@ -64,7 +64,7 @@ async def lift(
     }
     await rooms.activity.append("drift-showing", rooms.actor, **told)
     await rooms.store.standings.lift(found)
-    await rooms.activity.append("drift-shown", rooms.actor, **told)
+    await rooms.activity.conclude("drift-shown", rooms.actor, **told)
     return found
 
 

@@ -97,7 +97,7 @@ async def drop_runs(world: World, kept: Retention, now: datetime) -> bool:
     for run in runs:
         await _drop_files(world, run)
     gone = await cleaning.drop_runs(runs)
-    await world.rooms.activity.append("runs-dropped", world.rooms.actor, **told, gone=gone)
+    await world.rooms.activity.conclude("runs-dropped", world.rooms.actor, **told, gone=gone)
     world.news.tell("retention", "runs", gone=gone)
     return len(runs) == RUNS and gone > 0
 

@@ -108,4 +108,4 @@ async def lift(rooms: Rooms, found: Over) -> None:
             told = {"target": pin.target, "repo": pin.repo, "commit": pin.commit, "bad": pin.bad}
             await rooms.activity.append("pin-lifting", rooms.actor, **told, reason=reason)
             if await rooms.store.standings.lift(pin):
-                await rooms.activity.append("pin-lifted", rooms.actor, **told, reason=reason)
+                await rooms.activity.conclude("pin-lifted", rooms.actor, **told, reason=reason)
