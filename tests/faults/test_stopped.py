@@ -18,6 +18,7 @@ FAKETIME = shutil.which("faketime")
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.sweep
 @pytest.mark.timeout(180)
 def test_a_controller_that_stood_still_goes_on_as_if_nothing_was(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=4, targets=2)
@@ -43,6 +44,7 @@ def test_a_controller_that_stood_still_goes_on_as_if_nothing_was(fleet: Fleet) -
     nothing_left(before, Left.of(fleet.folder))
 
 
+@pytest.mark.sweep
 @pytest.mark.timeout(180)
 def test_one_that_is_told_to_end_under_load_ends_soon_and_loses_nothing(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=5, targets=2, concurrency=4)
