@@ -55,24 +55,34 @@ async def reconcile(world: World, name: str) -> Result:
         for server in unseen:
             await world.add(Key(Kind.SERVER, server))
         return After(UNSEEN_SECONDS, f"{unseen[0]} was never looked at")
+    known = {job.id for job in await open_jobs(world, name)}
     seen = await planned(world, generation, name)
     if seen is None:
         return Done()
     plan = plan_of(seen)
-    jobs = [
-        job
-        for job in await world.rooms.store.jobs.open()
-        if job.target == name and not job.state.ended
-    ]
+    jobs = await open_jobs(world, name)
+    ended = known - {job.id for job in jobs}
     await withdraw(world, seen, name, jobs)
     await telling.tell_of_plan(world, seen, name)
     await statuses.tell_of_commit(world, seen, name)
     jobs = await still_open(world, jobs)
-    if any(not resting(job) for job in jobs):
-        return Done()  # the end of that run wakes this key
+    busy = any(not resting(job) for job in jobs)
+    if ended and not busy:  # while this was planned: nobody knows whether the plan took it in
+        await world.add(Key(Kind.TARGET, name))
+    if ended or busy:
+        return Done()  # the end of a run wakes this key
     if waits_for(plan, seen, name) is not None:
         return await sleep(world, seen, name, Choice())
     return sooner(await act(world, seen, name, jobs), await fetch_again(world, seen, name))
+
+
+async def open_jobs(world: World, name: str) -> list[Job]:
+    """List the jobs of a target that have not ended."""
+    return [
+        job
+        for job in await world.rooms.store.jobs.open()
+        if job.target == name and not job.state.ended
+    ]
 
 
 async def never_seen(world: World, generation: Generation, name: str) -> list[str]:

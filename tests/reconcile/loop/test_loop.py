@@ -1,13 +1,20 @@
 """The whole loop: commits arrive, targets are decided, runs are driven, and nothing is lost or done twice."""
 
+import asyncio
 import itertools
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from controller.model.job import State, Trigger
+from controller.reconcile.loop import targets
+from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.runs import AWAY_SECONDS
 from controller.reconcile.loop.table import TABLE
+from controller.reconcile.loop.world import World
+from controller.reconcile.walk.seen import Seen
 from tests.reconcile.loop.estate import Land, estate, nothing
 
 SHOP = "  shop: {task: deploy, servers: 'web-*', repo: app}\n"
@@ -86,6 +93,34 @@ async def test_a_run_that_waits_for_its_server_is_told_once_to_have_begun(tmp_pa
         await here.applied("shop", "web-1", commit=sha)
         await here.quiet()
         assert land.board.occasions("target/shop")[2:] == ["started", "succeeded"]
+
+
+async def test_a_plan_within_which_a_job_ended_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land = Land(tmp_path, slow={"web-1": 0.3})
+    land.declare("  shop: {task: deploy, servers: web-1, repo: app}\n")
+    async with estate(land) as here:
+        await here.applied("shop", "web-1")
+        await here.quiet()
+        planned, plans = targets.planned, []
+
+        async def until_all_ended(world: World, generation: Generation, name: str) -> Seen | None:
+            seen = await planned(world, generation, name)
+            while await world.rooms.store.jobs.open():
+                plans.append(name)
+                await asyncio.sleep(0.01)
+            return seen
+
+        monkeypatch.setattr(targets, "planned", until_all_ended)
+        sha = await here.push("2")
+        land.clock.shift(6)
+        await here.until(lambda: len(land.worked) == 2)
+        await here.world.add(TARGET)
+        await here.applied("shop", "web-1", commit=sha)
+        await here.quiet()
+        assert plans, "no job ended within a plan"
+        assert [job.state for job in await here.jobs()] == [State.SUCCEEDED] * 2
 
 
 async def test_ten_pokes_make_one_run(tmp_path: Path) -> None:
