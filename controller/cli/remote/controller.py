@@ -32,6 +32,7 @@ from controller.cli.remote.reading import (
     status_of,
 )
 from controller.cli.remote.results import results_of
+from controller.cli.remote.said import PARALLEL, said, unless
 from controller.cli.remote.tokens import RemoteTokens
 from controller.errors import RefusedError, UsageError
 from controller.journal.backup import Paper
@@ -103,17 +104,17 @@ class RemoteController:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Have the controller work out what would happen, by the declarations that it has in force."""
-        body = {
-            "at": request.at,
-            "as_of": None if request.as_of is None else request.as_of.isoformat(),
-            "between": request.between,
-            "refresh": request.refresh,
-            "limit": request.limit,
-            "targets": request.targets,
-            "heal": request.heal,
-            "full": request.full,
-            "overrides": dict(request.overrides),
-        }
+        body = said(
+            at=request.at,
+            as_of=None if request.as_of is None else request.as_of.isoformat(),
+            between=request.between,
+            refresh=request.refresh,
+            limit=request.limit,
+            targets=request.targets,
+            heal=request.heal,
+            full=request.full,
+            overrides=dict(request.overrides),
+        )
         return read_document(await self._client.send("POST", f"{API}/plans", body))
 
     async def apply(self, request: ApplyRequest) -> ApplyOutcome:
@@ -140,17 +141,17 @@ class RemoteController:
             agreed = await asyncio.to_thread(request.confirm, plan)
             if not agreed:
                 return ApplyOutcome(plan=plan, declined=True)
-        body = {
-            "kind": "apply",
-            "limit": request.limit,
-            "targets": request.targets,
-            "heal": request.heal,
-            "overrides": dict(request.overrides),
-            "resume": request.resume,
-            "failed_only": request.failed_only,
-            "digest": plan.digest if runs and request.resume is None else None,
-            "parallel": request.parallel,
-        }
+        body = said(
+            kind="apply",
+            limit=request.limit,
+            targets=request.targets,
+            heal=request.heal,
+            overrides=dict(request.overrides),
+            resume=request.resume,
+            failed_only=request.failed_only,
+            digest=plan.digest if runs and request.resume is None else None,
+            parallel=unless(request.parallel, PARALLEL),
+        )
         told = await self._client.send("POST", f"{API}/runs", body, key=secrets.token_hex(16))
         if not request.wait:
             return ApplyOutcome(plan=plan, report=await self._recorded(told))
@@ -195,7 +196,7 @@ class RemoteController:
         self, target: str, *, reason: str, until: datetime | None = None
     ) -> Suspended:
         """Switch a target off."""
-        body = {"reason": reason, "until": None if until is None else until.isoformat()}
+        body = said(reason=reason, until=None if until is None else until.isoformat())
         told = mapping(await self._decide(target, "suspend", body))
         return Suspended(
             suspension=read(Suspension, told["suspension"]),
@@ -204,7 +205,7 @@ class RemoteController:
 
     async def resume(self, target: str, *, reason: str = "") -> Resumed:
         """Switch a target on again."""
-        return read(Resumed, await self._decide(target, "resume", {"reason": reason}))
+        return read(Resumed, await self._decide(target, "resume", said(reason=reason or None)))
 
     async def approve(self, target: str, *, confirm: Confirm, reason: str = "") -> Approved:
         """Show what would happen to a target, and after a yes approve exactly that."""
@@ -212,7 +213,7 @@ class RemoteController:
         digest = plan.approvable.get(target)
         if digest is None or not await asyncio.to_thread(confirm, plan):
             return Approved(plan=plan, digest=digest)
-        body = {"digest": digest, "reason": reason}
+        body = said(digest=digest, reason=reason or None)
         told = mapping(await self._decide(target, "approve", body))
         return Approved(plan=plan, digest=digest, approval=read(Approval, told["approval"]))
 
@@ -221,7 +222,7 @@ class RemoteController:
     ) -> RolledBack:
         """Hold a target at an earlier commit of its repo."""
         end = None if until is None else until.isoformat()
-        body = {"to": to, "reason": reason, "until": end}
+        body = said(to=to, reason=reason, until=end)
         return read(RolledBack, await self._decide(target, "rollback", body))
 
     async def lift_pin(self, target: str, *, reason: str) -> Pin | None:
@@ -257,7 +258,7 @@ class RemoteController:
         self, name: str, *, accept_rewind: bool = False, reason: str | None = None
     ) -> RepoCheck:
         """Have a repo fetched now."""
-        body = {"accept_rewind": accept_rewind, "reason": reason or ""}
+        body = said(accept_rewind=accept_rewind, reason=reason or None)
         return repo_check_of(
             await self._client.send("POST", f"{API}/repos/{word(name)}/check", body)
         )
@@ -266,7 +267,7 @@ class RemoteController:
         self, *, accept_rewind: bool = False, reason: str | None = None
     ) -> ConfigCheck:
         """Have the config repository looked at now."""
-        body = {"accept_rewind": accept_rewind, "reason": reason or ""}
+        body = said(accept_rewind=accept_rewind, reason=reason or None)
         return read(ConfigCheck, await self._client.send("POST", f"{API}/config/check", body))
 
     async def drift(self, target: str | None, *, limit: str | None = None) -> DriftReport:
@@ -277,20 +278,14 @@ class RemoteController:
         self, target: str, server: str, *, path: str | None, reason: str, until: datetime
     ) -> Ignored:
         """Hide drift of a pair until a moment."""
-        body = {
-            "target": target,
-            "server": server,
-            "path": path,
-            "reason": reason,
-            "until": until.isoformat(),
-        }
+        body = said(target=target, server=server, path=path, reason=reason, until=until.isoformat())
         return read(Ignored, await self._client.send("POST", f"{API}/drift/ignore", body))
 
     async def show_drift_again(
         self, target: str, server: str, *, path: str | None, reason: str = ""
     ) -> Ignore | None:
         """Show drift of a pair again; None where nobody hid it."""
-        body = {"target": target, "server": server, "path": path, "reason": reason}
+        body = said(target=target, server=server, path=path, reason=reason or None)
         told = mapping(await self._client.send("POST", f"{API}/drift/show", body))
         return None if told.get("lifted") is None else read(Ignore, told["lifted"])
 

@@ -17,6 +17,7 @@ from controller.cli.remote.client import Client, listing, mapping, word
 from controller.cli.remote.files import FileThere, below, content_of, fetched, teller
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import job_of, read, report_of, run_of
+from controller.cli.remote.said import PARALLEL, STOP_GRACE, said, unless
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
 from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
@@ -97,13 +98,13 @@ class RemoteJobs:
     async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
         """Run a job's work again, and wait until it has ended."""
         told = await self._client.send(
-            "POST", f"/api/v1/jobs/{job}/retry", {"failed_only": failed_only}
+            "POST", f"/api/v1/jobs/{job}/retry", said(failed_only=failed_only)
         )
         return await self.follow(told)
 
     async def stop(self, job: JobId, *, step: str | None = None, grace: float = 10.0) -> Job:
         """Stop a job, or one step of it, and wait until nothing of it is left."""
-        body = {"step": step, "grace": grace}
+        body = said(step=step, grace=unless(grace, STOP_GRACE))
         return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/stop", body))
 
     @asynccontextmanager
@@ -122,16 +123,16 @@ class RemoteJobs:
         """Give standard input to what takes it now of a job; `close` ends it."""
         pieces = [data[at : at + INPUT] for at in range(0, len(data), INPUT)] or [b""]
         for number, piece in enumerate(pieces, 1):
-            body = {
-                "data": base64.b64encode(piece).decode(),
-                "step": step,
-                "close": close and number == len(pieces),
-            }
+            body = said(
+                data=base64.b64encode(piece).decode() or None,
+                step=step,
+                close=close and number == len(pieces),
+            )
             await self._client.send("POST", f"/api/v1/jobs/{job}/input", body)
 
     async def pause(self, job: JobId, *, step: str | None = None, seconds: float = 0.0) -> Job:
         """Hold a job, or one step of it, for some seconds or (0) until it is resumed."""
-        body = {"step": step, "seconds": seconds}
+        body = said(step=step, seconds=unless(seconds, 0.0))
         return job_of(await self._client.send("POST", f"/api/v1/jobs/{job}/pause", body))
 
     async def resume(self, job: JobId) -> Job:
@@ -213,36 +214,36 @@ class RemoteJobs:
 
     async def ask(self, request: RunRequest, *, key: str) -> object:
         """Have a task, a target, a script or a command recorded; give what the controller answers."""
-        stdin = base64.b64encode(request.stdin).decode()
-        shared = {
-            "params": dict(request.params),
-            "stdin": stdin,
-            "interactive": request.interactive,
-            "parallel": request.parallel,
-        }
+        stdin = base64.b64encode(request.stdin).decode() or None
+        shared = said(
+            params=dict(request.params),
+            stdin=stdin,
+            interactive=request.interactive,
+            parallel=unless(request.parallel, PARALLEL),
+        )
         if request.target is not None:
             if request.user is not None or request.limits:
                 raise UsageError(
                     f"target {request.target} says itself as whom it runs and within which limits",
                     hint="leave out --as and --limit",
                 )
-            body = {"kind": "run", "target": request.target, "on": request.on, **shared}
+            body = said(kind="run", target=request.target, on=request.on, **shared)
             return await self._client.send("POST", "/api/v1/runs", body, key=key)
         plain = not request.words and request.user is None and not request.limits
         if request.task is not None and plain:
             try:
-                body = {"kind": "run", "task": request.task, "on": request.on, **shared}
+                body = said(kind="run", task=request.task, on=request.on, **shared)
                 return await self._client.send("POST", "/api/v1/runs", body, key=key)
             except NotFoundError:
                 pass  # none that is declared: perhaps the servers offer a script of that name
-        body = {
-            "on": request.on or "all",
-            "script": request.task,
-            "user": request.user,
-            "limits": asdict(request.limits),
+        body = said(
+            on=request.on or "all",
+            script=request.task,
+            user=request.user,
+            limits=said(**asdict(request.limits)),
             **shared,
             **words_of(request),
-        }
+        )
         return await self._client.send("POST", "/api/v1/jobs", body, key=f"{key}-adhoc")
 
     async def follow(self, told: object, *, within: float | None = None) -> RunReport:

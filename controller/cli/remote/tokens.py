@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from controller.cli.remote.client import Client, listing, mapping, word
 from controller.cli.remote.reading import line_of, token_of
+from controller.cli.remote.said import ROTATE_GRACE, said, unless
 from controller.journal.line import Line
 from controller.model.token import Role, Scope, Token
 
@@ -37,12 +38,12 @@ class RemoteTokens:
         """Make a token."""
         del by
         reach = scope or Scope()
-        body = {
-            "name": name,
-            "role": role.value,
-            "scope": {"targets": reach.targets, "servers": reach.servers},
-            "expires": None if expires is None else expires.total_seconds(),
-        }
+        body = said(
+            name=name,
+            role=role.value,
+            scope=said(targets=reach.targets, servers=reach.servers),
+            expires=None if expires is None else expires.total_seconds(),
+        )
         return _minted(await self._client.send("POST", "/api/v1/tokens", body))
 
     async def all(self) -> tuple[Token, ...]:
@@ -52,7 +53,7 @@ class RemoteTokens:
     async def rotate(self, id_: str, *, grace: timedelta, by: str) -> Minted:
         """Make a token in the place of another, which stays good for a while."""
         del by
-        body = {"grace": grace.total_seconds()}
+        body = said(grace=unless(grace.total_seconds(), ROTATE_GRACE))
         path = f"/api/v1/tokens/{word(id_)}/rotate"
         return _minted(await self._client.send("POST", path, body))
 
