@@ -7,6 +7,7 @@ and nothing else happens for tenths of a second. What a plan makes holds no cycl
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 from controller.clock import Clock
@@ -14,9 +15,11 @@ from controller.clock import Clock
 EVERY_SECONDS: Final = 2.0
 """Between two looks at what was made since the last."""
 MANY: Final = 50_000
-"""New objects that mean that something large is being worked out; it is let go by itself in a moment."""
+"""Objects that take long to look through. So many new ones mean that something large is worked out, which is let go by itself in a moment."""
 PATIENCE: Final = 30
 """Looks that are left out at most for that."""
+OLD_SECONDS: Final = 60.0
+"""Between two looks at what has lived through a look and is not put aside: a connection that is over may be a cycle of that age."""
 WHOLE_SECONDS: Final = 86_400.0
 """Between two looks at everything; with 5,000 servers each takes some tenths of a second."""
 
@@ -46,7 +49,7 @@ class Collecting:
         self._generation = generation
         self._known: object = None
         self._left_out = 0
-        self._whole = clock.now()
+        self._old = self._whole = clock.now()
 
     async def run(self) -> None:
         """Collect again and again, for ever."""
@@ -61,8 +64,8 @@ class Collecting:
             return
         self._left_out = 0
         now = self._clock.now()
-        if (now - self._whole).total_seconds() >= WHOLE_SECONDS:
-            self._whole = now
+        if _past(self._whole, now, WHOLE_SECONDS):
+            self._old = self._whole = now
             gc.unfreeze()
             gc.collect()
             gc.freeze()
@@ -71,3 +74,18 @@ class Collecting:
         if self._generation() is not self._known:
             self._known = self._generation()
             gc.freeze()
+        elif _past(self._old, now, OLD_SECONDS):
+            self._old = now
+            self._look_at_old()
+
+    def _look_at_old(self) -> None:
+        """Collect what is not put aside; what would take long is put aside, as the declarations are."""
+        if len(gc.get_objects(generation=2)) > MANY:
+            gc.freeze()
+        else:
+            gc.collect()
+
+
+def _past(since: datetime, now: datetime, seconds: float) -> bool:
+    """Say whether so much time went by; a clock that was set counts as if it had."""
+    return abs((now - since).total_seconds()) >= seconds

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from controller.service.collecting import MANY, PATIENCE, WHOLE_SECONDS, Collecting, by_hand
+from controller.service.collecting import (
+    MANY,
+    OLD_SECONDS,
+    PATIENCE,
+    WHOLE_SECONDS,
+    Collecting,
+    by_hand,
+)
 from tests.fakes.jumping_clock import JumpingClock
 
 
@@ -53,6 +60,33 @@ def test_what_lives_when_other_declarations_come_into_force_is_not_looked_throug
     generations.append(object())
     collecting.look()
     assert gc.get_freeze_count() >= frozen + len(kept)
+
+
+def test_a_cycle_that_lived_through_a_look_is_let_go_within_a_minute() -> None:
+    clock, generation = JumpingClock(), object()
+    collecting = Collecting(clock, lambda: generation)
+    collecting.look()
+    made = Knot()
+    knot = weakref.ref(made)
+    collecting.look()
+    del made
+    collecting.look()
+    assert knot() is not None
+    clock.set(clock.now() + timedelta(seconds=OLD_SECONDS))
+    collecting.look()
+    assert knot() is None
+
+
+def test_much_that_has_become_old_is_put_aside() -> None:
+    clock, generation = JumpingClock(), object()
+    collecting = Collecting(clock, lambda: generation)
+    collecting.look()
+    frozen = gc.get_freeze_count()
+    large = [[] for _ in range(2 * MANY)]  # type: list[list[object]]
+    clock.set(clock.now() + timedelta(seconds=OLD_SECONDS))
+    for _ in range(PATIENCE + 1):
+        collecting.look()
+    assert gc.get_freeze_count() >= frozen + len(large)
 
 
 def test_once_a_day_everything_is_looked_through() -> None:
