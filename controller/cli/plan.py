@@ -177,7 +177,7 @@ def _next(ctl: Invocation, request: PlanRequest, plan: Plan, out: Path | None) -
     filters = _filters(request)
     blocked = next((c for c in plan.changes if c.blocked_by is not None), None)
     if any(change.runs for change in plan.changes):
-        commit = ("git commit -a",) if plan.dirty else ()
+        commit = ("git add --all && git commit",) if plan.dirty else ()
         ctl.next(*commit, f"ctl apply{filters}")
     elif any(is_drift(change) for change in plan.changes):
         ctl.next(f"ctl apply --heal{filters}")

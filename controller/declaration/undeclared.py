@@ -1,6 +1,6 @@
 """A task that no declaration holds: written for one run, and judged by the rules of declared tasks.
 
-Called by `reconcile` for `POST /api/v1/jobs` and `ctl run --file`. A task comes as the text of a file, or as JSON that was sent;
+Called by `api` and `reconcile` for `POST /api/v1/jobs`. A task comes as the text of a file, or as JSON that was sent;
 either way every finding has its place: a line and column there, a path into the JSON here.
 """
 

@@ -150,6 +150,11 @@ def test_a_plan_of_uncommitted_declarations_is_shown_but_not_saved() -> None:
     assert planner.saved == []
 
 
+def test_before_what_is_not_committed_is_applied_new_files_are_committed_too() -> None:
+    stage, _ = staged(replace(full_plan(), dirty=True))
+    assert stage("plan").err == "next: git add --all && git commit\nnext: ctl apply\n"
+
+
 def test_the_next_command_keeps_the_filters() -> None:
     stage, _ = staged(full_plan())
     assert stage("plan", "-l", "web:&env=prod").err == "next: ctl apply -l 'web:&env=prod'\n"

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.cli.remote.client import Client
+from controller.cli.remote.client import Client, UnreachedError
 from controller.cli.remote.jobs import RemoteJobs
+from controller.cli.remote.logs import RemoteLog
 from controller.cli.remote.results import results_of
 from controller.cli.remote.way import Way
 from controller.errors import RefusedError, StateError
@@ -92,3 +93,12 @@ async def test_a_file_that_is_longer_than_was_said_is_not_kept(tmp_path: Path) -
     with pytest.raises(StateError):
         await RemoteJobs(client, unheard).fetch(JobId("job000000001"), (), tmp_path)
     assert not (tmp_path / "f").exists()
+
+
+async def test_what_strangers_are_shown_less_of_is_told_with_the_remedy() -> None:
+    line = {"ts": "2026-03-01T12:00:00Z", "seq": 1, "event": "reached"}
+    client = liar(connectivity={"items": [line], "next": None}, jobs={"items": [{}], "next": None})
+    for asked in (RemoteLog(client, "connectivity").tail(1), RemoteJobs(client, unheard).list()):
+        with pytest.raises(UnreachedError) as caught:
+            await asked
+        assert "CTL_TOKEN" in str(caught.value.hint)

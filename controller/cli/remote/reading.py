@@ -55,7 +55,7 @@ def read(kind: type[T], document: object) -> T:
     except msgspec.ValidationError as error:
         raise UnreachedError(
             f"cannot read what the controller answers: {error}",
-            hint="is it of another version? ctl version",
+            hint="without a token much is left out (CTL_TOKEN); else: is it of another version? ctl version",
         ) from error
 
 
@@ -251,7 +251,7 @@ def line_of(document: object) -> Line:
     """Read one line of a log."""
     told = mapping(document)
     fields = {name: value for name, value in told.items() if name not in OTHER}
-    return read(Line, {**{name: told[name] for name in OTHER}, "fields": fields})
+    return read(Line, {**{name: told[name] for name in OTHER if name in told}, "fields": fields})
 
 
 def _trouble(told: Mapping[str, object]) -> ControllerError:
