@@ -2,7 +2,7 @@
 
 The queue: add, take and done of keys that are all different, added and worked on by 16 each in one process. The store: one line of a ledger and the job
 as it stands after, by 64 callers at once, each waiting until its own is durable; and one run with 5,000 jobs. PostgreSQL is left out
-where there is none.
+where there is none. The activity log: lines by 64 callers, each waiting until its own is durable, beside a line and an fsync at a time in turn with it.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 from controller.clock import SystemClock
+from controller.journal.log import Log
 from controller.model.job import State
 from controller.store.ports import Store
 from controller.store.postgres import open_store as open_postgres
@@ -41,6 +42,7 @@ def main(*, rounds: int = ROUNDS) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         rows = [floor(place, rounds)]
+        rows.append(activity_row(place, rounds))
         rows.append(repeated("memory queue: add, take, done", rounds, memory_queue, "none"))
         rows += store_rows("SQLite, FULL", rounds, lambda number: sqlite(place, number))
         programs = binaries()
@@ -70,18 +72,45 @@ def repeated(title: str, rounds: int, once: Callable[[], float], height: str) ->
 
 def floor(folder: Path, rounds: int) -> Row:
     """Append a line of the size of an event and wait for the disk, again and again."""
+    title = "disk alone: append, fsync"
+    return repeated(
+        title, rounds, lambda: one_at_a_time(folder), "none: the floor of one at a time"
+    )
 
-    def once() -> float:
-        descriptor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        begun = time.perf_counter()
-        for _ in range(LINES):
-            os.write(descriptor, b"x" * 300)
-            os.fsync(descriptor)
-        took = time.perf_counter() - begun
-        os.close(descriptor)
-        return LINES / took
 
-    return repeated("disk alone: append, fsync", rounds, once, "none: the floor of one at a time")
+def one_at_a_time(folder: Path) -> float:
+    descriptor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    begun = time.perf_counter()
+    for _ in range(LINES):
+        os.write(descriptor, b"x" * 300)
+        os.fsync(descriptor)
+    took = time.perf_counter() - begun
+    os.close(descriptor)
+    return LINES / took
+
+
+def activity_row(folder: Path, rounds: int) -> Row:
+    """Compare the activity log with lines of its size that are flushed one at a time."""
+    seen = [(asyncio.run(activity(folder)), one_at_a_time(folder)) for _ in range(rounds)]
+    rate = statistics.median(log for log, _ in seen)
+    ratio = statistics.median(log / alone for log, alone in seen)
+    title = f"activity log: durable lines by {CALLERS} callers, beside append, fsync"
+    return title, f"{rate:,.0f} a second, {ratio:.1f} times", "at least 3 times"
+
+
+async def activity(folder: Path) -> float:
+    log = Log(folder, "activity", clock=SystemClock())
+    numbers = iter(range(TRANSITIONS))
+
+    async def caller() -> None:
+        for number in numbers:
+            await log.append(
+                "job-ended", "ops@example.com", job=f"job-{number}", server="web-1", seconds=1.5
+            )
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return TRANSITIONS / (time.perf_counter() - begun)
 
 
 def memory_queue() -> float:

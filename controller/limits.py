@@ -387,6 +387,7 @@ LIMITS: Final = (
     *_room(
         "journal",
         ("one line of a log", 64 << 10, "bytes", "its fields are left out, said so"),
+        ("lines in one flush of a log", 200, "lines", "further ones wait for the next"),
         ("one text in a line", 4096, "characters", "it is cut, said so"),
         ("items of one list in a line", 100, "items", "the rest is left out, said so"),
         ("output of one attempt", 64 << 20, "bytes", "dropped, kept as a visible gap"),

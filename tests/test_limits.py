@@ -115,6 +115,7 @@ from controller.journal import (
     gaps,
     line,
     output,
+    writer as journal_writer,
 )
 from controller.limits import LIMITS
 from controller.model import (
@@ -533,6 +534,7 @@ IN_FORCE: dict[str, dict[str, float]] = {
     },
     "journal": {
         "one line of a log": line.LONGEST,
+        "lines in one flush of a log": journal_writer.GROUP,
         "one text in a line": line.TEXT,
         "items of one list in a line": line.ITEMS,
         "output of one attempt": output.LARGEST,

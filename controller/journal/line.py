@@ -1,12 +1,12 @@
 """One line of a log: how it is written, hashed and read back.
 
-Pure. Called by `log`, `reading` and `verify`. A line is one JSON object in ASCII, so nothing that is inside can end it.
+Pure. Called by `log`, `chain`, `reading` and `verify`. A line is one JSON object in ASCII, so nothing that is inside can end it.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
@@ -38,20 +38,40 @@ class Line:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-def write_line(line: Line, masker: Masker | None) -> bytes:
-    """Write a line with its line feed; every text in it is masked and bounded, fields of None are left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a line is to say, before it has its place in the chain: JSON already, masked and bounded."""
+
+    event: str
+    actor: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def due(self, moment: datetime) -> "Entry":
+        """Say when the line should have been written."""
+        return replace(self, fields={**self.fields, "due": moment.isoformat()})
+
+
+def make_entry(
+    event: str, actor: str, fields: Mapping[str, object], masker: Masker | None = None
+) -> Entry:
+    """Mask and bound every text of a line to be; fields of None are left out."""
     mask = _Bounds(masker)
+    told = {name: value for name, value in fields.items() if value is not None}
+    shown = {name: value for name, value in mask.mapping(told, 0).items() if name not in FIXED}
+    return Entry(event=mask.text(event), actor=mask.text(actor), fields=shown)
+
+
+def write_line(entry: Entry, *, ts: datetime, seq: int, prev: str) -> bytes:
+    """Write a line with its line feed; one that is too long goes without its fields."""
     head = {
-        "ts": line.ts.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "seq": line.seq,
-        "prev": line.prev,
-        "event": mask.text(line.event),
-        "actor": mask.text(line.actor),
+        "ts": ts.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "seq": seq,
+        "prev": prev,
+        "event": entry.event,
+        "actor": entry.actor,
     }
-    told = {name: value for name, value in line.fields.items() if value is not None}
-    fields = {name: value for name, value in mask.mapping(told, 0).items() if name not in FIXED}
-    data = _dump(head | fields)
-    return data if len(data) <= LONGEST else _dump(head | {"left_out": f"{len(data)} bytes"})
+    data = _dump({**head, **entry.fields})
+    return data if len(data) <= LONGEST else _dump({**head, "left_out": f"{len(data)} bytes"})
 
 
 def read_line(data: bytes) -> Line | None:

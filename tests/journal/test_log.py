@@ -1,14 +1,13 @@
 """The logs: one line each, chained, and whatever is done to them afterwards is found."""
 
 import asyncio
-import contextlib
+import itertools
 import json
 import os
-import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +15,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from controller.errors import StateError
-from controller.journal import log as log_module
-from controller.journal.files import Head, write_head
 from controller.journal.line import LONGEST, hash_line
 from controller.journal.log import POLL, Log
+from controller.journal.reading import read_since
 from controller.journal.verify import TORN
 from tests.fakes.clocks import FakeClock
+from tests.journal.disks import full
 from tests.journal.maskers import OneSecret
 
 WHO = "ops@example.com"
@@ -146,29 +145,6 @@ def test_a_line_cut_short_by_a_crash_is_closed_off(
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("lines", [0, 1])
-async def test_a_crash_between_a_line_and_the_head_is_no_damage(
-    tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = a_log(tmp_path)
-    for _ in range(lines):
-        await log.append("opened", WHO)
-
-    def crash(descriptor: int, head: Head) -> None:
-        if head.seq > lines:
-            raise SystemExit(9)
-        write_head(descriptor, head)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log_module, "write_head", crash)
-        with pytest.raises(SystemExit):
-            log._append("opened", WHO, {})
-    assert len(lines_of(tmp_path)) == lines + 1
-    assert a_log(tmp_path).verify() == ()
-    await a_log(tmp_path).append("opened", WHO)
-    assert a_log(tmp_path).verify() == ()
-
-
 async def test_a_foreign_line_is_never_taken_for_a_crash(tmp_path: Path) -> None:
     log = await five_lines(tmp_path)
     with (tmp_path / "activity-2026.log").open("ab") as file:
@@ -240,6 +216,17 @@ async def test_the_end_and_a_time_can_be_read(tmp_path: Path) -> None:
     assert log.tail(0) == ()
 
 
+async def test_a_line_that_is_being_written_is_left_for_the_next_look(tmp_path: Path) -> None:
+    log = await five_lines(tmp_path)
+    path = tmp_path / "activity-2026.log"
+    whole = path.read_bytes()
+    for short in range(1, 20):
+        path.write_bytes(whole[:-short])
+        assert [line.seq for line in read_since(log._files, seq=2)] == [3, 4]
+    path.write_bytes(whole)
+    assert [line.seq for line in read_since(log._files, seq=4)] == [5]
+
+
 async def test_following_gives_each_new_line_once(tmp_path: Path) -> None:
     clock = FakeClock()
     log = a_log(tmp_path, clock)
@@ -268,15 +255,17 @@ from controller.journal.log import Log
 
 async def main():
     log = Log(Path(sys.argv[1]), "activity", clock=SystemClock())
-    for number in range(40):
-        await log.append("e", sys.argv[2], number=number)
+    async def caller(name):
+        for number in range(10):
+            await log.append("e", name, number=number)
+    await asyncio.gather(*(caller(f"{sys.argv[2]}-{number}") for number in range(16)))
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.real
-def test_processes_take_turns_and_keep_one_chain(tmp_path: Path) -> None:
+def test_processes_with_many_callers_take_turns_and_keep_one_chain(tmp_path: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), f"writer-{number}"])
         for number in range(3)
@@ -285,10 +274,10 @@ def test_processes_take_turns_and_keep_one_chain(tmp_path: Path) -> None:
     log = a_log(tmp_path)
     assert log.verify() == ()
     lines = log.tail(1000)
-    assert [line.seq for line in lines] == list(range(1, 121))
-    for number in range(3):
-        mine = [x.fields["number"] for x in lines if x.actor == f"writer-{number}"]
-        assert mine == list(range(40))
+    assert [line.seq for line in lines] == list(range(1, 3 * 16 * 10 + 1))
+    for writer, caller in itertools.product(range(3), range(16)):
+        mine = [x.fields["number"] for x in lines if x.actor == f"writer-{writer}-{caller}"]
+        assert mine == list(range(10))
 
 
 async def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -319,17 +308,6 @@ async def test_the_line_after_a_change_is_written_before_any_other_once_the_disk
         ("run-submitted", "s", None),
     ]
     assert log.verify() == ()
-
-
-@contextlib.contextmanager
-def full(path: Path) -> Iterator[None]:
-    """Let a file of this process grow by a few bytes more only, as on a disk that is nearly full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 async def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
