@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,27 @@ async def test_health_tells_which_parts_run(home: House) -> None:
     told = (await home.ask("GET", "/health")).json()
     assert (told["status"], told["parts"][0]["running"]) == ("ok", True)
     assert "host" not in told["parts"][0]
+
+
+async def test_health_forgets_whom_a_restart_replaced_but_no_other(home: House) -> None:
+    now = home.small.clock.now()
+
+    def part(name: str, instance: str, host: str, began: int, seen: int) -> Part:
+        times = [now - timedelta(seconds=ago) for ago in (began, seen)]
+        return Part(
+            name=name, instance=instance, host=host, pid=1, version="1",
+            started_at=times[0], seen_at=times[1],
+        )  # fmt: skip
+
+    gone = part("worker", "a", "h", 900, 300)
+    for one in (gone, part("worker", "b", "h", 290, 0), part("worker", "c", "other", 290, 0)):
+        await home.small.store.parts.beat(one)
+    told = (await home.ask("GET", "/health")).json()
+    assert (told["status"], [one["running"] for one in told["parts"]]) == ("ok", [True, True])
+    await home.small.store.parts.beat(part("worker", "d", "other", 900, 200))
+    told = (await home.ask("GET", "/health")).json()
+    assert told["status"] == "degraded"
+    assert [one["running"] for one in told["parts"]] == [True, True, False]
 
 
 async def test_the_page_shows_how_everything_stands_and_text_as_text(home: House) -> None:

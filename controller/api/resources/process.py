@@ -56,8 +56,19 @@ async def health(call: Asked) -> Response:
 
 
 def newest(parts: tuple[Part, ...]) -> list[Part]:
-    """Give the newest heartbeat of each part of each instance; the order is that of the names."""
-    return sorted(parts, key=lambda part: (part.name, part.instance))
+    """Give the newest heartbeat of each part of each instance; the order is that of the names.
+
+    A part that a later process on its host has taken up is gone, not in trouble: that is what a restart looks like.
+    """
+
+    def taken_up(old: Part) -> bool:
+        return any(
+            (new.name, new.host) == (old.name, old.host) and new.started_at > old.seen_at
+            for new in parts
+        )
+
+    left = (part for part in parts if not taken_up(part))
+    return sorted(left, key=lambda part: (part.name, part.instance))
 
 
 def part_document(part: Part, now: datetime) -> dict[str, object]:
