@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Bytecode is kept whatever the surroundings say: every worker of the tests, and every process that they start, reads the same files.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: agent demo test check bench sweep vm-test lint types arch format clean
 
