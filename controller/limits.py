@@ -460,6 +460,7 @@ LIMITS: Final = (
         ("stacks of one profile", 10_000, "stacks", "the others are counted together"),
         ("tasks listed under /debug", 2000, "tasks", "the others are counted"),
         ("large bodies read at once", 4, "bodies", "further ones wait"),
+        ("large bodies of strangers", 2, "bodies", "one of each address; further ones wait"),
         ("logins of browsers", 1000, "logins", "the oldest ends"),
         ("items of a page", 500, "items", "it is refused"),
         ("results of a page", 4 << 20, "bytes", "the next page has the others"),

@@ -3,12 +3,43 @@
 Written by clients, checked by the app before a handler runs; each becomes a request of `reconcile`.
 """
 
-from datetime import datetime
+import base64
+import binascii
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from controller.model.token import Role
+
+
+def one_moment(said: datetime) -> datetime:
+    """Refuse a time of day that is another moment in each place, and one outside the calendar.
+
+    Raises:
+        ValueError: it has no offset, or is none of UTC.
+    """
+    if said.tzinfo is None:
+        raise ValueError("a moment has an offset, such as the Z of 2030-01-31T12:00:00Z")
+    try:
+        said.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such moment") from None
+    return said
+
+
+def whole_base64(text: str) -> str:
+    """Refuse what only looks like base64.
+
+    Raises:
+        ValueError: letters are missing at its end.
+    """
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("this base64 is cut or padded wrongly") from None
+    return text
+
 
 Name = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
@@ -22,9 +53,15 @@ Revision = Annotated[
 Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Overrides = Annotated[dict[Name, Reason], Field(max_length=50)]
 Seconds = Annotated[float, Field(ge=0, le=86_400 * 366, allow_inf_nan=False)]
-Base64 = Annotated[str, Field(max_length=1_400_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+Base64 = Annotated[
+    str,
+    Field(max_length=1_400_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$"),
+    AfterValidator(whole_base64),
+]
 Moment = Annotated[
-    datetime, Field(description="RFC 3339 with an offset", examples=["2026-12-01T00:00:00Z"])
+    datetime,
+    AfterValidator(one_moment),
+    Field(description="RFC 3339 with an offset", examples=["2026-12-01T00:00:00Z"]),
 ]
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, NoReturn
+from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive
 
@@ -17,6 +18,8 @@ from controller.api.settings import ApiSettings
 
 HEADERS: Final = 100
 """Headers of a request."""
+FIELDS: Final = 20
+"""Fields of a form; ours have three."""
 DEPTH: Final = 64
 """Lists and objects of JSON inside each other."""
 MEDIA: Final = {Body.JSON: b"application/json", Body.FORM: b"application/x-www-form-urlencoded"}
@@ -184,6 +187,21 @@ def _walk(value: object, depth: int) -> None:
 def bad_json(why: str) -> ProblemError:
     """Say that a body is not JSON as it is taken here."""
     return refuse(HTTPStatus.BAD_REQUEST, "bad-json", f"cannot take the body: {why}")
+
+
+def field_of(data: bytes, name: str) -> str | None:
+    """Give the first value of a field of a form; None where it is missing.
+
+    Raises:
+        ProblemError: 400, it has too many fields.
+    """
+    try:
+        fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=FIELDS)
+    except ValueError:
+        raise refuse(
+            HTTPStatus.BAD_REQUEST, "bad-form", f"a form has at most {FIELDS} fields"
+        ) from None
+    return fields.get(name, [None])[0]
 
 
 def replay(data: bytes, receive: Receive) -> Receive:

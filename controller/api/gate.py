@@ -4,14 +4,13 @@ An ASGI wrapper. In order: framing and path, the table, who asks and whether the
 within its bounds, whether it was answered before, and a line in the activity log before and after whatever changes something.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qsl
 
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
@@ -19,9 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api import remembering
 from controller.api.admission import Admission, guard_csrf, guard_origin
-from controller.api.body import Headers, guard_framing, header, read, replay
+from controller.api.body import Headers, field_of, guard_framing, header, read, replay
 from controller.api.call import Call, Desk
 from controller.api.headers import with_security
+from controller.api.large import Large
 from controller.api.matching import Match, Table
 from controller.api.problems import INTERNAL, ProblemError, problem_of, refuse, response_of
 from controller.api.proxies import Forwarding, place_of
@@ -32,8 +32,6 @@ from controller.errors import ControllerError
 from controller.model.serving import Answered
 
 LOG: Final = logging.getLogger("ctl.api")
-LARGE_AT_ONCE: Final = 4
-"""Large bodies that are read at the same time; the others wait."""
 LONGEST_QUERY: Final = 4096
 """Bytes of a query."""
 
@@ -62,7 +60,7 @@ class Gate:
         self._meter = desk.meter
         self._forwarding = Forwarding(desk.settings)
         self._admission = Admission(desk)
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large = Large(desk.settings.body)
         self._streams = Streams(desk.settings.streams, desk.settings.streams_all)
 
     def close(self) -> None:
@@ -140,7 +138,7 @@ class Gate:
         call = await self._admission.let_in(route, headers, place_of(scope), shown_in(scope))
         if route.unsafe and not (route.large and route.least is None):  # forges sign what they push
             guard_origin(call, headers, own_origins(scope))
-        async with self._large if route.large else nullcontext():
+        async with self._large.room(call, headers):
             body = await read(route, headers, receive, self._desk.settings)
         if route.unsafe:
             guard_csrf(call, csrf_of(route, headers, body))
@@ -294,5 +292,4 @@ def csrf_of(route: Route, headers: Headers, body: bytes) -> str | None:
     given = header(headers, b"x-csrf-token")
     if given is not None or route.body is not Body.FORM:
         return None if given is None else given.decode("latin-1")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=20)
-    return fields.get("csrf", [None])[0]
+    return field_of(body, "csrf")

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from controller.api.app import build
@@ -300,3 +301,28 @@ async def test_only_an_admin_passes_over_a_gate(fleet: Fleet) -> None:
         admin = await home.token("boss", Role.ADMIN)
         got = await home.ask("POST", "/api/v1/runs", token=admin, json=body)
         assert got.status_code in {200, 202}
+
+
+async def test_strangers_who_send_slowly_keep_nobody_elses_body_out(fleet: Fleet) -> None:
+    settings = replace(QUICK, body=1000, body_seconds=30.0)
+    async with house(fleet, settings) as home:
+        admin = await home.token("admin", Role.ADMIN)
+        slow = [await asyncio.open_connection(*home.server.address) for _ in range(8)]
+        for number, (_, writer) in enumerate(slow):
+            size = "Transfer-Encoding: chunked" if number % 2 else "Content-Length: 9999"
+            writer.write(f"POST /hooks/shop HTTP/1.1\r\nHost: x\r\n{size}\r\n\r\n1".encode())
+            await writer.drain()
+        await asyncio.sleep(0.2)
+        elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with (
+            asyncio.timeout(10),
+            httpx.AsyncClient(base_url=home.url, transport=elsewhere) as other,
+        ):
+            small = await home.ask("POST", "/hooks/shop", content=b"{}")
+            put = await home.ask(
+                "PUT", "/api/v1/jobs/000000000000/workspace/x", token=admin, content=b"x" * 2000
+            )
+            far = await other.post("/hooks/shop", content=b"x" * 2000)
+        assert [one.status_code for one in (small, put, far)] == [401, 404, 401]
+        for _, writer in slow:
+            writer.close()

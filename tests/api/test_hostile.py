@@ -208,3 +208,51 @@ async def test_nobody_is_told_of_the_inside(home: House, monkeypatch: pytest.Mon
     assert got.status_code == 500
     assert got.json()["reference"] == "internal"
     assert "canary-inside" not in got.text
+
+
+async def test_a_form_with_too_many_fields_is_refused(home: House) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for number in (6, 30):
+        fields = "&".join(f"x{one}=y" for one in range(number)).encode()
+        said = await home.ask("POST", "/login", content=fields, headers=form)
+        assert said.status_code == (303 if number == 6 else 400), said.text
+
+
+@pytest.mark.parametrize("text", ["A", "AAAAA", "AAAAA=", "AA=", "="])
+async def test_half_a_base64_is_refused_before_it_is_a_run(home: House, text: str) -> None:
+    token = await home.token("ops", Role.ADMIN)
+    asked = {
+        "/api/v1/runs": {"kind": "run", "task": "hello", "on": "here", "stdin": text},
+        "/api/v1/jobs": {"on": "here", "run": "cat", "stdin": text},
+        "/api/v1/jobs/000000000000/input": {"data": text},
+    }
+    for path, body in asked.items():
+        said = await home.ask("POST", path, token=token, json=body)
+        assert (said.status_code, "base64" in said.json()["detail"]) == (422, True), said.text
+    assert (await home.ask("GET", "/api/v1/runs", token=token)).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-01-01T00:00:00",
+        "2026-01-01",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00%2B23:59",
+    ],
+)
+async def test_a_moment_that_is_none_everywhere_is_refused(home: House, moment: str) -> None:
+    token = await home.token("ops", Role.ADMIN)
+    words = moment.replace("%2B", "+")
+    said = [
+        await home.ask("GET", f"/api/v1/logs/activity?since={moment}", token=token),
+        await home.ask("POST", "/api/v1/plans", token=token, json={"as_of": words}),
+        await home.ask(
+            "POST",
+            "/api/v1/targets/shop/suspend",
+            token=token,
+            json={"reason": "x", "until": words},
+        ),
+    ]
+    for one in said:
+        assert (one.status_code, "moment" in one.json()["detail"]) == (422, True), one.text

@@ -2,11 +2,11 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from controller.api.body import field_of
 from controller.api.call import Asked, Call
 from controller.api.manual import manual
 from controller.api.pages import page, read
@@ -22,8 +22,7 @@ async def login_page(
 
 async def login(call: Asked, request: Request) -> Response:
     """Take a token from a form, and give a cookie that stands for it until the browser logs out."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
-    given = fields.get("token", [""])[0].strip()
+    given = (field_of(await request.body(), "token") or "").strip()
     try:
         token = await call.desk.proving.prove(given.encode("utf-8", "replace"), call.place)
     except ProblemError as error:
