@@ -24,13 +24,16 @@ SHORT = 12
 HELP = {"--help", "-h"}
 USAGE = """\
 usage: ctl-agent.pyz run --listen HOST:PORT | --connect HOST:PORT [SETTINGS]
-       ctl-agent.pyz enroll --connect HOST:PORT --name NAME --token TOKEN --ca-pin PIN [SETTINGS]
+       ctl-agent.pyz enroll --connect HOST:PORT --name NAME --ca-pin PIN --token TOKEN | --token-file FILE [SETTINGS]
        ctl-agent.pyz install [--dry-run] [--no-start] [SETTINGS]
        ctl-agent.pyz scripts list [SETTINGS]
        ctl-agent.pyz scripts inspect NAME [SETTINGS]
        ctl-agent.pyz host [SETTINGS]
        ctl-agent.pyz compile FILE
        ctl-agent.pyz --version | --help
+
+enroll makes a key here and gets its certificate; --token-file - reads the token from standard input. install writes settings and
+unit and starts it. scripts tells what is offered here, host how the machine does; compile writes itself with bytecode for this Python.
 """
 
 

@@ -75,13 +75,13 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="pki",
         metavar="DIR",
-        help="holds NAME.crt, NAME.key and ca.crt",
+        help="holds NAME.crt, NAME.key and ca.crt; else /etc/ctl/pki",
         read=values.path,
     ),
     Option(
         name="state",
         metavar="DIR",
-        help="holds what is known of attempts, their output and workspaces",
+        help="holds what is known of attempts, their output and workspaces; else /var/lib/ctl-agent",
         read=values.path,
     ),
     Option(
@@ -119,13 +119,13 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="workers",
         metavar="N",
-        help="jobs that run at once; others wait",
+        help="jobs that run at once, 1 where none is said; others wait",
         read=values.count(1, 1_000),
     ),
     Option(
         name="keep",
         metavar="TIME",
-        help="delete the output and workspaces of ended jobs after this",
+        help="delete the output and workspaces of ended jobs after this, such as 12h; 2d where none is said",
         read=values.seconds(60, 366 * DAY),
         write=_seconds,
     ),
