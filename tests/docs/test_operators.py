@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ KNOWN = (252,)
 """Versions of systemd whose count was looked at."""
 DOCS = Path(__file__).parents[2] / "docs"
 PKI, AGENT, SERVE = ((DOCS / f"{page}.md").read_text() for page in ("pki", "agent", "serve"))
+PAGES = [path for path in sorted(DOCS.rglob("*.md")) if path.name != "cli.md"]
+"""What people wrote; the reference of the commands is made from the program."""
 
 
 def commands(page: str) -> list[list[str]]:
@@ -45,17 +48,26 @@ def test_every_command_of_the_page_on_certificates_runs_as_it_stands_there(tmp_p
         run([{"deploy": "root"}.get(one, one) for one in words])
 
 
-@pytest.mark.parametrize("words", commands(PKI) + commands(AGENT) + commands(SERVE), ids=" ".join)
-def test_every_command_that_is_named_is_one(words: list[str]) -> None:
-    command: object = get_command(build(VERBS))
-    for word in words:
-        below = getattr(command, "commands", {})
-        if word not in below:
-            break
-        command = below[word]
-    assert not getattr(command, "commands", {}), f"no verb in {words}"
-    known = {name for one in getattr(command, "params", ()) for name in one.opts}
-    assert {one for one in words if one.startswith("--")} <= known
+@cache
+def program() -> object:
+    return get_command(build(VERBS))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_command_that_is_named_is_one_and_has_its_flags(page: Path) -> None:
+    for words in commands(page.read_text()):
+        command, own = program(), words[: words.index("--")] if "--" in words else words
+        for word in own:
+            below = getattr(command, "commands", {})
+            if word not in below:
+                break
+            command = below[word]
+        known = {name for one in getattr(command, "params", ()) for name in one.opts}
+        flags = {one.partition("=")[0] for one in own if one.startswith("--")}
+        assert not getattr(command, "commands", {}) or own[0].startswith("--"), (
+            f"no verb in {words}"
+        )
+        assert flags <= known, words
 
 
 def test_places_and_lives_are_those_of_the_code() -> None:
