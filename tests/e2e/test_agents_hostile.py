@@ -67,11 +67,6 @@ LIMITED = (
     "import os, resource, sys; room = int(sys.argv[1]);"
     "resource.setrlimit(resource.RLIMIT_AS, (room, -1)); os.execv(sys.argv[2], sys.argv[2:])"
 )
-QUICK = [
-    kind if kind == "escape" else pytest.param(kind, marks=pytest.mark.sweep)
-    for kind in LIES
-    if kind not in LONG
-]
 
 
 WORDS = {
@@ -92,10 +87,9 @@ OWN = (
 )
 
 
+@pytest.mark.sweep  # each run tries peers that lie without processes: `test_agent_peer`, and what is shown: `test_safe_text`
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    "kind", [*QUICK, *(pytest.param(kind, marks=pytest.mark.sweep) for kind in sorted(LONG))]
-)
+@pytest.mark.parametrize("kind", LIES)
 def test_what_a_lying_agent_says_is_bounded_told_and_harms_nobody_else(
     fleet: Fleet, authority: Authority, kind: str
 ) -> None:

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from tests.e2e.fleet import Fleet, launched
@@ -53,6 +54,7 @@ def declare(fleet: Fleet, shop: Repository, chapter: dict[str, Any], was: str) -
     )  # fmt: skip
 
 
+@pytest.mark.sweep  # each run tries it on simulated servers: `test_plan_laws`, and once for real: `test_first_minutes`
 @settings(
     max_examples=3,
     deadline=None,
