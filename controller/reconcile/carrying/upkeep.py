@@ -5,7 +5,7 @@ First there, then here: a crash in between is found again as a pair that is stil
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from controller.errors import LockedError, RefusedError, SecretError, TransportError
@@ -51,12 +51,24 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
         for one in kept
         if one is not None
     ]
-    await put(rooms, [*renamed, *(one for one in fresh if one is not None)])
-    gone = {old: new for (old, new), record in zip(moved, kept, strict=True) if record is not None}
+    found = {(one.target, one.server): one for one in (*renamed, *fresh) if one is not None}
+    names = {new: old for old, new in moved if new in found}
+    same = await as_read(rooms, seen, {*found, *names.values()})
+    found = {key: one for key, one in found.items() if {key, names.get(key, key)} <= same}
+    await put(rooms, list(found.values()))
+    gone = {old: new for new, old in names.items() if new in found}
     if gone:
         await rooms.store.records.forget(gone)
     for old, new in gone.items():
         await rooms.activity.append("pair-moved", rooms.actor, **told_of(old, new))
+
+
+async def as_read(rooms: Rooms, seen: Seen, keys: Collection[PairKey]) -> set[PairKey]:
+    """List the pairs whose records are as they were read: what a job wrote since must not be written over."""
+    if not keys:
+        return set()
+    now = await rooms.store.records.all(targets={target for target, _ in keys})
+    return {key for key in keys if now.get(key) == seen.records.get(key)}
 
 
 async def put(rooms: Rooms, records: Sequence[Applied]) -> None:

@@ -85,17 +85,22 @@ class Live:
             DeclarationError: a step would get an environment that no process can be given.
         """
         async with self._recording:
-            waiting = await self._in_the_way([job for job, _ in jobs])
+            waiting = await self._in_the_way(jobs)
             await self.engine.submit(run, jobs)
         await self.engine.withdraw(dict.fromkeys(waiting, f"superseded by run {run.id}"))
 
-    async def _in_the_way(self, jobs: Iterable[Job]) -> tuple[JobId, ...]:
-        """List the jobs of the same pairs that wait for their server.
+    async def _in_the_way(self, jobs: Iterable[tuple[Job, JobBody]]) -> tuple[JobId, ...]:
+        """List the jobs of the same pairs that wait for their server, under their earlier names, too.
 
         Raises:
             LockedError: one of the same pairs is at work.
         """
-        pairs = {(job.target, job.server) for job in jobs if job.target is not None}
+        pairs = {
+            pair
+            for job, body in jobs
+            if job.target is not None
+            for pair in ((job.target, job.server), body.was)
+        }
         if not pairs:
             return ()
         there = [one for one in await self.store.jobs.open() if (one.target, one.server) in pairs]

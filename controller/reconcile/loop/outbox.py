@@ -39,7 +39,11 @@ async def reconcile(world: World, name: str) -> Result:
         return NOT_YET
     again = await world.notices.settle()
     now = world.rooms.clock.now()
-    due = [bundle for moment, bundle in await _bundles(world) if moment <= now]
+    waiting = await _bundles(world)
+    due = [bundle for moment, bundle in waiting if moment <= now]
+    if not due:
+        # It is so after nearly every run: what waits is read once.
+        return _next(waiting, again, now)
     by_receiver: dict[str, list[Bundle]] = {}
     for bundle in due:
         by_receiver.setdefault(bundle.head.receiver, []).append(bundle)
@@ -48,14 +52,16 @@ async def reconcile(world: World, name: str) -> Result:
     async with asyncio.TaskGroup() as group:
         for bundles in by_receiver.values():
             group.create_task(_write_to(world, bundles, free, until))
-    return await _next(world, again)
+    return _next(await _bundles(world), again, world.rooms.clock.now())
 
 
-async def _next(world: World, again: datetime | None) -> Result:
+def _next(
+    waiting: Sequence[tuple[datetime, Bundle]], again: datetime | None, now: datetime
+) -> Result:
     """Say when there is something to do: the next letter, or the next that time alone brings."""
-    now = world.rooms.clock.now()
-    waiting = [moment for moment, _ in await _bundles(world)]
-    moments = waiting if again is None else [*waiting, again]
+    moments = [moment for moment, _ in waiting]
+    if again is not None:
+        moments.append(again)
     if not moments:
         return Done()
     seconds = max(0.0, (min(moments) - now).total_seconds())

@@ -10,6 +10,7 @@ from controller.jobs.job import UNREACHABLE
 from controller.jobs.report import RunReport
 from controller.model.ids import RunId
 from controller.model.job import Job, Run, State
+from controller.planning.renames import renames
 from controller.reconcile.loop import telling
 from controller.reconcile.loop.keys import OUTBOX, Key, Kind
 from controller.reconcile.loop.result import NOT_YET, After, Done, Result
@@ -58,8 +59,7 @@ async def settle(world: World, before: Run, report: RunReport) -> Result:
         await wake(world, report.jobs)
         lost = any(job.state is State.LOST for job in report.jobs)
         return After(AWAY_SECONDS, "nobody knows how a job of it ended") if lost else Done()
-    if report.halted:
-        await wake(world, report.jobs)
+    await wake(world, report.jobs)  # what ended of it may be all that a target waited for
     if report.troubles:
         return After(TROUBLE_SECONDS, next(iter(report.troubles.values())))
     return After(AWAY_SECONDS, "servers of it are away")
@@ -70,6 +70,9 @@ async def wake(world: World, jobs: tuple[Job, ...]) -> None:
     generation = world.generation
     names = {job.target for job in jobs if job.target is not None}
     later = () if generation is None else generation.declaration.targets.values()
+    if generation is not None:
+        today = renames(generation.declaration).targets
+        names |= {today[name] for name in names if name in today}
     names |= {one.name for one in later if names & set(one.after)}
     for name in sorted(names):
         await world.add(Key(Kind.TARGET, name))

@@ -6,6 +6,7 @@ for good, whatever became of a key.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
 from typing import Final
 
 from controller.model.declaration import Declaration
@@ -13,6 +14,8 @@ from controller.reconcile.loop.keys import CONFIG, EXPIRY, OUTBOX, RETENTION, Ke
 from controller.reconcile.loop.world import World
 
 EVERY_SECONDS: Final = 300.0
+LOOK_SECONDS: Final = 60.0
+"""Between two looks at the clock, which somebody may set forth and back again between two sweeps."""
 LATELY: Final = 200
 """So many of the newest runs are looked at for one whose end was not written down."""
 BREATH: Final = 500
@@ -24,6 +27,7 @@ class Scheduler:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._began = world.rooms.clock.now()
 
     async def run(self) -> None:
         """Add every key, again and again; all of them also when the clock was set back: what waits is due by the one before.
@@ -31,12 +35,12 @@ class Scheduler:
         Raises:
             StateError: the state cannot be used.
         """
-        news, clock = True, self._world.rooms.clock
+        news = True
         while True:
-            began = clock.now()
+            self._began = self._world.rooms.clock.now()
             self._world.changed.clear()
             await self.sweep(whole=news)
-            news = await self._wait() or clock.now() < began
+            news = await self._wait()
 
     async def sweep(self, *, whole: bool = True) -> None:
         """Add every key once; without `whole` only those that do not wait: of the others it is known when they are due."""
@@ -66,10 +70,20 @@ class Scheduler:
             yield key
 
     async def _wait(self) -> bool:
-        """Wait until it is time again, or other declarations are in force; say whether they are."""
+        """Wait until it is time again; say whether other declarations are in force, or the clock was set back, before that."""
+        clock, last = self._world.rooms.clock, self._began
+        until = last + timedelta(seconds=EVERY_SECONDS)
+        while last <= (now := clock.now()) < until:
+            last = now
+            if await self._changed(min(LOOK_SECONDS, (until - now).total_seconds())):
+                return True
+        return now < last
+
+    async def _changed(self, seconds: float) -> bool:
+        """Wait so long at most for other declarations; say whether they are in force."""
         waits = [
             asyncio.ensure_future(self._world.changed.wait()),
-            asyncio.ensure_future(self._world.rooms.clock.sleep(EVERY_SECONDS)),
+            asyncio.ensure_future(self._world.rooms.clock.sleep(seconds)),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -22,6 +22,7 @@ from controller.reconcile.loop.firing import Firing, prepare
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.live import resting
+from controller.reconcile.loop.meanwhile import open_jobs, other_word
 from controller.reconcile.loop.owing import Owed
 from controller.reconcile.loop.recording import record
 from controller.reconcile.loop.result import NOT_YET, After, Done, Result
@@ -92,7 +93,7 @@ async def fire(
     """Do something about what is due; give when to look again where that has to wait."""
     if found.fire is None:
         return None
-    busy = await at_work(world, target.name)
+    busy = await at_work(world, generation, target.name)
     if busy and target.overlap in {Overlap.QUEUE, Overlap.REPLACE}:
         if target.overlap is Overlap.REPLACE:
             await stop(world, generation, busy)
@@ -104,13 +105,22 @@ async def fire(
     if isinstance(made, str):
         await skip(world, target.name, found, made)
         return None
-    owed = Owed(due=found.fire, run=RunId(world.rooms.ids()))
-    await owing.promise(world, target.name, owed)
-    await miss(world, target.name, found, f"made up for by run {owed.run}", owed.run)
-    if not await claim(world, target.name, owed.due, FIRED, run=owed.run, reason=made.held):
-        await owing.settle(world, target.name, owed)
+    if await other_word(world, generation, made.seen.standing, target.name):
+        return After(0.0, "something was decided while it was planned")
+    return await begin(world, target.name, found, made, found.fire)
+
+
+async def begin(
+    world: World, name: str, found: Pending, made: Firing, due: datetime
+) -> Result | None:
+    """Claim a due time for a run that is promised, and record that."""
+    owed = Owed(due=due, run=RunId(world.rooms.ids()))
+    await owing.promise(world, name, owed)
+    await miss(world, name, found, f"made up for by run {owed.run}", owed.run)
+    if not await claim(world, name, owed.due, FIRED, run=owed.run, reason=made.held):
+        await owing.settle(world, name, owed)
         return None
-    return await carry_out(world, target.name, owed, made)
+    return await carry_out(world, name, owed, made)
 
 
 async def carry_out(world: World, name: str, owed: Owed, made: Firing) -> Result | None:
@@ -160,10 +170,9 @@ async def tell(
     world.news.tell("schedule", name, outcome=outcome, **told)
 
 
-async def at_work(world: World, name: str) -> list[Job]:
+async def at_work(world: World, generation: Generation, name: str) -> list[Job]:
     """List the jobs of a target that are not at rest."""
-    open_ = await world.rooms.store.jobs.open()
-    return [job for job in open_ if job.target == name and not resting(job)]
+    return [job for job in await open_jobs(world, generation, name) if not resting(job)]
 
 
 async def stop(world: World, generation: Generation, jobs: Sequence[Job]) -> None:

@@ -19,7 +19,7 @@ from controller.reconcile.carrying.forgetting import forget
 from controller.reconcile.carrying.submission import orders_of
 from controller.reconcile.carrying.upkeep import keep_in_step
 from controller.reconcile.exchange.requests import PlanRequest
-from controller.reconcile.loop import statuses, telling
+from controller.reconcile.loop import meanwhile, statuses, telling
 from controller.reconcile.loop.choosing import HEALS, Choice, choose, superseded
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
@@ -55,34 +55,37 @@ async def reconcile(world: World, name: str) -> Result:
         for server in unseen:
             await world.add(Key(Kind.SERVER, server))
         return After(UNSEEN_SECONDS, f"{unseen[0]} was never looked at")
-    known = {job.id for job in await open_jobs(world, name)}
+    return await decide(world, generation, name)
+
+
+async def decide(world: World, generation: Generation, name: str) -> Result:
+    """Plan a target and do what is to be done; a plan that is out of date when it is made is made again."""
+    first = await meanwhile.jobs_now(world, generation, name)
     seen = await planned(world, generation, name)
     if seen is None:
         return Done()
+    if await meanwhile.other_word(world, generation, seen.standing, name):
+        return await again(world, name)
     plan = plan_of(seen)
-    jobs = await open_jobs(world, name)
-    ended = known - {job.id for job in jobs}
-    await withdraw(world, seen, name, jobs)
+    later = await meanwhile.jobs_now(world, generation, name)
+    await withdraw(world, seen, name, later.going)
     await telling.tell_of_plan(world, seen, name)
     await statuses.tell_of_commit(world, seen, name)
-    jobs = await still_open(world, jobs)
-    busy = any(not resting(job) for job in jobs)
-    if ended and not busy:  # while this was planned: nobody knows whether the plan took it in
-        await world.add(Key(Kind.TARGET, name))
-    if ended or busy:
+    jobs = await still_open(world, later.going)
+    if any(not resting(job) for job in jobs):
         return Done()  # the end of a run wakes this key
+    if first.missed_by(later):
+        return await again(world, name)
     if waits_for(plan, seen, name) is not None:
         return await sleep(world, seen, name, Choice())
-    return sooner(await act(world, seen, name, jobs), await fetch_again(world, seen, name))
+    acted = await act(world, generation, seen, name, jobs)
+    return sooner(acted, await fetch_again(world, seen, name))
 
 
-async def open_jobs(world: World, name: str) -> list[Job]:
-    """List the jobs of a target that have not ended."""
-    return [
-        job
-        for job in await world.rooms.store.jobs.open()
-        if job.target == name and not job.state.ended
-    ]
+async def again(world: World, name: str) -> Result:
+    """Have a target planned once more: something happened meanwhile, and nobody knows whether the plan took it in."""
+    await world.add(Key(Kind.TARGET, name))
+    return Done()
 
 
 async def never_seen(world: World, generation: Generation, name: str) -> list[str]:
@@ -149,7 +152,9 @@ def waits_for(plan: Plan, seen: Seen, name: str) -> str | None:
     return None
 
 
-async def act(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> Result:
+async def act(
+    world: World, generation: Generation, seen: Seen, name: str, jobs: Sequence[Job]
+) -> Result:
     """Record what is to be done, and do what needs no job."""
     plan = plan_of(seen)
     guard_whole(world.rooms, seen, plan)
@@ -160,6 +165,8 @@ async def act(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> Resul
     forgettable = [change for change in choice.changes if change.action is Action.FORGET]
     try:
         orders = await world.rooms.aside.do(lambda: orders_of(seen, choice.changes))
+        if await meanwhile.other_word(world, generation, seen.standing, name):
+            return await again(world, name)
         run = await record(world, seen, plan, orders, title=f"reconcile {name}")
     except LockedError as error:
         return After(LOCKED_SECONDS, error.message)

@@ -9,6 +9,11 @@ from controller.errors import StateError
 from controller.jobs.marker import decode_marker
 from controller.model.applied import Applied
 from controller.model.declaration import OnRemove
+from controller.model.ids import Sha
+from controller.reconcile.carrying.upkeep import keep_in_step
+from controller.reconcile.walk.deciding import plan_of
+from controller.reconcile.walk.seen import Seen
+from controller.reconcile.walk.steps import PLAN, walk
 from tests.fakes.house import House, Town, house
 
 TASKS = "tasks: {work: {run: 'work'}, undo: {run: 'undo'}}\n"
@@ -268,3 +273,19 @@ async def test_a_marker_that_somebody_wrote_meanwhile_is_not_written_over(tmp_pa
         assert h.town.fleet.machine("web-1").markers["main", "t"] == theirs
         assert "pair-kept" in h.events()
         assert not (await h.records())["t", "web-1"].protect
+
+
+async def test_what_a_job_wrote_since_the_plan_was_made_is_not_written_over(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        h.declare(PLAIN, servers=2)
+        await h.apply()
+        h.declare(PLAIN, "servers: {web-1: {address: 10.0.0.1}, web-2: {address: 10.0.0.2}}\n")
+        seen = await walk(h.rooms, Seen(), PLAN)
+        newer = replace((await h.records())["t", "web-1"], commit=Sha("c" * 40))
+        await h.rooms.store.records.put([newer])
+        await keep_in_step(h.rooms, seen, plan_of(seen))
+        after = await h.records()
+        assert after["t", "web-1"] == newer
+        reached = after["t", "web-2"].connection
+        assert reached is not None
+        assert reached.address == "10.0.0.2"

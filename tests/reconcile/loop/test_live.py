@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import LockedError, RefusedError
-from controller.model.ids import RunId
+from controller.model.ids import JobId, RunId
 from controller.model.job import Job, State
 from controller.reconcile.exchange.requests import ApplyRequest, RunRequest
 from controller.reconcile.loop.keys import Key, Kind
@@ -99,6 +99,21 @@ async def test_a_pair_that_is_at_work_is_not_begun_a_second_time_by_a_person(
                 list(zip(seen, bodies, strict=True)),
             )
         await here.applied("shop", "web-1", "web-2")
+
+
+async def test_a_pair_that_is_at_work_under_its_earlier_name_is_not_begun(tmp_path: Path) -> None:
+    land = Land(tmp_path, slow={"web-1": 0.5})
+    land.declare("  shop: {task: deploy, servers: web-1, repo: app}\n")
+    async with estate(land) as here:
+        job = await first(here, State.RUNNING)
+        run = await land.store.runs.get(job.run)
+        assert run is not None
+        body = (await land.store.jobs.bodies([job.id]))[job.id]
+        renamed = replace(job, id=JobId("job000000001"), target="store", state=State.PENDING)
+        another = replace(run, id=RunId("run000000001"))
+        with pytest.raises(LockedError, match="is at work there"):
+            await here.world.live.submit(another, [(renamed, replace(body, was=("shop", "web-1")))])
+        assert await land.store.runs.get(another.id) is None
 
 
 async def test_a_job_that_runs_is_stopped_and_its_target_is_not_begun_again_at_once(

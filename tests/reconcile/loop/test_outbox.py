@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from controller.reconcile.loop import outbox
 from controller.reconcile.loop.notices import Noticeboard
 from controller.reconcile.loop.result import NOT_YET, After, Done, Result
 from controller.store import bounds
+from controller.store.ports_serving import Outbox
 from tests.fakes.receivers import Answering, Receiver, hang, http_receiver
 from tests.reconcile.loop.small_world import SmallWorld, small_world
 
@@ -343,3 +344,20 @@ async def test_a_hundred_notices_a_second_are_all_kept_or_told(tmp_path: Path) -
         told = [json.loads(one.body)["count"] for one in there.receivers["ops"].posted]
         assert sum(told) == 300
         assert len(told) == 1
+
+
+async def test_what_waits_is_read_once_where_nothing_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office(tmp_path) as there:
+        kept = type(there.town.world.rooms.store.outbox)
+        ask, asked = kept.waiting, 0
+
+        async def waiting(self: Outbox, now: datetime, *, limit: int) -> Sequence[Letter]:
+            nonlocal asked
+            asked += 1
+            return await ask(self, now, limit=limit)
+
+        monkeypatch.setattr(kept, "waiting", waiting)
+        assert await there.round() == Done()
+        assert asked == 1

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from controller.errors import StateError
 from controller.model.ids import RunId
 from controller.model.job import Job, State, Trigger
 from controller.model.serving import Due
-from controller.reconcile.loop import owing, schedules, servers
+from controller.reconcile.carrying import standing
+from controller.reconcile.loop import firing, owing, schedules, servers
+from controller.reconcile.loop.firing import Firing
 from controller.reconcile.loop.result import After, Done
 from tests.reconcile.loop.estate import Land, estate
 from tests.reconcile.loop.small_world import START, SmallWorld, small_world
@@ -180,6 +183,27 @@ async def test_gates_hold_for_schedules_and_are_told_as_the_reason(
     await look(town)
     assert await rows(town) == [("03:00", "skipped")]
     assert reason in (await last(town)).reason
+    assert await jobs(town) == ()
+
+
+async def test_a_target_suspended_while_its_due_time_is_planned_does_not_run(
+    town: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await look(town)
+    town.pass_time(1800)
+    left = ["audit"]
+
+    async def then(*asked: Any) -> Firing | str:
+        made = await firing.prepare(*asked)
+        if left:
+            await standing.suspend(town.world.rooms, "backup", reason=left.pop())
+        return made
+
+    monkeypatch.setattr(schedules, "prepare", then)
+    assert (await look(town)).seconds == 0.0
+    assert await rows(town) == []
+    await look(town)
+    assert await rows(town) == [("03:00", "skipped")]
     assert await jobs(town) == ()
 
 
