@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,12 +17,14 @@ from controller.api.rates import crowd_of
 from controller.api.server import serve
 from controller.api.settings import Listen, Rate, Tls
 from controller.model.access import Access, Rule
+from controller.model.rollout import Order
 from controller.model.token import Role
 from tests.api.conftest import QUICK
 from tests.api.serving import House, house, until
 from tests.api.test_doors import FORM, csrf_of, logged_in
 from tests.api.test_server import tls as tls_fixture
 from tests.e2e.fleet import Fleet
+from tests.store.shelf import NOW, a_job, a_run, with_bodies
 
 certified = tls_fixture
 DECLARED = """\
@@ -271,6 +274,18 @@ async def test_a_body_in_crumbs_is_refused_before_it_costs_anything(
     assert not caplog.records
 
 
+async def recorded(home: House, number: int, *targets: str) -> str:
+    """Record a run of some targets, with a job of each on this machine."""
+    at = NOW + timedelta(minutes=number)
+    run = replace(a_run(number), created_at=at, orders={name: Order() for name in targets})
+    jobs = (
+        a_job(number * 10 + place, run=number, target=name, server="here", created_at=at)
+        for place, name in enumerate(targets)
+    )
+    await home.small.store.runs.add(run, with_bodies(*jobs))
+    return run.id
+
+
 async def pieces(number: int, piece: bytes) -> AsyncIterator[bytes]:
     for _ in range(number):
         yield piece
@@ -326,3 +341,36 @@ async def test_strangers_who_send_slowly_keep_nobody_elses_body_out(fleet: Fleet
         assert [one.status_code for one in (small, put, far)] == [401, 404, 401]
         for _, writer in slow:
             writer.close()
+
+
+async def test_what_has_parts_elsewhere_is_shown_without_them(fleet: Fleet) -> None:
+    away = "servers: {away: {address: canary-address.example.com"
+    near = "near: {address: near.example.com, groups: [wide]}, "
+    wide = DECLARED.replace(away, away.replace("away:", near + "away:") + ", groups: [wide, out]")
+    wide = wide.replace('"here:away"', '"here:near:away"') + "groups: {wide: {children: [out]}}\n"
+    async with house(fleet, QUICK, declared=wide) as home:
+        here = await home.token("here", servers="here:near")
+        mine = await home.token("mine", targets="mine")
+        admin = await home.token("admin", Role.ADMIN)
+        run = await recorded(home, 1, "mine", "both")
+        for path in ("groups", "groups/wide", "targets/both"):
+            whole = (await home.ask("GET", f"/api/v1/{path}", token=admin)).text
+            part = (await home.ask("GET", f"/api/v1/{path}", token=here)).text
+            named = [f'"{one}"' for one in ("near", "away")]
+            assert [one in whole for one in named] == [True, True], path
+            assert [one in part for one in named] == [True, False], part
+        for path in ("servers", "servers/here", "servers/away", "runs", f"runs/{run}"):
+            told = (await home.ask("GET", f"/api/v1/{path}", token=mine)).text
+            assert '"both"' not in told, told
+            assert '"theirs"' not in told, told
+
+
+async def test_what_is_within_the_scope_is_listed_however_much_is_not(home: House) -> None:
+    shop = await home.token("shop", targets="shop")
+    wanted = await recorded(home, 1, "shop")
+    for number in range(2, 47):
+        await recorded(home, number, "blog")
+    for kind, field in (("runs", "id"), ("jobs", "run")):
+        told = await home.ask("GET", f"/api/v1/{kind}?limit=1", token=shop)
+        assert [one[field] for one in told.json()["items"]] == [wanted], kind
+        assert told.json()["next"] is None, kind

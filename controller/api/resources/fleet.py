@@ -188,7 +188,11 @@ async def target(call: Asked, name: Name) -> Response:
     if inside is not None:
         records = {pair: one for pair, one in records.items() if pair[1] in inside}
     world = replace(world, seen=replace(world.seen, records=records))
-    return call.answer({**declared_work.target_document(world, name), "status": line})
+    document = {**declared_work.target_document(world, name), "status": line}
+    if inside is not None:
+        members = call.declaration.targets[name].members
+        document["members"] = [one for one in members if one in inside]
+    return call.answer(document)
 
 
 async def history(call: Asked, name: Name, limit: Limit = 20) -> Response:
@@ -204,7 +208,7 @@ async def servers(call: Asked, page: Paged) -> Response:
     world, inside = await world_of(call), call.servers_seen()
 
     def write(name: str) -> object:
-        return declared.server_brief(world, name)
+        return server_seen(call, declared.server_brief(world, name))
 
     known = world.declared.inventory.servers
     names = [name for name in known if inside is None or name in inside]
@@ -216,7 +220,22 @@ async def server(call: Asked, name: Name) -> Response:
     found(call.declaration.inventory.servers, name, "server")
     call.must_reach(servers=[name])
     document = declared.server_document(await world_of(call), name)
-    return call.answer(document)
+    return call.answer(server_seen(call, document))
+
+
+def server_seen(call: Call, document: dict[str, object]) -> dict[str, object]:
+    """Leave out of a server the targets that lie outside the scope."""
+    if not call.grant.targets:
+        return document
+    made = dict(document)
+    for part, name in (("observed", "markers"), ("contact", "looked")):
+        found = made[part]
+        if isinstance(found, dict):
+            made[part] = {**found, name: [one for one in found[name] if call.sees_target(one)]}
+    named = made.get("targets")
+    if isinstance(named, list):
+        made["targets"] = [one for one in named if call.sees_target(one)]
+    return made
 
 
 async def repos(call: Asked, page: Paged) -> Response:
@@ -240,7 +259,7 @@ async def groups(call: Asked, page: Paged) -> Response:
     world = await world_of(call)
 
     def write(name: str) -> object:
-        return declared.group_document(world, name)
+        return group_seen(call, world, name)
 
     return listed(call, "groups", used(call).groups, write, page)
 
@@ -248,7 +267,20 @@ async def groups(call: Asked, page: Paged) -> Response:
 async def group(call: Asked, name: Name) -> Response:
     """Give a group."""
     found(used(call).groups, name, "group")
-    return call.answer(declared.group_document(await world_of(call), name))
+    return call.answer(group_seen(call, await world_of(call), name))
+
+
+def group_seen(call: Call, world: World, name: str) -> dict[str, object]:
+    """Give a group, with those of its servers and children that are within the scope."""
+    document, inside = declared.group_document(world, name), call.servers_seen()
+    if inside is None:
+        return document
+    group, known = call.declaration.inventory.groups[name], used(call).groups
+    return {
+        **document,
+        "servers": [one for one in group.servers if one in inside],
+        "children": [one for one in group.children if one in known],
+    }
 
 
 async def tasks(call: Asked, page: Paged) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -28,17 +29,33 @@ WholeId = Annotated[str, InPath(pattern="^[0-9a-z]{12}$")]
 Wanted = Annotated[Name | None, Query()]
 BATCHES = 20
 """Times that the store is asked for one page, when most of what it gives lies outside the scope."""
+BATCH = 500
+"""Jobs that it is then asked for at least."""
+DEEP = 10_000
+"""Runs that are looked through for a page."""
 
 
 async def runs(call: Asked, page: Paged) -> Response:
     """List runs, newest first."""
     last = read_cursor("runs", page.cursor)
-    known = await call.serving.store.runs.list(limit=10_000 if last else page.limit + 1)
+    enough = page.limit + 1 if last is None and call.grant.whole else DEEP
+    known = await call.serving.store.runs.list(limit=enough)
     if last is not None:
         later = [at for at, run in enumerate(known) if run.id == last]
         known = known[later[0] + 1 :] if later else ()
     shown = [run for run in known if sees_run(call, run)][: page.limit + 1]
-    return call.answer(page_of("runs", shown, lambda run: run.id, page.limit, run_document))
+
+    def write(run: Run) -> object:
+        return run_seen(call, run)
+
+    return call.answer(page_of("runs", shown, lambda run: run.id, page.limit, write))
+
+
+def run_seen(call: Call, run: Run) -> dict[str, object]:
+    """Give a run, with those of its targets that are within the scope."""
+    halted = {name: why for name, why in run.halted.items() if call.sees_target(name)}
+    orders = {name: order for name, order in run.orders.items() if call.sees_target(name)}
+    return run_document(replace(run, orders=orders, halted=halted))
 
 
 def sees_run(call: Call, run: Run) -> bool:
@@ -55,7 +72,7 @@ async def run(call: Asked, id: WholeId) -> Response:  # noqa: A002
     shown = [job for job in jobs if call.sees(job)]
     if not call.grant.whole and not shown:
         raise refuse(HTTPStatus.NOT_FOUND, "not-found", "there is no such run")
-    return call.answer({**run_document(found), "jobs": [job_document(job) for job in shown]})
+    return call.answer({**run_seen(call, found), "jobs": [job_document(job) for job in shown]})
 
 
 async def jobs(
@@ -70,6 +87,7 @@ async def jobs(
 ) -> Response:
     """List jobs, newest first."""
     before = read_cursor("jobs", page.cursor)
+    enough = page.limit + 1 if call.grant.whole else max(page.limit + 1, BATCH)
     shown: list[Job] = []
     for _ in range(BATCHES):
         batch = await call.serving.store.jobs.list(
@@ -79,12 +97,13 @@ async def jobs(
             archived=archived,
             states=None if state is None else {state},
             before=None if before is None else JobId(before),
-            limit=page.limit + 1,
+            limit=enough,
         )
         shown += [job for job in batch if call.sees(job)]
-        if len(shown) > page.limit or len(batch) <= page.limit:
+        if len(shown) > page.limit or len(batch) < enough:
             break
         before = batch[-1].id
+    shown = shown[: page.limit + 1]
     return call.answer(page_of("jobs", shown, lambda job: job.id, page.limit, job_document))
 
 
