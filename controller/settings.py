@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -176,7 +177,13 @@ def _timezone(variables: Mapping[str, str]) -> str:
             said = str(LOCALTIME.readlink()).partition("zoneinfo/")[2]
         except OSError:
             said = ""  # a machine without a local time keeps UTC
-    return said if said in zoneinfo.available_timezones() else "UTC"
+    return said if said and said in _timezones() else "UTC"
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    """Read once which time zones there are: a walk over some hundred folders and files."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def resolve(
