@@ -38,6 +38,19 @@ def test_a_saved_plan_does_exactly_what_it_says(fleet: Fleet) -> None:
     assert lines(fleet) == ["a1"]
 
 
+def test_a_plan_that_was_saved_in_the_repository_is_applied_as_it_was_told(fleet: Fleet) -> None:
+    declare(fleet)
+    plan = fleet.config.path / "p.json"
+    said = fleet.ctl("plan", "--out", "p.json", at=fleet.config.path).ended(0)
+    assert "next: ctl apply p.json" in said.err
+    (fleet.config.path / "notes.txt").write_text("mine\n")
+    refused = fleet.ctl("apply", str(plan)).ended(4)
+    assert refused.err.startswith("error: the declarations are not committed: notes.txt\n")
+    (fleet.config.path / "notes.txt").unlink()
+    fleet.ctl("apply", "p.json", at=fleet.config.path).ended(0)
+    assert lines(fleet)
+
+
 def test_a_stale_plan_is_refused_and_names_what_differs(fleet: Fleet) -> None:
     declare(fleet)
     plan = fleet.folder / "plan"

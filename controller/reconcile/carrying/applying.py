@@ -39,7 +39,8 @@ async def apply(rooms: Rooms, request: ApplyRequest) -> ApplyOutcome:
     """
     before = await saved_plan(rooms, request)
     seen = await walk(rooms, Seen(request=wanted_of(request, before)), LOOK)
-    guard_committed(seen, allow_dirty=request.allow_dirty)
+    own = planfiles.lying_in(rooms.config.root, request.planfile)
+    guard_committed(seen, allow_dirty=request.allow_dirty, own=own)
     engine = rooms.engine(reach_of(seen))
     started = rooms.clock.now()
     if not await settle(rooms, engine, request):
@@ -104,8 +105,8 @@ def wanted_of(request: ApplyRequest, saved: Plan | None) -> PlanRequest:
     )
 
 
-def guard_committed(seen: Seen, *, allow_dirty: bool) -> None:
-    """Refuse what nobody could look up later."""
+def guard_committed(seen: Seen, *, allow_dirty: bool, own: frozenset[str]) -> None:
+    """Refuse what nobody could look up later; the files of the saved plan itself are `own`."""
     if allow_dirty:
         return
     if seen.revision is None:
@@ -113,8 +114,9 @@ def guard_committed(seen: Seen, *, allow_dirty: bool) -> None:
             "the declarations are not committed: there is no commit yet",
             hint="git commit, or --allow-dirty",
         )
-    if seen.dirty:
-        some = ", ".join(seen.dirty[:3]) + (", …" if len(seen.dirty) > 3 else "")  # noqa: PLR2004
+    dirty = [path for path in seen.dirty if path not in own]
+    if dirty:
+        some = ", ".join(dirty[:3]) + (", …" if len(dirty) > 3 else "")  # noqa: PLR2004
         raise RefusedError(
             f"the declarations are not committed: {some}", hint="git commit, or --allow-dirty"
         )

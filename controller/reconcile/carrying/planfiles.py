@@ -13,6 +13,7 @@ from controller.model.plan import Plan
 from controller.planning import saved
 from controller.reconcile.rooms import Rooms
 from controller.source import seals
+from controller.source.objects import escaped
 
 
 async def write(
@@ -59,6 +60,15 @@ def put(path: Path, data: bytes) -> None:
 def signature_of(path: Path) -> Path:
     """Say where the signature of a plan file lies."""
     return path.with_name(f"{path.name}.sig")
+
+
+def lying_in(root: Path, path: Path | None) -> frozenset[str]:
+    """Name a plan file and its signature as files of the repository, if they lie in it: they declare nothing."""
+    own = () if path is None else (path.resolve(), signature_of(path.resolve()))
+    top = root.resolve()
+    return frozenset(
+        escaped(one.relative_to(top).as_posix()) for one in own if one.is_relative_to(top)
+    )
 
 
 async def read(rooms: Rooms, path: Path, *, signers: Path | None) -> Plan:
