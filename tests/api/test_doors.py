@@ -200,6 +200,27 @@ async def test_a_revoked_token_ends_its_streams_and_its_login(home: House) -> No
     assert (await home.ask("GET", "/api/v1/tasks", headers=cookie)).status_code == 401
 
 
+async def test_output_that_is_cut_by_a_revocation_does_not_end_as_if_the_job_had(
+    home: House,
+) -> None:
+    admin = await home.token("admin", Role.ADMIN)
+    made = await home.desk.create(name="gone", role=Role.VIEWER, by="tests")
+    body = {"kind": "run", "task": "slow", "on": "here"}
+    run = (await home.ask("POST", "/api/v1/runs", token=admin, json=body)).json()
+    job = f"/api/v1/jobs/{run['jobs'][0]['id']}"
+    async with (
+        asyncio.timeout(15),
+        home.client.stream(
+            "GET", f"{job}/output?follow=true", headers={"authorization": f"Bearer {made.text}"}
+        ) as stream,
+    ):
+        await home.desk.revoke(made.token.id, by="tests")
+        told = [line async for line in stream.aiter_lines()]
+    assert "event: bye" in told
+    assert "event: end" not in told
+    await home.ask("POST", f"{job}/stop", token=admin, json={"grace": 0})
+
+
 async def test_a_token_has_only_so_many_streams(fleet: Fleet) -> None:
     async with house(fleet, replace(QUICK, streams=2)) as home:
         headers = {"authorization": f"Bearer {await home.token('one')}"}

@@ -130,13 +130,18 @@ async def changes(call: Call, at: int, first: str) -> AsyncIterator[bytes]:
             yield b": still here\n\n"
         if not fresh:
             await call.serving.wait_news(LOOK)
+    yield bye(call)
+
+
+def bye(call: Call) -> bytes:
+    """Write why a stream ends though there may be more."""
     stops = call.desk.closing.is_set()
     reason = (
         "the controller stops"
         if stops
         else f"the {call.actor.kind}, or what it may do, is not the same any more"
     )
-    yield event("bye", {"reason": reason})
+    return event("bye", {"reason": reason})
 
 
 def sees(call: Call, news: News) -> bool:
@@ -171,7 +176,7 @@ async def output(
     """Give what a job said: stored bytes, secrets masked, in order.
 
     As events each `chunk` has step, attempt, offset, `gap` (bytes before it that are gone) and `data` in base64; `Last-Event-ID` goes on
-    after it, and `end` tells the job's state. As octets the bytes of all attempts follow each other.
+    after it, and `end` tells the job's state; `bye` comes instead where the token ends before the job. As octets the bytes of all attempts follow each other.
     """
     job = await call.job(id)
     if step is not None and all(one.name != step for one in job.steps):
@@ -183,7 +188,7 @@ async def output(
             media_type="application/octet-stream",
             headers={"content-disposition": "attachment", **UNKEPT},
         )
-    told = chunk_events(call, job, said, places(last_event_id))
+    told = chunk_events(call, job, said, places(last_event_id), follow=follow)
     return StreamingResponse(told, media_type=MEDIA, headers=UNKEPT)
 
 
@@ -214,7 +219,9 @@ async def octets(said: Chunks, offset: int) -> AsyncIterator[bytes]:
                     yield data
 
 
-async def chunk_events(call: Call, job: Job, said: Chunks, done: Places) -> AsyncIterator[bytes]:
+async def chunk_events(
+    call: Call, job: Job, said: Chunks, done: Places, *, follow: bool
+) -> AsyncIterator[bytes]:
     """Give output as events, each with where all attempts stand after it."""
     pulse = Pulse(call)
     async with aclosing(said):
@@ -226,6 +233,9 @@ async def chunk_events(call: Call, job: Job, said: Chunks, done: Places) -> Asyn
             elif pulse.silent():
                 yield b": still here\n\n"
     now = await call.serving.store.jobs.get(job.id) or job
+    if follow and not now.state.ended:
+        yield bye(call)
+        return
     yield event("end", {"job": now.id, "state": now.state.value, "exit_code": now.exit_code})
 
 
