@@ -246,6 +246,17 @@ def word(text: str) -> str:
     return quote(text, safe="")
 
 
+class Document(dict[str, object]):
+    """What a controller answers; a part that it leaves out, though it is asked for, is a fault of the controller."""
+
+    def __missing__(self, key: str) -> object:
+        """Say which part it leaves out."""
+        raise UnreachedError(
+            f"cannot read what the controller answers: it has no {key!r}",
+            hint="is it a controller of Tillerman, and of this version?",
+        )
+
+
 def mapping(value: object) -> dict[str, object]:
     """Demand a document that is a mapping.
 
@@ -254,7 +265,7 @@ def mapping(value: object) -> dict[str, object]:
     """
     if not isinstance(value, dict):
         raise UnreachedError("cannot read what the controller answers: it is no mapping")
-    return value
+    return Document(value)
 
 
 def listing(value: object) -> list[object]:
