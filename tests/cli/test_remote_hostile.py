@@ -68,6 +68,30 @@ async def test_names_of_files_stay_in_the_folder(tmp_path: Path, name: str) -> N
     assert not outside(tmp_path, outdir)
 
 
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (b'event: bye\ndata: {"reason": "the controller stops"}\n\n', "the controller stops"),
+        (b": still here\n\n", "it hung up"),
+        (b"", "it hung up"),
+    ],
+)
+async def test_output_that_is_cut_is_not_taken_for_the_end_of_the_job(
+    end: bytes, words: str
+) -> None:
+    told = {"step": "a", "attempt": 1, "offset": 0, "data": "aGk=", "gap": 0}
+    said = b"event: chunk\ndata: " + json.dumps(told).encode() + b"\n\n"
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=said + end)
+
+    client = Client(Way(url="http://127.0.0.1:1"), transport=httpx.MockTransport(answer))
+    output = RemoteJobs(client, unheard).logs(JobId("job000000001"), follow=True)
+    assert (await anext(output)).data == b"hi"
+    with pytest.raises(UnreachedError, match=words):
+        await anext(output)
+
+
 async def test_names_of_servers_stay_in_the_folder(tmp_path: Path) -> None:
     outdir = tmp_path / "a" / "b"
     jobs = [job("job000000001", "../../c"), job("job000000002", "/etc")]

@@ -28,7 +28,7 @@ BARE: list[tuple[Ask, dict[str, object]]] = [
     (lambda there: there.plan(PlanRequest()), {"refresh": True}),
     (lambda there: there.run(RunRequest(target="shop")), {"kind": "run", "target": "shop"}),
     (lambda there: there.run(RunRequest(task="up")), {"kind": "run", "task": "up"}),
-    (lambda there: there.run(RunRequest(words=("id",))), {"on": "all", "run": "id"}),
+    (lambda there: there.run(RunRequest(words=("id",))), {"run": "id"}),
     (lambda there: there.jobs.retry(JOB), {}),
     (lambda there: there.jobs.stop(JOB), {}),
     (lambda there: there.jobs.pause(JOB), {}),
@@ -59,6 +59,8 @@ SPOKEN: list[tuple[Ask, dict[str, object]]] = [
         lambda there: there.run(RunRequest(task="up", on="", params={"p": ""}, parallel=1)),
         {"kind": "run", "task": "up", "on": "", "params": {"p": ""}, "parallel": 1},
     ),
+    # An empty selector is nobody's wish for all servers.
+    (lambda there: there.run(RunRequest(words=("id",), on="")), {"on": "", "run": "id"}),
 ]
 
 

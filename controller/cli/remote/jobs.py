@@ -237,7 +237,7 @@ class RemoteJobs:
             except NotFoundError:
                 pass  # none that is declared: perhaps the servers offer a script of that name
         body = said(
-            on=request.on or "all",
+            on=request.on,
             script=request.task,
             user=request.user,
             limits=said(**asdict(request.limits)),
