@@ -4,6 +4,7 @@ A reconciler of the loop. The engine does the work; here stands what is done aro
 what waits for a server does not occupy a worker.
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from controller.jobs.job import UNREACHABLE
@@ -67,13 +68,17 @@ async def settle(world: World, before: Run, report: RunReport) -> Result:
 
 async def wake(world: World, jobs: tuple[Job, ...]) -> None:
     """Have the targets of a run decide anew, and those that come after them."""
+    await wake_targets(world, {job.target for job in jobs if job.target is not None})
+
+
+async def wake_targets(world: World, names: AbstractSet[str]) -> None:
+    """Have targets decide anew, under the names that they have today, and those that come after them."""
     generation = world.generation
-    names = {job.target for job in jobs if job.target is not None}
-    later = () if generation is None else generation.declaration.targets.values()
     if generation is not None:
         today = renames(generation.declaration).targets
         names |= {today[name] for name in names if name in today}
-    names |= {one.name for one in later if names & set(one.after)}
+        later = generation.declaration.targets.values()
+        names |= {one.name for one in later if names & set(one.after)}
     for name in sorted(names):
         await world.add(Key(Kind.TARGET, name))
 

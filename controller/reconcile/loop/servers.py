@@ -19,7 +19,7 @@ from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import NOT_YET, After, Done, Result
-from controller.reconcile.loop.runs import waiting_there
+from controller.reconcile.loop.runs import waiting_there, wake_targets
 from controller.reconcile.loop.world import World
 from controller.reconcile.walk.connectivity import write_connectivity
 from controller.reconcile.walk.decided import see_standing
@@ -104,8 +104,7 @@ async def _keep(world: World, before: Contact | None, after: Contact, found: Ser
         await store.observations.put_servers([kept])
     await store.contacts.put([after])  # before anybody is woken, who would else not find it
     if found.reached or after.down:
-        for target in sorted(changed_targets(known, kept) | set(_new(before, after))):
-            await world.add(Key(Kind.TARGET, target))
+        await wake_targets(world, changed_targets(known, kept) | set(_new(before, after)))
     if found.reached:
         for run in await waiting_there(world, found.server):
             await world.add(Key(Kind.RUN, run))

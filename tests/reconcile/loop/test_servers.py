@@ -87,6 +87,14 @@ async def test_what_was_never_seen_is_seen_at_once_and_not_again_before_its_time
     assert town.queue.news() == set()
 
 
+async def test_what_is_found_of_a_target_wakes_those_that_come_after_it(town: SmallWorld) -> None:
+    later = "later: {servers: web-2, task: note, after: [shop]}"
+    await town.declare(TARGET.removesuffix("}\n") + f", {later}}}\n", servers=2)
+    town.queue.news()
+    await look(town)
+    assert town.queue.news() == {"target/shop", "target/later"}
+
+
 async def test_it_is_tried_again_and_is_down_only_after_all_retries(town: SmallWorld) -> None:
     await look(town)
     town.queue.news()
