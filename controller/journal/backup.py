@@ -99,8 +99,7 @@ def unpack(backup: Path, folder: Path) -> Paper:
         with tarfile.open(backup, mode="r:gz") as tar:
             found = _extract(tar, folder)
     except (OSError, tarfile.TarError, EOFError) as error:
-        said = (error.strerror if isinstance(error, OSError) else None) or error
-        raise _damaged(backup, str(said)) from error
+        raise _unread(backup, error) from error
     raw = (folder / PAPER).read_bytes() if found.pop(PAPER, None) else None
     paper = _agreed(backup, found, raw)
     (folder / PAPER).unlink()
@@ -126,8 +125,7 @@ def contents(backup: Path) -> Paper:
                     pass
                 found[member.name] = Member(size=member.size, sha256=reader.digest.hexdigest())
     except (OSError, tarfile.TarError, EOFError) as error:
-        said = (error.strerror if isinstance(error, OSError) else None) or error
-        raise _damaged(backup, str(said)) from error
+        raise _unread(backup, error) from error
     return _agreed(backup, found, raw)
 
 
@@ -270,6 +268,15 @@ def _read_paper(backup: Path, data: bytes) -> Paper:
         return Paper(made_at=str(told["made_at"]), version=str(told["version"]), files=files)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(backup, f"its {PAPER} cannot be read") from error
+
+
+def _unread(backup: Path, error: Exception) -> StateError:
+    """Say why a file gives nothing: one that cannot be opened is not damaged."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return StateError(
+            f"cannot read {backup}: {error.strerror}", hint="name the file that ctl backup wrote"
+        )
+    return _damaged(backup, str(error))
 
 
 def _damaged(backup: Path, why: str) -> StateError:

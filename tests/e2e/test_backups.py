@@ -57,6 +57,13 @@ def test_a_restored_state_knows_what_it_knew_and_starts_nothing_until_told(fleet
     assert events.index("restored") < events.index("dispatch-released")
 
 
+def test_a_file_that_is_not_there_is_no_damaged_backup(fleet: Fleet) -> None:
+    refused = fleet.ctl("restore", "gone.tar.gz", "--state", str(fleet.folder / "other")).ended(1)
+    assert "gone.tar.gz: No such file or directory" in refused.all
+    assert "damaged" not in refused.all
+    assert not (fleet.folder / "other").exists()
+
+
 @pytest.mark.sweep
 def test_work_that_was_under_way_is_never_begun_again_by_a_restored_state(fleet: Fleet) -> None:
     log = declare(fleet, SLOW)
