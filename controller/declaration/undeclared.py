@@ -1,7 +1,6 @@
 """A task that no declaration holds: written for one run, and judged by the rules of declared tasks.
 
-Called by `api` and `reconcile` for `POST /api/v1/jobs`. A task comes as the text of a file, or as JSON that was sent;
-either way every finding has its place: a line and column there, a path into the JSON here.
+Called by `api` and `reconcile` for `POST /api/v1/jobs`. Every finding has its place: a path into the JSON that was sent.
 """
 
 import math
@@ -13,14 +12,13 @@ from controller.declaration.block import Block
 from controller.declaration.explaining import explain
 from controller.declaration.marks import Marks, position
 from controller.declaration.offered import check_offered
-from controller.declaration.reader import read
 from controller.declaration.report import Report
 from controller.declaration.schema import checker
 from controller.declaration.tasks import build_tasks, read_scripts
 from controller.declaration.wishes import Wishes
 from controller.declaration.written import WrittenTask
 from controller.model.declaration import Declaration, Target
-from controller.model.diagnostic import Diagnostic, Place
+from controller.model.diagnostic import Diagnostic
 from controller.model.tree import Tree
 
 MOST_VALUES: Final = 10_000
@@ -34,17 +32,6 @@ ONLY_DECLARED: Final[Mapping[str, str]] = {
     "was": "this work has no name that could change",
 }
 """Keys of a task that make no sense, or no safe one, where nobody reviewed it; and why."""
-
-
-def of_text(file: str, raw: bytes) -> tuple[WrittenTask | None, tuple[Diagnostic, ...]]:
-    """Read a task from the bytes of a YAML file that holds nothing else; None where it cannot be read."""
-    document = read(file, raw)
-    if document.diagnostics:
-        return None, document.diagnostics
-    if not isinstance(document.data, dict) or isinstance(document.marks, int):
-        said = "cannot use this file: expected a mapping with the keys of a task"
-        return None, (Diagnostic(code="wrong-type", message=said, place=Place(file=file)),)
-    return WrittenTask(data=document.data, marks=document.marks, file=file), ()
 
 
 def of_json(name: str, data: Mapping[str, object]) -> tuple[WrittenTask | None, str]:

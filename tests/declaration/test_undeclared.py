@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from controller.declaration import undeclared
-from controller.declaration.undeclared import of_json, of_text, with_task
+from controller.declaration.undeclared import of_json, with_task
 from controller.declaration.written import WrittenTask
 from controller.model.declaration import Declaration, Target
 from controller.model.diagnostic import Diagnostic
@@ -91,15 +91,6 @@ def test_limits_of_the_settings_hold_where_the_task_names_none() -> None:
 def test_every_account_is_seen_wherever_it_is_named() -> None:
     steps = {"a": {"run": "x", "user": "root"}, "b": {"run": "x"}, "c": {"user": "{{ 1 }}"}}
     assert list(sent({"user": "deploy", "steps": steps}).users()) == ["deploy", "root", "{{ 1 }}"]
-
-
-def test_a_file_has_lines_and_columns() -> None:
-    written, _ = of_text("task.yaml", b"steps:\n  a:\n    run: x\n    nedes: []\n")
-    assert written is not None
-    _, (finding,) = judged(written)
-    assert (written.at(finding.place), finding.hint) == ("task.yaml:4:5", "did you mean needs?")
-    assert of_text("task.yaml", b"- a\n")[1][0].code == "wrong-type"
-    assert of_text("task.yaml", b"a: [")[1][0].code == "yaml-syntax"
 
 
 def test_json_is_bounded() -> None:
