@@ -160,7 +160,12 @@ class Doors:
         )
         task = loop.create_task(self._start(line, plain))
         self._making.add(task)
-        task.add_done_callback(self._making.discard)
+        task.add_done_callback(lambda done: self._made(done, plain))
+
+    def _made(self, task: asyncio.Task[None], plain: socket.socket) -> None:
+        if task.cancelled():
+            plain.close()  # of one that never began, too
+        self._making.discard(task)
 
     async def _start(self, line: Line, plain: socket.socket) -> None:
         try:
@@ -170,9 +175,6 @@ class Doors:
         except OSError as error:
             plain.close()
             self.gone(line, words_of(error))
-        except asyncio.CancelledError:
-            plain.close()
-            raise
 
     # handshakes
 

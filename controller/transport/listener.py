@@ -187,9 +187,11 @@ class AgentListener:
         if out is not None:
             out.cancel()
         self._handshakes.add(task)
-        task.add_done_callback(lambda done: self._shaken(done, place))
+        task.add_done_callback(lambda done: self._shaken(done, link, place))
 
-    def _shaken(self, task: asyncio.Task[None], place: str) -> None:
+    def _shaken(self, task: asyncio.Task[None], link: socket.socket, place: str) -> None:
+        if task.cancelled():
+            link.close()  # of one that never began, too
         self._shaking.leave(task, place)
         self._handshakes.discard(task)
 
@@ -202,9 +204,6 @@ class AgentListener:
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
-        except asyncio.CancelledError:
-            link.close()
-            raise
         except (OSError, ControllerError) as error:
             link.close()
             self._hooks.refused(place, f"no handshake: {error}")

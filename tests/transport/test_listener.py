@@ -187,6 +187,20 @@ async def test_idle_sockets_garbage_and_plain_tcp_keep_no_agent_waiting(
             assert asyncio.get_running_loop().time() - begun < 1
 
 
+async def test_who_is_put_out_before_his_handshake_begins_is_hung_up_on(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_of_listeners, "HANDSHAKES", 1)
+    async with listening(room) as listener:
+        pairs = [socket.socketpair() for _ in range(3)]
+        for there, _ in pairs:
+            there.setblocking(False)
+            listener._begin(there, "127.0.0.1")
+        await until(lambda: [there.fileno() for there, _ in pairs][:2] == [-1, -1])
+    for _, other in pairs:
+        other.close()
+
+
 async def test_a_storm_is_taken_at_a_bounded_rate(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

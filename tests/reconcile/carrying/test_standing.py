@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleet import Fleet, launched
+from tests.e2e.fleet import Fleet, launched, wait_for
 
 PIPELINE = """\
 tasks: {a: {run: 'true'}}
@@ -109,8 +109,8 @@ def test_while_somebody_else_holds_the_state_nothing_is_decided(fleet: Fleet) ->
     fleet.ctl("apply", "-y", "--timeout", "1s").ended(6)
     other = fleet.spawn("apply", "-y")
     try:
-        while fleet.ctl("suspend", "shop", "--reason", "x").code == 0 and other.poll() is None:
-            pass
+        lock = fleet.state / "lock"
+        wait_for(lambda: json.loads(lock.read_text() or "{}").get("pid") == other.pid, seconds=30)
         assert "cannot act on this state" in fleet.ctl("suspend", "shop", "--reason", "x").all
     finally:
         other.kill()
