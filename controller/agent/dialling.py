@@ -29,8 +29,6 @@ AT_ONCE = 0.05
 """Seconds before a dial that was asked for: whoever asks all the time gets no more than that."""
 FIRST, LONGEST = 1.0, 60.0
 """Seconds that a wait may have at first, and at most."""
-STEADY = 5.0
-"""Seconds after which a connection has worked: one that always ends at once, as on a full disk, is dialled ever more seldom."""
 _Done = TypeVar("_Done")
 
 
@@ -46,10 +44,9 @@ class Wait:
         self._failed += 1
         return bound * int.from_bytes(os.urandom(4), "big") / (1 << 32)
 
-    def lasted(self, seconds: float) -> None:
-        """Note how long a connection that was greeted lasted: after one that worked, the wait is short again."""
-        if seconds >= STEADY:
-            self._failed = 0
+    def begin_anew(self) -> None:
+        """Note that it worked."""
+        self._failed = 0
 
 
 class Dialler:
@@ -82,7 +79,6 @@ class Dialler:
         wait = Wait()
         while True:
             what = f"the connection to {self._target} is over"
-            began = asyncio.get_running_loop().time()
             try:
                 link = await self._once()
             except (AgentError, OSError) as error:
@@ -92,7 +88,7 @@ class Dialler:
                 what = f"cannot reach {self._target}{by}: {said}"
             else:
                 if link.epoch:  # it was greeted
-                    wait.lasted(asyncio.get_running_loop().time() - began)
+                    wait.begin_anew()
                 else:
                     self._credentials.failures += 1
                 if link.epoch and link.closed and link.closed.reason == "reconnect":

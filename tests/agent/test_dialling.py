@@ -133,38 +133,6 @@ def test_waits_grow_to_a_minute_and_are_spread() -> None:
         assert bound * 3 / 4 < max(found) < bound
 
 
-def test_only_a_connection_that_lasted_makes_the_wait_short_again() -> None:
-    wait = Wait()
-    for _ in range(20):
-        wait.next()
-        wait.lasted(0.5)
-    assert max(wait.next() for _ in range(20)) > 10
-    wait.lasted(5.0)
-    assert wait.next() <= 1
-
-
-async def test_who_hangs_up_after_each_greeting_is_dialled_ever_more_seldom(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grown: list[int] = []
-    note = Wait.lasted
-
-    def lasted(wait: Wait, seconds: float) -> None:
-        note(wait, seconds)
-        grown.append(wait._failed)
-
-    monkeypatch.setattr(Wait, "lasted", lasted)
-    async with Hall(who(room.place, "near")) as hall, room.run(connect=at(hall.port)):
-        caller = await hall.caller()
-        for turn in range(1, 4):
-            await caller.until(lambda turn=turn: len(caller.opened) == turn)  # type: ignore[misc]
-            assert caller.session is not None
-            caller._heed(caller.session.close(Goodbye(reason="busy")))
-            caller.flush()
-        await room.until(lambda: len(grown) == 3)
-    assert grown == [0, 1, 2]
-
-
 # proxies
 
 
