@@ -76,9 +76,9 @@ async def wake_targets(world: World, names: AbstractSet[str]) -> None:
     generation = world.generation
     if generation is not None:
         today = renames(generation.declaration).targets
-        names |= {today[name] for name in names if name in today}
+        names = names | {today[name] for name in names if name in today}
         later = generation.declaration.targets.values()
-        names |= {one.name for one in later if names & set(one.after)}
+        names = names | {one.name for one in later if names & set(one.after)}
     for name in sorted(names):
         await world.add(Key(Kind.TARGET, name))
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from controller.model.job import State
 from controller.reconcile.exchange.requests import RunRequest
 from controller.reconcile.loop import targets
 from controller.reconcile.loop.generation import Generation
+from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.world import World
 from controller.reconcile.walk.seen import Seen
 from tests.reconcile.loop.estate import Land, estate
 
+TARGET = Key(Kind.TARGET, "shop")
 SHOP = "  shop: {task: deploy, servers: 'web-*', repo: app}\n"
 
 
@@ -130,3 +133,35 @@ async def test_a_target_renamed_while_its_job_runs_waits_for_it_and_does_it_not_
         for machine in land.fleet.machines.values():
             assert set(machine.markers) == {("main", "store")}
     assert Counter(land.worked) == {("shop", "web-1"): 2, ("shop", "web-2"): 2}
+
+
+async def test_a_pin_that_ends_within_a_plan_has_it_made_once_more_and_then_all_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        first = land.app.head
+        sha = await here.push("2")
+        land.clock.shift(6)
+        await here.applied("shop", "web-1", "web-2", commit=sha)
+        await here.quiet()
+        until = land.clock.now() + timedelta(hours=1)
+        await here.controller.rollback("shop", to=first, reason="errors", until=until)
+        await here.world.add(TARGET)
+        await here.applied("shop", "web-1", "web-2", commit=first)
+        await here.quiet()
+        planned, plans = targets.planned, []
+
+        async def counted(world: World, generation: Generation, name: str) -> Seen | None:
+            plans.append(name)
+            return await planned(world, generation, name)
+
+        monkeypatch.setattr(targets, "planned", counted)
+        land.clock.shift(3601)
+        await here.world.add(TARGET)
+        await here.applied("shop", "web-1", "web-2", commit=sha)
+        await here.quiet()
+        assert (await land.store.standings.all()).pins == {}
+        assert 1 < len(plans) < 10
