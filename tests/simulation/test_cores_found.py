@@ -93,9 +93,9 @@ class UnsyncedRows(Rows):
 class CarelessMarks(Marks):
     """Rows that are not unique."""
 
-    def claim(self, row: Due) -> bool:
+    def claim(self, row: Due, *, uncounted_after: datetime | None = None) -> bool:
         self.rows.pop(row.due, None)
-        return super().claim(row)
+        return super().claim(row, uncounted_after=uncounted_after)
 
 
 class ForgetfulQueue(MemoryQueue):
@@ -178,6 +178,16 @@ def test_a_schedule_that_forgets_what_it_fired_last_is_found(
         return replace(told, missed=()) if len(told.missed) > 1 else told
 
     monkeypatch.setattr(dues, "pending", forgetful)
+    assert found(DuesGame) == "G14"
+
+
+def test_a_schedule_that_does_not_say_that_more_was_missed_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def silent(schedule: Schedule, last: Due | None, since: datetime, now: datetime) -> Pending:
+        return replace(pending(schedule, last, since, now), uncounted=False)
+
+    monkeypatch.setattr(dues, "pending", silent)
     assert found(DuesGame) == "G14"
 
 

@@ -5,6 +5,7 @@ between any two of them. Due times are listed by other means than the core has.
 """
 
 import functools
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ STARTS: Final = (
     datetime(2026, 3, 20, 11, 30, tzinfo=UTC),
     datetime(2026, 10, 18, 11, 30, tzinfo=UTC),
 )
-DAYS: Final = 90
+DAYS: Final = 150
+LONG: Final = 500_000.0
+"""Seconds of a standstill after which more hourly due times were missed than are told one by one."""
 SCHEDULES: Final = {
     "hourly": Schedule(cron="0 * * * *", timezone="UTC"),
     "nightly": Schedule(cron="30 2 * * *", timezone="Europe/Berlin"),
@@ -61,6 +64,8 @@ class Marks:
     rows: dict[datetime, Due] = field(default_factory=dict)
     owed: tuple[datetime, str] | None = None
     runs: dict[str, datetime] = field(default_factory=dict)
+    uncounted: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """Between which rows due times were missed that have none, as the later row says."""
     fuse: Fuse = field(default_factory=Fuse)
 
     @property
@@ -68,11 +73,19 @@ class Marks:
         """The row of the latest due time."""
         return self.rows[max(self.rows)] if self.rows else None
 
-    def claim(self, row: Due) -> bool:
-        """Write what becomes of a due time, once."""
-        with_row = row.due in self.rows
-        self.fuse.write(lambda: self.rows.setdefault(row.due, row))
-        return not with_row
+    def claim(self, row: Due, *, uncounted_after: datetime | None = None) -> bool:
+        """Write what becomes of a due time, once; and after which one there are more that have no row."""
+        if row.due in self.rows:
+            self.fuse.write(lambda: None)
+            return False
+
+        def write() -> None:
+            self.rows[row.due] = row
+            if uncounted_after is not None:
+                self.uncounted.append((uncounted_after, row.due))
+
+        self.fuse.write(write)
+        return True
 
     def promise(self, owed: tuple[datetime, str] | None) -> None:
         """Write down which run is owed."""
@@ -104,11 +117,13 @@ class DuesGame:
         self._up = True
         self._held = self._busy = False
         self._made = 0
-        self._due = frozenset(expected(self._name, self._start))
+        self._times = expected(self._name, self._start)
+        self._due = frozenset(self._times)
         self._first: datetime | None = None
         acts = {
             "look": (30, self._look),
             "wait": (30, lambda: self._wait(rng.choice((5.0, 600.0, 3600.0, 9000.0)))),
+            "stand still": (1, lambda: self._wait(LONG)),
             "die": (2, self._die),
             "die soon": (4, self._die_soon),
             "start": (6, self._begin),
@@ -139,12 +154,14 @@ class DuesGame:
         demand(self._marks.owed is None, "I9", f"a run is still owed: {self._marks.owed}")
         first = self._first or self._now
         wanted = {at for at in self._due if first < at <= self._latest - timedelta(hours=2)}
-        missing = wanted - rows.keys()
+        gaps = self._marks.uncounted
+        missing = {at for at in wanted - rows.keys() if not any(a < at < b for a, b in gaps)}
         demand(not missing, "G14", f"{self._name}: nothing became of {some(missing)}")
         fired = {row.run: due for due, row in rows.items() if row.outcome == "fired"}
         demand(fired == runs, "G14", f"{self._name}: fired {some(fired)}, runs {some(runs)}")
         self.happened["fired"] += len(fired)
         self.happened["missed"] += sum(row.outcome == "missed" for row in rows.values())
+        self.happened["left uncounted"] += len(gaps)
         self.happened["skipped"] += sum(row.outcome == "skipped" for row in rows.values())
 
     # what the reconciler does
@@ -157,7 +174,7 @@ class DuesGame:
         if self._pay():
             return
         found = pending(self._schedule, self._marks.last, since, self._now)
-        self._hold_laws(found)
+        self._hold_laws(found, since)
         if found.fire is not None:
             self._fire(found, found.fire)
 
@@ -194,14 +211,19 @@ class DuesGame:
         self._marks.promise(None)
 
     def _miss(self, found: Pending, run: str | None) -> None:
-        for due in found.missed:
-            self._claim(due, "missed", run)
+        last = self._marks.last
+        for number, due in enumerate(found.missed):
+            uncounted = number == 0 and found.uncounted
+            after = None if not uncounted else self._first if last is None else last.due
+            self._claim(due, "missed", run, after)
 
-    def _claim(self, due: datetime, outcome: str, run: str | None) -> bool:
+    def _claim(
+        self, due: datetime, outcome: str, run: str | None, uncounted_after: datetime | None = None
+    ) -> bool:
         row = Due(target=self._name, due=due, at=self._now, outcome=outcome, run=run)
-        return self._marks.claim(row)
+        return self._marks.claim(row, uncounted_after=uncounted_after)
 
-    def _hold_laws(self, found: Pending) -> None:
+    def _hold_laws(self, found: Pending, since: datetime) -> None:
         told = [*found.missed, *([found.fire] if found.fire else [])]
         odd = [at for at in told if at not in self._due]
         demand(not odd, "due times", f"{self._name} has none at {some(odd)}")
@@ -209,6 +231,12 @@ class DuesGame:
         demand(not early, "due times", f"{self._name}: {some(early)} is not due at {self._now}")
         demand(told == sorted(set(told)), "due times", f"{self._name}: {told} is no order")
         demand(len(told) <= MOST_MISSED + 1, "G17", f"{len(told)} due times at once")
+        last = self._marks.last
+        after = since if last is None else max(since, last.due)
+        owed = bisect_right(self._times, self._now) - bisect_right(self._times, after)
+        cut = owed > MOST_MISSED + 1
+        demand(found.uncounted == cut, "G14", f"{owed} are due, {len(told)} told, more: not {cut}")
+        demand(not cut or len(told) == MOST_MISSED + 1, "G14", f"{len(told)} told of {owed}")
         comes = found.next
         good = comes is not None and comes in self._due and comes > self._now
         demand(good, "due times", f"{self._name}: after {self._now} comes {comes}")
