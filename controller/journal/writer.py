@@ -4,14 +4,13 @@ Called by the log; calls the chain, from one thread at a time. Whoever comes whe
 group after group, until nobody waits. A line is durable before its caller goes on, and the lines of one caller stay in their order.
 """
 
-import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from controller.callers import Caller, wake
 from controller.clock import Clock
 from controller.errors import StateError
 from controller.journal.chain import Chain, FlushError
@@ -21,24 +20,12 @@ GROUP: Final = 200
 """Lines that share one flush at most."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Waiting:
-    """One caller's line, who waits for it, and what became of it."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting(Caller):
+    """One caller's line."""
 
     entry: Entry
     owed: bool
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[None]"
-    error: Exception | None = None
-
-    def settle(self) -> None:
-        """Wake the caller, unless it has gone."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(None)
 
 
 class Writer:
@@ -64,14 +51,13 @@ class Writer:
         Raises:
             StateError: the line cannot be written; after an error of the disk, for good.
         """
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry=entry, owed=owed, loop=loop, future=loop.create_future())
+        waiting = _Waiting(entry=entry, owed=owed)
         with self._mine:
             if not self._writing:
-                loop.run_in_executor(None, self._serve)
+                waiting.loop.run_in_executor(None, self._serve)
                 self._writing = True
             self._waiting.append(waiting)
-        await waiting.future
+        await waiting.answer
 
     def _serve(self) -> None:
         while group := self._next_group():
@@ -80,7 +66,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  # a bug of ours goes to those who wait; the thread lives on
                 for waiting in group:
                     waiting.error = error
-            _wake(group)
+            wake(group)
 
     def _next_group(self) -> list[_Waiting]:
         """Take all that wait; once nobody does, the next to come begins a thread again."""
@@ -117,16 +103,3 @@ class Writer:
             f"cannot write the {self._chain.name} log: {why}",
             hint="free some space, or check the disk",
         )
-
-
-def _wake(group: Sequence[_Waiting]) -> None:
-    """Wake the callers, loop by loop, each loop once; a loop that is gone has nobody to wake."""
-    for loop in {waiting.loop for waiting in group}:
-        mine = [waiting for waiting in group if waiting.loop is loop]
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle_all, mine)
-
-
-def _settle_all(group: Sequence[_Waiting]) -> None:
-    for waiting in group:
-        waiting.settle()

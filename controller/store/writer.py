@@ -7,7 +7,6 @@ checkpoint at the same instant (https://www.sqlite.org/wal.html, "The WAL-reset 
 """
 
 import asyncio
-import contextlib
 import queue
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import SQLAlchemyError
 
+from controller.callers import Caller, wake
 from controller.errors import ControllerError, StateError
 from controller.store.database import Database
 from controller.store.trouble import DATABASE_ERRORS, is_away, is_fatal, state_error
@@ -30,25 +30,12 @@ WAITING: Final = 2000
 """Callers that may wait for a commit; further ones wait for a place."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Write:
-    """One caller's write, who waits for it, and how it went."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Write(Caller):
+    """One caller's write."""
 
     do: Callable[[Connection], object]
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[object]"
     fenced: bool
-    result: object = None
-    error: BaseException | None = None
-
-    def settle(self) -> None:
-        """Wake the caller, unless it has gone."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
 
 
 class _OneByOneError(Exception):
@@ -86,10 +73,9 @@ class Writer:
         async with self._places:
             if self._closed:
                 raise StateError("cannot write to a state that has been closed")
-            loop = asyncio.get_running_loop()
-            future: asyncio.Future[object] = loop.create_future()
-            self._queue.put(_Write(do=do, loop=loop, future=future, fenced=fenced))
-            result: T = await future  # type: ignore[assignment]  # what `do` gave, through a queue of many
+            write = _Write(do=do, fenced=fenced)
+            self._queue.put(write)
+            result: T = await write.answer  # type: ignore[assignment]  # what `do` gave, through a queue of many
             return result
 
     async def run(self, statement: Executable, rows: Sequence[Mapping[str, object]]) -> None:
@@ -113,7 +99,7 @@ class Writer:
             group, going = self._next_group()
             if group:
                 self._commit(group)
-                _wake(group)
+                wake(group)
         self._database.close_writer()
 
     def _next_group(self) -> tuple[list[_Write], bool]:
@@ -215,16 +201,3 @@ def _refuse(group: list[_Write], error: StateError) -> None:
     """Nothing of the group was kept: tell every caller."""
     for write in group:
         write.error = error
-
-
-def _wake(group: list[_Write]) -> None:
-    """Wake the callers, loop by loop, each loop once; a loop that is gone has nobody to wake."""
-    for loop in {id(write.loop): write.loop for write in group}.values():
-        mine = [write for write in group if write.loop is loop]
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle_all, mine)
-
-
-def _settle_all(group: list[_Write]) -> None:
-    for write in group:
-        write.settle()
