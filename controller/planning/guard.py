@@ -1,6 +1,6 @@
 """The guard between plan and apply: how much one run may touch without a named override.
 
-Called by `planner`. An empty file, a truncated repository or a pattern with a slip of the pen never means "everything".
+Called by `planner`; asks `removal` what goes besides. An empty file, a truncated repository or a pattern with a slip of the pen never means "everything".
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from controller.model.amount import Amount
 from controller.model.declaration import Declaration
 from controller.model.plan import Action, Change, Excess, Limit
 from controller.planning.inputs import Observed, Policy
+from controller.planning.removal import going
 
 FEW: Final = 10
 """Below so many removals a share of them is no alarm."""
@@ -23,7 +24,7 @@ def excess(
     applied = tuple(changes)
     found = (
         *_zero(applied, declaration, policy),
-        *_removals(applied, declaration, observed),
+        *_removals(applied, declaration, observed, policy),
         *_servers(applied, declaration),
     )
     return tuple(one for one in found if one.limit not in policy.overrides)
@@ -53,9 +54,12 @@ def _zero(
 
 
 def _removals(
-    changes: tuple[Change, ...], declaration: Declaration, observed: Observed
+    changes: tuple[Change, ...], declaration: Declaration, observed: Observed, policy: Policy
 ) -> Iterator[Excess]:
     leaving = sum(change.action in LEAVING for change in changes)
+    if leaving and not policy.by_hand:
+        # The loop decides about one target after the other: what one commit takes away counts together.
+        leaving = max(leaving, going(declaration, observed))
     amount = declaration.settings.budget.removals
     if not leaving or (amount.percent and leaving < FEW):
         return

@@ -46,6 +46,20 @@ def removals(declaration: Declaration, observed: Observed, policy: Policy) -> It
         yield replace(one, change=replace(one.change, was=names.get(key)))
 
 
+def going(declaration: Declaration, observed: Observed) -> int:
+    """Count the pairs of all targets that are to go, now or when their servers are back; what is protected stays.
+
+    Args:
+        declaration: what is declared.
+        observed: all that is known, under the names of today.
+    """
+    found = (observed.records.get(key) for key in _undeclared(declaration, observed, Policy()))
+    return sum(
+        record is None or not (record.protect or record.on_remove is OnRemove.BLOCK)
+        for record in found
+    )
+
+
 def _undeclared(declaration: Declaration, observed: Observed, policy: Policy) -> list[PairKey]:
     members = {name: frozenset(target.members) for name, target in declaration.targets.items()}
     nobody: frozenset[str] = frozenset()

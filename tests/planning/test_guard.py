@@ -9,6 +9,7 @@ from controller.declaration.renderer import Renderer
 from controller.model.amount import Amount
 from controller.model.declaration import Budget, Settings
 from controller.model.plan import Limit, Plan
+from controller.model.scope import Scope
 from controller.planning.inputs import Policy
 from tests.planning.world import World, declaration, server, target
 
@@ -105,6 +106,28 @@ def test_a_run_removes_no_more_pairs_than_its_budget(
     if over:
         assert plan.excess[0].message.startswith(f"cannot remove {gone} of {known} known pairs")
     assert world.plan(renderer, Policy(overrides={"budget-removals": "moved"})).excess == ()
+
+
+@pytest.mark.parametrize(
+    ("gone", "protected", "over"), [(4, "", True), (3, "", False), (4, "b", False)]
+)
+def test_what_goes_of_other_targets_counts_where_a_loop_decides_about_one(
+    renderer: Renderer, gone: int, protected: str, *, over: bool
+) -> None:
+    names, servers = ["a", "b", "c", "d", "e"], tuple(map(server, SERVERS[:3]))
+    targets = [target(name, *SERVERS[:3]) for name in names]
+    world = World(declaration=declaration(*targets, servers=servers))
+    world.apply(renderer, world.plan(renderer))
+    for key, record in world.records.items():
+        world.records[key] = replace(record, protect=key[0] == protected)
+    world.declaration = declaration(*targets[gone:], servers=servers)
+    one = Scope(targets=frozenset({"a"}))
+    assert world.plan(renderer, Policy(scope=one)).excess == ()  # a person names it
+    plan = world.plan(renderer, Policy(scope=one, by_hand=False))
+    assert plan.summary.remove == 3
+    assert limits(plan) == ([Limit.REMOVALS] if over else [])
+    if over:
+        assert plan.excess[0].message.startswith(f"cannot remove {gone * 3} of 15 known pairs")
 
 
 @pytest.mark.parametrize("servers", [(), (server("web-1"),)])

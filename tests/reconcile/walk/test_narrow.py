@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from controller.model.plan import Action
+from controller.model.plan import Action, Limit
 from controller.model.scope import Scope
 from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop import targets
@@ -61,6 +61,20 @@ async def test_how_many_pairs_may_go_is_a_share_of_all_that_is_known(tmp_path: P
     plan = plan_of(seen)
     assert [change.action for change in plan.changes] == [Action.FORGET] * SERVERS
     assert plan.excess == ()  # twelve of 48; of the target alone they would be all
+
+
+async def test_a_commit_that_takes_most_targets_away_is_refused_for_each_of_them(
+    tmp_path: Path,
+) -> None:
+    async with small_world(tmp_path / "house") as town:
+        await town.declare(TASKS + TARGETS.format("x"), servers=4)
+        await town.house.apply()
+        await town.declare(TASKS + "targets: {d: {servers: all, task: x}}", servers=4)
+        assert town.world.generation is not None
+        for name in ("a", "b", "c"):  # four pairs each are no alarm
+            seen = await targets.planned(town.world, town.world.generation, name)
+            assert seen is not None
+            assert [one.limit for one in plan_of(seen).excess] == [Limit.REMOVALS]
 
 
 async def test_a_target_of_which_nothing_is_declared_or_known_is_not_planned(
