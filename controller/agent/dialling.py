@@ -78,7 +78,6 @@ class Dialler:
         """Dial until cancelled."""
         wait = Wait()
         while True:
-            what = f"the connection to {self._target} is over"
             try:
                 link = await self._once()
             except (AgentError, OSError) as error:
@@ -87,16 +86,29 @@ class Dialler:
                 said = error.message if isinstance(error, AgentError) else words_of(error)
                 what = f"cannot reach {self._target}{by}: {said}"
             else:
-                if link.epoch:  # it was greeted
-                    wait.begin_anew()
-                else:
-                    self._credentials.failures += 1
                 if link.epoch and link.closed and link.closed.reason == "reconnect":
+                    wait.begin_anew()
                     await asyncio.sleep(AT_ONCE)
                     continue
+                what = self._ended(link, wait)
             seconds = wait.next()
-            self._log.often("dialling", f"{what}; dials again in {seconds:.1f} s")
+            if what:
+                self._log.often("dialling", f"{what}; dials again in {seconds:.1f} s")
             await asyncio.sleep(seconds)
+
+    def _ended(self, link: Link, wait: Wait) -> str:
+        """Note how a connection went; give what is to be said of its end.
+
+        Only a greeting that we could not keep to makes the next waits longer: a line that is cut, however often, is dialled
+        as soon as before.
+        """
+        if not link.epoch:
+            self._credentials.failures += 1
+        elif self._pump.unkept:
+            return ""  # the log has it already, and every dial would say it again
+        else:
+            wait.begin_anew()
+        return f"the connection to {self._target} is over"
 
     async def _once(self) -> Link:
         """Be connected once, to the end.

@@ -68,6 +68,8 @@ class Pump:
         self._features: dict[Link, tuple[str, ...]] = {}
         self.proven: ssl.SSLContext | None = None
         """What was shown where a controller was greeted last: its certificate has worked."""
+        self.unkept = ""
+        """Why the lease of a controller could not be kept on disk, until one is greeted again."""
         self._touched: dict[Link, None] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -197,7 +199,7 @@ class Pump:
         session.heartbeat(self._answers.state(), self._loop.time())
         self._circle.keep(self._entrances.sessions)
         if seat.peer.role == LEADER:
-            self.proven = seat.line.context
+            self.proven, self.unkept = seat.line.context, ""
             self._features[seat.link] = event.features
             self._circle.of(session).tell()
 
@@ -208,17 +210,23 @@ class Pump:
         except OSError as error:
             seat.doorway.leases.clear()
             seat.doorway.leases.update(self._leases.known)
-            self._log.often(
-                "leases", f"cannot keep lease {event.lease} of {_whom(seat)}: {error.strerror}"
-            )
-            why = f"cannot keep on disk that it may act: {error.strerror}"
-            goodbye = Goodbye(reason="closing", message=why)
-            seat.link.refuse(goodbye)
-            self._part(seat, goodbye, ours=True)
+            self._turn_away(seat, event, str(error.strerror or error))
         else:
             self._log.often(
                 "leases", f"{_whom(seat)} holds lease {event.lease} of {event.cluster[:64]}"
             )
+
+    def _turn_away(self, seat: Seat, event: Fence, why: str) -> None:
+        """Part with somebody whose lease cannot be kept; the log is told once, for he comes again and again."""
+        if why != self.unkept:
+            self.unkept = why
+            self._log.often(
+                "leases",
+                f"cannot keep lease {event.lease} of {_whom(seat)}: {why}; does nothing for it until it can",
+            )
+        goodbye = Goodbye(reason="closing", message=f"cannot keep on disk that it may act: {why}")
+        seat.link.refuse(goodbye)
+        self._leave(seat, ours=True)
 
     def _closed(self, event: Closed) -> None:
         seat = self._seats.get(event.link)
@@ -230,9 +238,11 @@ class Pump:
         words = f"{goodbye.reason}{': ' if goodbye.message else ''}{goodbye.message[:200]}"
         by = "goodbye to" if ours else "goodbye from"
         self._log.often("goodbyes", f"{by} {_whom(seat)}: {words}")
-        if ours:
-            while left := seat.link.take():
-                seat.line.write(left)
+        self._leave(seat, ours=ours)
+
+    def _leave(self, seat: Seat, *, ours: bool) -> None:
+        while ours and (left := seat.link.take()):
+            seat.line.write(left)
         seat.line.close()
 
     def _farewell(self, seat: Seat, goodbye: Goodbye) -> None:

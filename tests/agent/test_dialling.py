@@ -18,7 +18,7 @@ from controller.wire.messages.attempts import Attempt, Start
 from controller.wire.messages.greetings import Goodbye
 from controller.wire.messages.server import GetPool, Pool
 from tests.agent.daemon_room import Room, make_room
-from tests.fakes.agents import Hall, who
+from tests.fakes.agents import Caller, Hall, who
 
 LOCAL = "127.0.0.1"
 Proxy = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -131,6 +131,58 @@ def test_waits_grow_to_a_minute_and_are_spread() -> None:
         found = [one[place] for one in rounds]
         assert 0 <= min(found) < bound / 4
         assert bound * 3 / 4 < max(found) < bound
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """By how much each wait so far has grown."""
+    grown: list[int] = []
+    draw = Wait.next
+
+    def next_one(wait: Wait) -> float:
+        grown.append(wait._failed)
+        return draw(wait)
+
+    monkeypatch.setattr(Wait, "next", next_one)
+    return grown
+
+
+async def test_an_agent_that_cannot_keep_a_lease_dials_ever_more_seldom_until_it_can(
+    room: Room, rounds: list[int]
+) -> None:
+    """As on a full disk: the controller is told each time, the log once, and it ends by itself."""
+    in_the_way = Path(room.settings.state) / ".leases.json.new"
+    in_the_way.mkdir(parents=True)
+    me = who(room.place, "near")
+    async with Hall(me) as hall:
+        hall.callers["web-1"] = caller = Caller(me, cluster="c", lease=3)
+        async with room.run(connect=at(hall.port)):
+            await room.until(lambda: len(rounds) >= 4)
+            assert rounds[:4] == [0, 1, 2, 3]
+            assert not caller.opened
+            assert {one.message.partition(":")[0] for one in caller.goodbyes} == {
+                "cannot keep on disk that it may act"
+            }
+            told = [line for line in room.log.lines if "dials 127" not in line]
+            assert len(told) == 1, told
+            assert "cannot keep lease 3 of controller near" in told[0]
+            in_the_way.rmdir()
+            await hall.caller()
+            assert room.log.has("holds lease 3")
+
+
+async def test_a_line_that_is_only_cut_is_dialled_as_soon_as_before(
+    room: Room, rounds: list[int]
+) -> None:
+    me = who(room.place, "near")
+    async with Hall(me) as hall:
+        hall.callers["web-1"] = caller = Caller(me, cluster="c", lease=3)
+        async with room.run(connect=at(hall.port)):
+            for turn in range(1, 5):
+                await room.until(lambda turn=turn: len(caller.opened) == turn)  # type: ignore[misc]
+                caller.cut()
+            await room.until(lambda: len(rounds) >= 4)
+            assert rounds[:4] == [0, 0, 0, 0]
 
 
 # proxies
