@@ -37,7 +37,7 @@ class KeyFolder:
         self.name = name
         self._folder = folder
         self._key, self._certificate = f".{name}.key.new", f".{name}.crt.new"
-        self._untried = f".{name}.crt.untried"
+        self._torn, self._untried = f".{name}.key.torn", f".{name}.crt.untried"
         self._old_key, self._old_certificate = f".{name}.key.old", f".{name}.crt.old"
 
     def close(self) -> None:
@@ -62,11 +62,12 @@ class KeyFolder:
         return found is not None and found[1] == PRIVATE
 
     def stage_key(self, key: bytes) -> None:
-        """Put a key beside the one in use."""
+        """Put a key beside the one in use, whole or not at all: half a key that waits would be asked with for ever."""
         self.settle()
         with self._telling(self._key):
-            self._remove(self._key)
-            create(self._folder, self._key, key, mode=PRIVATE)
+            self._remove(self._torn)
+            create(self._folder, self._torn, key, mode=PRIVATE)
+            self._move(self._torn, self._key)
 
     def adopt(
         self,
@@ -127,12 +128,19 @@ class KeyFolder:
             self._remove(self._old_certificate)
 
     def put_back(self) -> None:
-        """Use the old pair again; the new one is forgotten.
+        """Use the old pair again, where one is kept; the new one is forgotten.
+
+        The old one stays kept until it has its places: whoever dies on the way is still on trial, and takes it then.
 
         Raises:
             EnrolmentError: it is good no more; nothing has changed.
             FolderError: the disk says no.
         """
+        if self.on_trial():
+            self._put_back()
+        self.forget_old()
+
+    def _put_back(self) -> None:
         with self._telling(self._old_certificate):
             found = read(self._folder, AUTHORITY)
             try_certificate(
@@ -144,8 +152,8 @@ class KeyFolder:
                 )
             )
             self._remove(self._key)
-            self._move(self._old_key, self._key)
-            self._move(self._old_certificate, self._certificate)
+            self._link(self._old_key, self._key)
+            self._link(self._old_certificate, self._certificate)
         self.settle()
 
     def trust(self, authority: bytes) -> bool:
@@ -174,7 +182,7 @@ class KeyFolder:
 
     def drop(self) -> None:
         """Forget what waits."""
-        for name in (self._untried, self._certificate, self._key):
+        for name in (self._untried, self._certificate, self._key, self._torn):
             self._remove(name)
 
     def settle(self) -> None:
