@@ -10,6 +10,7 @@ from typing import Final
 
 from controller.api.body import Headers, header
 from controller.api.call import Call, Desk
+from controller.api.hosts import Hosts
 from controller.api.problems import ProblemError, refuse
 from controller.api.proving import must_wait, unauthorized
 from controller.api.rates import Rates, crowd_of
@@ -27,6 +28,7 @@ BEARER: Final = b"bearer "
 NOBODY: Final = Actor(name="anonymous", role=None, kind="anonymous")
 FORMS: Final = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
 """What a form of any site can send without asking."""
+NAME_IT: Final = "Authorization: Bearer TOKEN; or ask by address, or start ctl serve with --origin http://THIS-NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,15 @@ class Asker:
     shown: Shown | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """How a request came: from which address, over a connection that has shown which certificate, and whether over TLS of ours."""
+
+    place: str
+    shown: Shown | None = None
+    tls: bool = False
+
+
 class Admission:
     """Lets callers in, or says why not."""
 
@@ -46,6 +57,7 @@ class Admission:
         self._desk = desk
         self._by_token = Rates(settings.per_token)
         self._by_address = Rates(settings.per_address)
+        self._hosts = Hosts(settings)
 
     def strain(self, place: str) -> None:
         """Count a request that no token answers for.
@@ -55,24 +67,22 @@ class Admission:
         """
         must_wait(self._by_address.take(crowd_of(place), self._desk.serving.clock.now()))
 
-    async def let_in(
-        self, route: Route, headers: Headers, place: str, shown: Shown | None = None
-    ) -> Call:
+    async def let_in(self, route: Route, headers: Headers, coming: Coming) -> Call:
         """Let a request in.
 
         Args:
             route: what is asked for.
             headers: of the request.
-            place: the address of whoever asks.
-            shown: the certificate of the connection. It comes by itself, so what is open to everybody does not look at it.
+            coming: how it came. A certificate comes by itself, so what is open to everybody does not look at it.
 
         Raises:
             ProblemError: 401, 403 or 429.
         """
-        asker = await self._asker(headers, place, None if route.least is None else shown)
+        place = coming.place
+        asker = await self._asker(headers, place, None if route.least is None else coming.shown)
         if asker is None:
             self.strain(place)
-            return self._stranger(route, place)
+            return self._stranger(route, headers, coming)
         call = Call(
             desk=self._desk,
             route=route,
@@ -128,15 +138,28 @@ class Admission:
         sent = b"; ".join(value for name, value in headers if name == b"cookie")
         return cookie_of(sent.decode("latin-1"), self._desk.sessions.cookie)
 
-    def _stranger(self, route: Route, place: str) -> Call:
+    def _stranger(self, route: Route, headers: Headers, coming: Coming) -> Call:
+        """Let somebody in who has proved nothing, to what is shown to everybody.
+
+        Over TLS of ours a browser has made sure of the name already.
+        """
         level = self._desk.settings.anonymous
         grant, strange = Grant(role=None), False
         if route.least is not None:
             if route.open_to is None or level.rank < route.open_to.rank:
                 raise unauthorized("this needs a token")
+            if not (coming.tls or self._hosts.hold(header(headers, b"host"))):
+                raise unauthorized(
+                    "this needs a token where the controller is asked by this name", NAME_IT
+                )
             grant, strange = Grant(role=Role.VIEWER), level is Anonymous.STATUS
         return Call(
-            desk=self._desk, route=route, actor=NOBODY, grant=grant, place=place, strange=strange
+            desk=self._desk,
+            route=route,
+            actor=NOBODY,
+            grant=grant,
+            place=coming.place,
+            strange=strange,
         )
 
     def _access(self) -> Access | None:

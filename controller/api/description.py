@@ -19,7 +19,7 @@ TITLE: Final = "Tillerman"
 VERSION: Final = __version__
 TEXT: Final = (
     "The HTTP API of `ctl serve`. Send a token as `Authorization: Bearer TOKEN`, or show the certificate of a user or an "
-    "admin; a few things are shown without either. "
+    "admin; a few things are shown without either, by the addresses and own names of the controller. "
     "Errors are problem documents (RFC 9457) with a stable `reference` and, where there is one, a `hint`. Lists come in pages: "
     "`next` of a page is the `cursor` of the one after. A POST with an `Idempotency-Key` is done once; the same request "
     "again gets the same answer. Documents only grow: leave alone what you do not know. Times are RFC 3339 in UTC, "

@@ -17,8 +17,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api import remembering
-from controller.api.admission import Admission, guard_csrf, guard_origin
+from controller.api.admission import Admission, Coming, guard_csrf, guard_origin
 from controller.api.body import Headers, field_of, guard_framing, header, read, replay
+from controller.api.breaking import BrokenOffError
 from controller.api.call import Call, Desk
 from controller.api.headers import with_security
 from controller.api.large import Large
@@ -84,6 +85,8 @@ class Gate:
             await outgoing.instead(_told(scope, error), scope, receive)
         except ControllerError as error:
             await outgoing.instead(response_of(problem_of(error)), scope, receive)
+        except BrokenOffError:
+            await outgoing.instead(response_of(INTERNAL), scope, receive)
         except Exception:  # whatever is unforeseen is logged here, and told to nobody
             LOG.exception("cannot answer %s", name)
             await outgoing.instead(response_of(INTERNAL), scope, receive)
@@ -135,7 +138,10 @@ class Gate:
         self, match: Match, scope: Scope, receive: Receive, outgoing: "_Outgoing"
     ) -> None:
         route, headers = match.route, scope["headers"]
-        call = await self._admission.let_in(route, headers, place_of(scope), shown_in(scope))
+        coming = Coming(
+            place=place_of(scope), shown=shown_in(scope), tls=scope.get("scheme") == "https"
+        )
+        call = await self._admission.let_in(route, headers, coming)
         if route.unsafe and not (route.large and route.least is None):  # forges sign what they push
             guard_origin(call, headers, own_origins(scope))
         async with self._large.room(call, headers):
@@ -263,7 +269,7 @@ class _Outgoing:
         if self.ended:
             await self.release()
         elif self.status:
-            raise ConnectionAbortedError("an answer broke off")
+            raise BrokenOffError("an answer broke off")
         else:
             self._held = None
             await response(scope, receive, self.send)

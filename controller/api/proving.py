@@ -74,12 +74,9 @@ def must_wait(seconds: float) -> None:
         )
 
 
-def unauthorized(detail: str) -> ProblemError:
+def unauthorized(
+    detail: str, hint: str = "Authorization: Bearer TOKEN, or /login in a browser"
+) -> ProblemError:
     """Ask for a token."""
-    error = refuse(
-        HTTPStatus.UNAUTHORIZED,
-        "no-token",
-        detail,
-        hint="Authorization: Bearer TOKEN, or /login in a browser",
-    )
+    error = refuse(HTTPStatus.UNAUTHORIZED, "no-token", detail, hint=hint)
     return ProblemError(replace(error.problem, headers={"www-authenticate": CHALLENGE}))

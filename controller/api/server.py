@@ -5,6 +5,7 @@ Called by `service`. What uvicorn leaves open is closed here: time for the heade
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from controller.api.accepting import Accepting
+from controller.api.breaking import is_news
 from controller.api.gate import Gate
 from controller.api.pieces import Pieces
 from controller.api.proxies import LOCAL, Proxies
@@ -194,6 +196,7 @@ class Server:
             backlog=BACKLOG,
         )
         self._config.load()
+        logging.getLogger("uvicorn.error").addFilter(is_news)
         self._server = _Quiet(self._config, None if tls is None else Contexts(tls))
         self._sockets: list[socket.socket] = []
 

@@ -52,6 +52,7 @@ class ApiSettings:
         anonymous: what is readable without a token.
         tls: whether browsers reach it by TLS: cookies are then `Secure`. Set it behind a proxy that ends TLS, too.
         origins: further origins from which browsers may send changes, such as "https://ctl.example.com".
+        names: of this machine, such as "ctl.lan": under these, the hosts of `origins`, `localhost` and addresses strangers are shown anything.
         proxies: from where proxies come whose word about who asks is believed.
         per_token: requests of one token, or of one name that comes by certificate.
         per_address: requests without a token, of one address.
@@ -77,6 +78,7 @@ class ApiSettings:
     anonymous: Anonymous = Anonymous.STATUS
     tls: bool = False
     origins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     per_token: Rate = Rate(second=50.0, burst=200)
     per_address: Rate = Rate(second=10.0, burst=60)

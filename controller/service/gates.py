@@ -5,6 +5,7 @@ Called by `serving`; makes what the API room and the transport room have for it.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,7 @@ def api_server(serving: LiveServing, doors: Doors, said: Papers) -> Server:
         anonymous=Anonymous(doors.anonymous),
         tls=tls is not None or _behind_tls(doors),
         origins=doors.origins,
+        names=(doors.api.host, socket.gethostname()),
         proxies=doors.proxies,
         debug=doors.debug,
     )

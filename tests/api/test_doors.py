@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import httpx
+import pytest
 
 from controller.api.settings import Rate
 from controller.model.token import Role
@@ -218,6 +219,31 @@ async def test_output_that_is_cut_by_a_revocation_does_not_end_as_if_the_job_had
         told = [line async for line in stream.aiter_lines()]
     assert "event: bye" in told
     assert "event: end" not in told
+    await home.ask("POST", f"{job}/stop", token=admin, json={"grace": 0})
+
+
+async def test_bytes_alone_that_are_cut_by_a_revocation_are_a_broken_transfer(
+    home: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = await home.token("admin", Role.ADMIN)
+    made = await home.desk.create(name="gone", role=Role.VIEWER, by="tests")
+    body = {"kind": "run", "task": "slow", "on": "here"}
+    run = (await home.ask("POST", "/api/v1/runs", token=admin, json=body)).json()
+    job = f"/api/v1/jobs/{run['jobs'][0]['id']}"
+    got = bytearray()
+
+    async def read() -> None:
+        path = f"{job}/output?follow=true&format=octets"
+        bearer = {"authorization": f"Bearer {made.text}"}
+        async with home.client.stream("GET", path, headers=bearer) as stream:
+            async for data in stream.aiter_bytes():
+                got.extend(data)
+                await home.desk.revoke(made.token.id, by="tests")
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await asyncio.wait_for(read(), timeout=15)
+    assert got == b"begun\n"
+    assert not caplog.records  # it was meant, and is no fault to be told of
     await home.ask("POST", f"{job}/stop", token=admin, json={"grace": 0})
 
 

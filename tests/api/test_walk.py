@@ -19,18 +19,21 @@ NAMES = {"{name:path}": "none", "{name}": "nothing", "{id}": "000000000000", "{r
 LET_IN = {200, 201, 202, 204, 303, 400, 404, 409, 415, 422, 502, 503}
 """What a handler, or what stands after admission, may answer here."""
 EVERYBODY = ()
-TELLING = ("viewer", "none", "wrong secret")
+STRANGE = "page.example.net:8420"
+"""A name that anybody may have pointed here."""
+TELLING = ("viewer", "viewer, by another name", "none", "none, by another name", "wrong secret")
 """Ways by which it shows that a level opens doors to those without a token, and to nobody else."""
 OPENER = tuple(level for level in Anonymous if level is not Anonymous.NONE)
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way of asking: with which token, and whether it is good."""
+    """One way of asking: with which token, whether it is good, and by which name of the controller, if not by its address."""
 
     name: str
     text: str | None
     role: Role | None
+    host: str | None = None
 
 
 def path_of(route: Route) -> str:
@@ -63,6 +66,13 @@ async def ways_of(home: House) -> list[Way]:
         Way("admin", admin, Role.ADMIN),
         Way("rotated, in grace", rotated, Role.ADMIN),
         Way("none", None, None),
+        Way("none, by another name", None, None, host=STRANGE),
+        Way(
+            "viewer, by another name",
+            await home.token("viewer", Role.VIEWER),
+            Role.VIEWER,
+            host=STRANGE,
+        ),
         Way("expired", await ended(home, "a", expires_at=past), None),
         Way("revoked", await ended(home, "b", revoked_at=past), None),
         Way("rotated, grace over", await ended(home, "c", grace_until=past, successor="x"), None),
@@ -79,7 +89,7 @@ def wanted(route: Route, way: Way, level: Anonymous) -> set[int]:
         if way.text is not None:
             return {401}
         open_ = route.least is None or (
-            route.open_to is not None and level.rank >= route.open_to.rank
+            route.open_to is not None and level.rank >= route.open_to.rank and way.host is None
         )
         # What nobody needs a token for may still want something else of the sender.
         return LET_IN | {401, 403} if open_ and route.unsafe else LET_IN if open_ else {401}
@@ -112,7 +122,10 @@ async def test_each_route_lets_in_whom_the_table_says(
                 continue  # stays open; has tests of its own
             for way in ways:
                 body: object = {} if route.body is Body.JSON else None
-                got = await home.ask(route.method, path_of(route), token=way.text, json=body)
+                named = {} if way.host is None else {"host": way.host}
+                got = await home.ask(
+                    route.method, path_of(route), token=way.text, json=body, headers=named
+                )
                 if got.status_code not in wanted(route, way, level):
                     wrong.append((route.name, way.name, got.status_code, got.text[:200]))
         assert not wrong

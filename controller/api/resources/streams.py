@@ -18,6 +18,7 @@ from fastapi import Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from controller.api.bodies import Name
+from controller.api.breaking import BrokenOffError
 from controller.api.call import Asked, Call
 from controller.api.problems import refuse
 from controller.api.resources.jobs import Id
@@ -176,7 +177,8 @@ async def output(
     """Give what a job said: stored bytes, secrets masked, in order.
 
     As events each `chunk` has step, attempt, offset, `gap` (bytes before it that are gone) and `data` in base64; `Last-Event-ID` goes on
-    after it, and `end` tells the job's state; `bye` comes instead where the token ends before the job. As octets the bytes of all attempts follow each other.
+    after it, and `end` tells the job's state; `bye` comes instead where the token ends before the job. As octets the bytes of all attempts follow
+    each other, and the answer breaks off there: its last chunk is missing.
     """
     job = await call.job(id)
     if step is not None and all(one.name != step for one in job.steps):
@@ -188,24 +190,40 @@ async def output(
             media_type="application/octet-stream",
             headers={"content-disposition": "attachment", **UNKEPT},
         )
-    told = chunk_events(call, job, said, places(last_event_id), follow=follow)
+    told = chunk_events(call, job, said, places(last_event_id))
     return StreamingResponse(told, media_type=MEDIA, headers=UNKEPT)
 
 
 async def chunks(call: Call, job: Job, step: str | None, *, follow: bool) -> Chunks:
-    """Give stored output as it grows; None whenever there is nothing new for a moment."""
+    """Give stored output as it grows; None whenever there is nothing new for a moment.
+
+    Raises:
+        BrokenOffError: whoever reads may not go on, and there is more.
+    """
     pulse = Pulse(call)
     store = call.serving.store
     async with kept(call.rooms, job) as files:
         listening = Listening(store, files.output, step=step)
-        while await pulse.good():
+        while await _must_go_on(pulse):
             now = await store.jobs.get(job.id) or job
             async for chunk in listening.fresh(now):
                 yield chunk
+                await _must_go_on(pulse)
             if now.state.ended or not follow:
                 return
             yield None
             await call.serving.clock.sleep(FOLLOW)
+
+
+async def _must_go_on(pulse: Pulse) -> bool:
+    """Break off where whoever reads may not go on.
+
+    Raises:
+        BrokenOffError: they may not.
+    """
+    if not await pulse.good():
+        raise BrokenOffError("whoever reads may not go on")
+    return True
 
 
 async def octets(said: Chunks, offset: int) -> AsyncIterator[bytes]:
@@ -219,23 +237,22 @@ async def octets(said: Chunks, offset: int) -> AsyncIterator[bytes]:
                     yield data
 
 
-async def chunk_events(
-    call: Call, job: Job, said: Chunks, done: Places, *, follow: bool
-) -> AsyncIterator[bytes]:
+async def chunk_events(call: Call, job: Job, said: Chunks, done: Places) -> AsyncIterator[bytes]:
     """Give output as events, each with where all attempts stand after it."""
     pulse = Pulse(call)
-    async with aclosing(said):
-        async for chunk in said:
-            fresh = None if chunk is None else unseen(chunk, done)
-            if fresh is not None:
-                pulse.spoke()
-                yield event("chunk", chunk_document(fresh), place_of(done))
-            elif pulse.silent():
-                yield b": still here\n\n"
-    now = await call.serving.store.jobs.get(job.id) or job
-    if follow and not now.state.ended:
+    try:
+        async with aclosing(said):
+            async for chunk in said:
+                fresh = None if chunk is None else unseen(chunk, done)
+                if fresh is not None:
+                    pulse.spoke()
+                    yield event("chunk", chunk_document(fresh), place_of(done))
+                elif pulse.silent():
+                    yield b": still here\n\n"
+    except BrokenOffError:
         yield bye(call)
         return
+    now = await call.serving.store.jobs.get(job.id) or job
     yield event("end", {"job": now.id, "state": now.state.value, "exit_code": now.exit_code})
 
 
