@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from controller.api.port import Serving
 from controller.model.condition import Health, Sync
 from controller.model.serving import Contact
-from controller.reconcile.exchange.requests import StatusReport
+from controller.reconcile.exchange.status import StatusReport
 from controller.reconcile.loop.counts import BOUNDS
 
 MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"

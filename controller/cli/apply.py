@@ -18,7 +18,8 @@ from controller.cli.views.words import count
 from controller.errors import UsageError
 from controller.model.plan import OVERRIDABLE, Plan
 from controller.reconcile.documents import job_document
-from controller.reconcile.exchange.requests import ApplyOutcome, ApplyRequest, Confirm
+from controller.reconcile.exchange.reports import ApplyOutcome
+from controller.reconcile.exchange.requests import ApplyRequest, Confirm
 
 app = typer.Typer()
 

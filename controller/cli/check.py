@@ -11,7 +11,7 @@ from controller.cli.views.checks import config_text, repo_text, server_text
 from controller.cli.views.documents import to_json, to_yaml
 from controller.errors import UsageError
 from controller.reconcile.documents import FORMAT_VERSION, plain
-from controller.reconcile.exchange.requests import ConfigCheck, RepoCheck, ServerCheck
+from controller.reconcile.exchange.checks import ConfigCheck, RepoCheck, ServerCheck
 
 app = typer.Typer()
 FORMATS = (Format.TABLE, Format.JSON, Format.YAML)

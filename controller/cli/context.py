@@ -19,7 +19,7 @@ from controller.cli.terminal import Terminal
 from controller.cli.views.progress import listen
 from controller.clock import Clock
 from controller.errors import UsageError
-from controller.reconcile.exchange.requests import Listener
+from controller.reconcile.exchange.progress import Listener
 from controller.settings import Color, Papers, Settings
 
 

@@ -12,7 +12,7 @@ from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.tables import table
 from controller.limits import LIMITS
 from controller.reconcile.documents import plain
-from controller.reconcile.exchange.requests import Verdict
+from controller.reconcile.exchange.checks import Verdict
 
 app = typer.Typer()
 

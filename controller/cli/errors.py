@@ -12,7 +12,7 @@ from controller.cli.views.style import Ink, Style
 from controller.cli.views.words import line, rows
 from controller.errors import ControllerError, TransportError
 from controller.planning.document import diagnostic_document
-from controller.reconcile.exchange.requests import InvalidDeclarationError
+from controller.reconcile.exchange.checks import InvalidDeclarationError
 
 
 class QuestionError(ControllerError):

@@ -8,7 +8,7 @@ from typing import Final
 
 from controller.errors import ControllerError, RefusedError, UsageError
 from controller.model.plan import Gate, Summary
-from controller.reconcile.exchange.requests import RunReport
+from controller.reconcile.exchange.reports import RunReport
 
 
 class ExitCode(IntEnum):

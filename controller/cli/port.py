@@ -18,7 +18,15 @@ from controller.model.plan import Plan
 from controller.model.standing import Ignore, Pin
 from controller.model.token import Role, Scope, Token
 from controller.planning.gates import GateResult
-from controller.reconcile.exchange.answers import Moved, ServerPool
+from controller.reconcile.exchange.answers import Moved, ServerOffers, ServerPool
+from controller.reconcile.exchange.checks import (
+    ConfigCheck,
+    Finding,
+    KeyOffer,
+    RepoCheck,
+    ServerCheck,
+    Validated,
+)
 from controller.reconcile.exchange.decisions import (
     Approved,
     PastRun,
@@ -28,25 +36,15 @@ from controller.reconcile.exchange.decisions import (
 )
 from controller.reconcile.exchange.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.exchange.installs import Installed, InstallRequest, Sight, Tell
+from controller.reconcile.exchange.reports import ApplyOutcome, LogChunk, RunReport
 from controller.reconcile.exchange.requests import (
     Address,
-    ApplyOutcome,
     ApplyRequest,
-    ConfigCheck,
     Confirm,
-    Finding,
-    KeyOffer,
-    LogChunk,
     PlanRequest,
-    RepoCheck,
-    RunReport,
     RunRequest,
-    ServerCheck,
-    ServerOffers,
-    Sightings,
-    StatusReport,
-    Validated,
 )
+from controller.reconcile.exchange.status import Sightings, StatusReport
 from controller.transport.port import ScriptSource
 
 

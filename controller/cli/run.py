@@ -17,7 +17,8 @@ from controller.cli.views.report import report_document, report_text
 from controller.cli.views.results import results_text
 from controller.errors import UsageError
 from controller.reconcile.documents import job_document
-from controller.reconcile.exchange.requests import RunReport, RunRequest
+from controller.reconcile.exchange.reports import RunReport
+from controller.reconcile.exchange.requests import RunRequest
 
 app = typer.Typer()
 MOST_STDIN = 1 << 20

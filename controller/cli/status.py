@@ -13,7 +13,7 @@ from controller.cli.views.status import status_text
 from controller.errors import UsageError
 from controller.model.diagnostic import Severity
 from controller.reconcile.documents import status_document
-from controller.reconcile.exchange.requests import StatusReport
+from controller.reconcile.exchange.status import StatusReport
 
 app = typer.Typer()
 

@@ -10,7 +10,7 @@ from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.scripts import offers_documents, offers_table
 from controller.cli.views.words import line
 from controller.errors import TransportError
-from controller.reconcile.exchange.requests import ServerOffers
+from controller.reconcile.exchange.answers import ServerOffers
 
 app = typer.Typer()
 

@@ -11,7 +11,7 @@ from controller.cli.options import command
 from controller.cli.views.documents import to_json
 from controller.cli.views.tables import table
 from controller.cli.views.words import count, line
-from controller.reconcile.exchange.requests import KeyOffer
+from controller.reconcile.exchange.checks import KeyOffer
 
 app = typer.Typer()
 

@@ -14,7 +14,7 @@ from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.model.diagnostic import Severity
 from controller.planning.document import diagnostic_document
 from controller.reconcile.documents import FORMAT_VERSION
-from controller.reconcile.exchange.requests import Validated
+from controller.reconcile.exchange.checks import Validated
 
 app = typer.Typer()
 

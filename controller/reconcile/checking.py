@@ -7,7 +7,7 @@ from controller.model.declaration import Repo
 from controller.model.ids import Sha
 from controller.model.inventory import Server
 from controller.model.observation import RepoSeen, ServerSeen
-from controller.reconcile.exchange.requests import RepoCheck, ServerCheck
+from controller.reconcile.exchange.checks import RepoCheck, ServerCheck
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.connectivity import write_connectivity
 from controller.reconcile.walk.loading import load, see_config

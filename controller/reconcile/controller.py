@@ -25,7 +25,15 @@ from controller.reconcile.carrying import applying, planfiles, rollback, running
 from controller.reconcile.desk import pools
 from controller.reconcile.desk.desk import JobsDesk
 from controller.reconcile.drift import adopting, drifting, ignoring
-from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.answers import ServerOffers, ServerPool
+from controller.reconcile.exchange.checks import (
+    ConfigCheck,
+    Finding,
+    KeyOffer,
+    RepoCheck,
+    ServerCheck,
+    Validated,
+)
 from controller.reconcile.exchange.decisions import (
     Approved,
     PastRun,
@@ -35,24 +43,15 @@ from controller.reconcile.exchange.decisions import (
 )
 from controller.reconcile.exchange.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.exchange.installs import Installed, InstallRequest, Sight, Tell
+from controller.reconcile.exchange.reports import ApplyOutcome, RunReport
 from controller.reconcile.exchange.requests import (
     Address,
-    ApplyOutcome,
     ApplyRequest,
-    ConfigCheck,
     Confirm,
-    Finding,
-    KeyOffer,
     PlanRequest,
-    RepoCheck,
-    RunReport,
     RunRequest,
-    ServerCheck,
-    ServerOffers,
-    Sightings,
-    StatusReport,
-    Validated,
 )
+from controller.reconcile.exchange.status import Sightings, StatusReport
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk import asking
 from controller.reconcile.walk.deciding import plan_of

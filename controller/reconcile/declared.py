@@ -12,7 +12,7 @@ from controller.model.observation import ServerSeen
 from controller.model.safe_text import safe_text
 from controller.model.serving import Contact
 from controller.reconcile.documents import iso, plain
-from controller.reconcile.exchange.requests import Sightings
+from controller.reconcile.exchange.status import Sightings
 
 
 class World(Protocol):

@@ -18,7 +18,8 @@ from controller.planning.document import diagnostic_document
 from controller.planning.gates import GateResult, first_no
 from controller.reconcile.exchange.decisions import PastRun
 from controller.reconcile.exchange.drifts import DriftReport
-from controller.reconcile.exchange.requests import RunReport, StatusReport, TargetStatus
+from controller.reconcile.exchange.reports import RunReport
+from controller.reconcile.exchange.status import StatusReport, TargetStatus
 
 FORMAT_VERSION: Final = "1.0"
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})

@@ -8,7 +8,7 @@ from typing import Final
 from controller.declaration import loader
 from controller.journal.log import Log
 from controller.model.diagnostic import Severity
-from controller.reconcile.exchange.requests import Finding, Verdict
+from controller.reconcile.exchange.checks import Finding, Verdict
 from controller.reconcile.rooms import Rooms
 
 GIT_NEEDED: Final = (2, 34)

@@ -4,7 +4,7 @@ Pure. Called by the faces.
 """
 
 from controller.errors import ControllerError
-from controller.reconcile.exchange.requests import ServerOffers
+from controller.reconcile.exchange.answers import ServerOffers
 from controller.transport.port import ScriptSource, ServerScript
 
 

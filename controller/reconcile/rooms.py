@@ -20,7 +20,7 @@ from controller.model.tree import Tree
 from controller.reconcile.aside import Aside
 from controller.reconcile.engines import RunEngine
 from controller.reconcile.exchange.installs import Installer
-from controller.reconcile.exchange.requests import Listener
+from controller.reconcile.exchange.progress import Listener
 from controller.secrets.keyring import Keyring
 from controller.source.configuration import Configuration
 from controller.source.mirrors import Mirrors

@@ -15,13 +15,9 @@ from controller.model.job import Job, State
 from controller.model.observation import RepoSeen, ServerSeen
 from controller.model.plan import Action, Change, Gate
 from controller.planning.schedules import next_due
-from controller.reconcile.exchange.requests import (
-    InvalidDeclarationError,
-    PlanRequest,
-    Problem,
-    StatusReport,
-    TargetStatus,
-)
+from controller.reconcile.exchange.checks import InvalidDeclarationError
+from controller.reconcile.exchange.requests import PlanRequest
+from controller.reconcile.exchange.status import Problem, StatusReport, TargetStatus
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.said import all_said
 from controller.reconcile.walk.decided import decided_words

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from controller.errors import NotFoundError, StateError, UsageError
 from controller.model.inventory import Carrier, Server, Ssh
-from controller.reconcile.exchange.requests import KeyOffer
+from controller.reconcile.exchange.checks import KeyOffer
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.loading import load, see_config
 from controller.reconcile.walk.repos import reach_of

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from controller.clock import Clock, SystemClock
-from controller.reconcile.exchange.requests import Listener, Progress
+from controller.reconcile.exchange.progress import Listener, Progress
 from controller.settings import Papers, environment
 
 

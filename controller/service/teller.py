@@ -5,7 +5,7 @@ Made by `works` for a controller by hand; one that serves tells by `news` instea
 
 from controller.model.ids import JobId
 from controller.model.job import Event, Job
-from controller.reconcile.exchange.requests import Listener, Progress, Stage
+from controller.reconcile.exchange.progress import Listener, Progress, Stage
 
 
 class Teller:

@@ -10,14 +10,8 @@ import pytest
 from controller.model.job import State
 from controller.model.plan import Action, Blocker, Change, Gate, Plan
 from controller.model.task import ResultType
-from controller.reconcile.exchange.requests import (
-    ApplyOutcome,
-    ApplyRequest,
-    JobResult,
-    RunReport,
-    RunRequest,
-    RunSummary,
-)
+from controller.reconcile.exchange.reports import ApplyOutcome, JobResult, RunReport, RunSummary
+from controller.reconcile.exchange.requests import ApplyRequest, RunRequest
 from tests.cli.records import RUN, empty_plan, full_plan, job
 from tests.cli.stage import Stage
 

@@ -8,7 +8,7 @@ from controller.errors import NotFoundError
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, State
 from controller.reconcile.exchange.answers import Moved
-from controller.reconcile.exchange.requests import LogChunk, RunReport
+from controller.reconcile.exchange.reports import LogChunk, RunReport
 from tests.cli.records import job
 from tests.cli.stage import Seen, Stage
 

@@ -12,7 +12,7 @@ from controller.errors import NeedsAgentError, RefusedError, TransportError, Unr
 from controller.model.ids import Digest, JobId
 from controller.model.job import Archived, Attempt, Job, State, StepRun
 from controller.reconcile.exchange.answers import Moved, ServerPool
-from controller.reconcile.exchange.requests import LogChunk, RunReport, RunSummary
+from controller.reconcile.exchange.reports import LogChunk, RunReport, RunSummary
 from controller.transport.port import Pool
 from tests.cli.records import job
 from tests.cli.stage import NOW, Seen, Stage

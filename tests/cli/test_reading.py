@@ -32,18 +32,15 @@ from controller.model.task import Step, Task
 from controller.model.token import Role
 from controller.planning.gates import GateResult
 from controller.planning.schedules import next_due
-from controller.reconcile.exchange.requests import (
+from controller.reconcile.exchange.checks import (
     ConfigCheck,
     Finding,
     KeyOffer,
-    Problem,
     RepoCheck,
     ServerCheck,
-    Sightings,
-    StatusReport,
-    TargetStatus,
     Verdict,
 )
+from controller.reconcile.exchange.status import Problem, Sightings, StatusReport, TargetStatus
 from tests.cli.records import COMMIT, job
 from tests.cli.stage import NOW, Stage
 

@@ -9,7 +9,7 @@ from controller.cli.remote.client import Client, UnreachedError, mapping
 from controller.cli.remote.controller import RemoteController
 from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_yaml
-from controller.reconcile.exchange.requests import Progress
+from controller.reconcile.exchange.progress import Progress
 
 
 def unheard(_: Progress) -> None:

@@ -16,7 +16,7 @@ from controller.cli.remote.way import Way
 from controller.errors import RefusedError, StateError
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.job import Job
-from controller.reconcile.exchange.requests import Progress
+from controller.reconcile.exchange.progress import Progress
 
 CONTENT = b"what a job left"
 

@@ -17,7 +17,8 @@ from controller.cli.remote.way import Way
 from controller.errors import ControllerError
 from controller.model.ids import JobId
 from controller.model.token import Role
-from controller.reconcile.exchange.requests import PlanRequest, Progress, RunRequest
+from controller.reconcile.exchange.progress import Progress
+from controller.reconcile.exchange.requests import PlanRequest, RunRequest
 
 JOB = JobId("job000000001")
 UNTIL = datetime(2026, 12, 1, tzinfo=UTC)

@@ -17,12 +17,8 @@ from controller.model.ids import RunId
 from controller.model.job import Job, Run
 from controller.model.plan import Plan
 from controller.reconcile.controller import LocalController
-from controller.reconcile.exchange.requests import (
-    ApplyOutcome,
-    ApplyRequest,
-    PlanRequest,
-    RunReport,
-)
+from controller.reconcile.exchange.reports import ApplyOutcome, RunReport
+from controller.reconcile.exchange.requests import ApplyRequest, PlanRequest
 from controller.reconcile.rooms import Reach, Rooms
 from controller.service.options import Options
 from controller.service.works import Works

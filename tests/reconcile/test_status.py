@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.model.condition import Health, Sync
-from controller.reconcile.exchange.requests import PlanRequest, TargetStatus
+from controller.reconcile.exchange.requests import PlanRequest
+from controller.reconcile.exchange.status import TargetStatus
 from tests.fakes.house import House, house
 from tests.fakes.repositories import Repository
 

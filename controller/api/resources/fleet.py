@@ -24,7 +24,7 @@ from controller.reconcile.documents import (
     status_document,
     target_line,
 )
-from controller.reconcile.exchange.requests import Sightings, StatusReport
+from controller.reconcile.exchange.status import Sightings, StatusReport
 
 Wanted = Annotated[Name | None, Query()]
 MANY: Final = 200

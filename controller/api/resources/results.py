@@ -18,7 +18,7 @@ from controller.model.ids import JobId, RunId
 from controller.model.job import Job
 from controller.reconcile.carrying.results import RAN, fetch_results
 from controller.reconcile.desk.archiving import kept
-from controller.reconcile.exchange.requests import JobResult
+from controller.reconcile.exchange.reports import JobResult
 
 FULL: Final = 4 << 20
 """Bytes of output with which a page is full, whatever its limit."""

@@ -27,7 +27,7 @@ from controller.model.serving import News
 from controller.reconcile.access.rights import grant_of
 from controller.reconcile.desk.archiving import kept
 from controller.reconcile.desk.listening import Listening
-from controller.reconcile.exchange.requests import LogChunk
+from controller.reconcile.exchange.reports import LogChunk
 
 MEDIA: Final = "text/event-stream"
 UNKEPT: Final = {"x-accel-buffering": "no"}

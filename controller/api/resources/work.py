@@ -25,13 +25,9 @@ from controller.model.token import Role
 from controller.planning import applying
 from controller.planning.document import document
 from controller.reconcile.documents import report_document
-from controller.reconcile.exchange.requests import (
-    ApplyRequest,
-    InvalidDeclarationError,
-    PlanRequest,
-    RunReport,
-    RunRequest,
-)
+from controller.reconcile.exchange.checks import InvalidDeclarationError
+from controller.reconcile.exchange.reports import RunReport
+from controller.reconcile.exchange.requests import ApplyRequest, PlanRequest, RunRequest
 from controller.reconcile.walk.loading import select
 
 

@@ -12,7 +12,7 @@ from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import report_of
 from controller.model.ids import JobId
 from controller.model.job import Job
-from controller.reconcile.exchange.requests import LogChunk, RunReport
+from controller.reconcile.exchange.reports import LogChunk, RunReport
 
 LOOK_SECONDS: Final = 0.3
 """Silence after which whoever reads is told that nothing is new."""

@@ -41,7 +41,15 @@ from controller.model.plan import Plan
 from controller.model.standing import Approval, Ignore, Pin, Suspension
 from controller.planning.document import read_document
 from controller.planning.gates import GateResult
-from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.answers import ServerOffers, ServerPool
+from controller.reconcile.exchange.checks import (
+    ConfigCheck,
+    Finding,
+    KeyOffer,
+    RepoCheck,
+    ServerCheck,
+    Validated,
+)
 from controller.reconcile.exchange.decisions import (
     Approved,
     PastRun,
@@ -51,25 +59,16 @@ from controller.reconcile.exchange.decisions import (
 )
 from controller.reconcile.exchange.drifts import Adoption, DriftReport, Ignored
 from controller.reconcile.exchange.installs import Installed, InstallRequest, Sight, Tell
+from controller.reconcile.exchange.progress import Listener
+from controller.reconcile.exchange.reports import ApplyOutcome, RunReport
 from controller.reconcile.exchange.requests import (
     Address,
-    ApplyOutcome,
     ApplyRequest,
-    ConfigCheck,
     Confirm,
-    Finding,
-    KeyOffer,
-    Listener,
     PlanRequest,
-    RepoCheck,
-    RunReport,
     RunRequest,
-    ServerCheck,
-    ServerOffers,
-    Sightings,
-    StatusReport,
-    Validated,
 )
+from controller.reconcile.exchange.status import Sightings, StatusReport
 from controller.transport.port import ScriptSource
 
 API: Final = "/api/v1"

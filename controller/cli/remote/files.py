@@ -21,7 +21,7 @@ from controller.errors import (
 from controller.model.ids import JobId
 from controller.reconcile.desk.fetching import fetch
 from controller.reconcile.exchange.answers import Moved
-from controller.reconcile.exchange.requests import Listener, Progress, Stage
+from controller.reconcile.exchange.progress import Listener, Progress, Stage
 
 OCTETS: Final = "application/octet-stream"
 MOST_SENT: Final = 25 << 20

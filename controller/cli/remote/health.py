@@ -9,7 +9,7 @@ from typing import Final
 from controller import __version__
 from controller.cli.remote.client import Client, listing, mapping
 from controller.errors import RefusedError
-from controller.reconcile.exchange.requests import Finding, Verdict
+from controller.reconcile.exchange.checks import Finding, Verdict
 
 SHOWN: Final = 3
 """Findings about one log that are told."""

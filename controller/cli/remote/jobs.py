@@ -23,14 +23,9 @@ from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job, JobBody, Run, State
 from controller.reconcile.exchange.answers import Moved
-from controller.reconcile.exchange.requests import (
-    Listener,
-    LogChunk,
-    Progress,
-    RunReport,
-    RunRequest,
-    Stage,
-)
+from controller.reconcile.exchange.progress import Listener, Progress, Stage
+from controller.reconcile.exchange.reports import LogChunk, RunReport
+from controller.reconcile.exchange.requests import RunRequest
 
 LAST: Final = "@last"
 LOOK_SECONDS: Final = 0.3

@@ -8,7 +8,7 @@ from controller.cli.remote.client import Client, mapping
 from controller.cli.remote.controller import RemoteController
 from controller.cli.remote.reading import read
 from controller.cli.remote.way import Way
-from controller.reconcile.exchange.requests import Listener
+from controller.reconcile.exchange.progress import Listener
 from controller.reconcile.snapshot import Snapshot
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from controller.cli.remote.client import Client, UnreachedError
 from controller.model.ids import JobId
-from controller.reconcile.exchange.requests import LogChunk
+from controller.reconcile.exchange.reports import LogChunk
 
 
 async def chunks(

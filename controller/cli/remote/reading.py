@@ -23,19 +23,12 @@ from controller.model.serving import Contact
 from controller.model.task import Result, ResultType
 from controller.model.token import Token
 from controller.planning.gates import GateResult
-from controller.reconcile.exchange.answers import ServerPool
+from controller.reconcile.exchange.answers import ServerOffers, ServerPool
+from controller.reconcile.exchange.checks import RepoCheck
 from controller.reconcile.exchange.decisions import PastRun
 from controller.reconcile.exchange.drifts import DriftReport
-from controller.reconcile.exchange.requests import (
-    Problem,
-    RepoCheck,
-    RunReport,
-    RunSummary,
-    ServerOffers,
-    Sightings,
-    StatusReport,
-    TargetStatus,
-)
+from controller.reconcile.exchange.reports import RunReport, RunSummary
+from controller.reconcile.exchange.status import Problem, Sightings, StatusReport, TargetStatus
 from controller.transport.port import Pool, ScriptSource, ServerScript
 
 T = TypeVar("T")

@@ -17,7 +17,8 @@ from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
 from controller.model.job import Job
 from controller.model.task import ResultType
-from controller.reconcile.exchange.requests import JobResult, Listener
+from controller.reconcile.exchange.progress import Listener
+from controller.reconcile.exchange.reports import JobResult
 
 
 async def results_of(

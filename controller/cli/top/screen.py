@@ -27,7 +27,7 @@ from controller.cli.views.style import Style
 from controller.clock import Clock
 from controller.errors import ControllerError
 from controller.model.job import Job
-from controller.reconcile.exchange.requests import StatusReport
+from controller.reconcile.exchange.status import StatusReport
 
 EVERY: Final = 1.0
 """Seconds between two looks at jobs and servers."""

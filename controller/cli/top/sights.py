@@ -13,7 +13,7 @@ from controller.cli.port import Controller
 from controller.cli.views.words import line, short, size
 from controller.model.job import OPEN, Job, State
 from controller.model.observation import ServerSeen
-from controller.reconcile.exchange.requests import StatusReport, TargetStatus
+from controller.reconcile.exchange.status import StatusReport, TargetStatus
 
 JOBS: Final = 200
 """Jobs that are shown, the newest."""

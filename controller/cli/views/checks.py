@@ -8,7 +8,7 @@ from controller.cli.dates import age, span
 from controller.cli.views.host import host_text
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import count, line, listing, short
-from controller.reconcile.exchange.requests import (
+from controller.reconcile.exchange.checks import (
     ConfigCheck,
     Finding,
     RepoCheck,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.words import step_name
 from controller.model.safe_text import safe_text
-from controller.reconcile.exchange.requests import LogChunk
+from controller.reconcile.exchange.reports import LogChunk
 
 _LONGEST = 65536
 """Bytes of an unfinished line that are held back; a longer one is shown in pieces."""

@@ -10,7 +10,7 @@ from typing import Final, TextIO
 from controller.cli.views.style import Style, Symbol
 from controller.cli.views.words import line, size, step_name
 from controller.model.job import State
-from controller.reconcile.exchange.requests import Listener, Progress, Stage
+from controller.reconcile.exchange.progress import Listener, Progress, Stage
 
 _QUIET_STAGES: Final = frozenset({Stage.OBSERVE, Stage.STEP, Stage.LOAD})
 """Too many to tell line by line; shown live, or with -v."""

@@ -12,7 +12,7 @@ from controller.cli.views.words import line, step_name
 from controller.model.job import Job, State
 from controller.reconcile import documents
 from controller.reconcile.documents import plain
-from controller.reconcile.exchange.requests import RunReport
+from controller.reconcile.exchange.reports import RunReport
 
 
 def report_text(report: RunReport, style: Style) -> str:

@@ -7,7 +7,7 @@ from controller.cli.views.tables import table
 from controller.cli.views.words import line, size
 from controller.model.job import Job
 from controller.model.task import ResultType
-from controller.reconcile.exchange.requests import JobResult, RunReport
+from controller.reconcile.exchange.reports import JobResult, RunReport
 
 
 def results_text(report: RunReport, style: Style) -> str:

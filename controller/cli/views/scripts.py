@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from controller.cli.views.style import Ink, Style
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, rows, size
-from controller.reconcile.exchange.requests import ServerOffers
+from controller.reconcile.exchange.answers import ServerOffers
 from controller.reconcile.offered import script_document
 from controller.transport.port import ScriptSource
 

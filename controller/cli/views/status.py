@@ -10,7 +10,7 @@ from controller.cli.views.style import Ink, Style, Symbol
 from controller.cli.views.tables import table
 from controller.cli.views.words import line, short
 from controller.model.job import Job
-from controller.reconcile.exchange.requests import Problem, StatusReport, TargetStatus
+from controller.reconcile.exchange.status import Problem, StatusReport, TargetStatus
 
 SHOWN: Final = 10
 """Next runs that are listed."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from controller.model.declaration import Declaration
-from controller.reconcile.exchange.requests import Sightings
+from controller.reconcile.exchange.status import Sightings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

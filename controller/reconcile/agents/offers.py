@@ -15,7 +15,8 @@ from controller.errors import (
     UsageError,
 )
 from controller.model.inventory import Agent, Carrier, Server
-from controller.reconcile.exchange.requests import Address, ServerOffers
+from controller.reconcile.exchange.answers import ServerOffers
+from controller.reconcile.exchange.requests import Address
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.loading import load, see_config
 from controller.reconcile.walk.repos import reach_of

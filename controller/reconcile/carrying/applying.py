@@ -15,15 +15,9 @@ from controller.reconcile.carrying.resuming import Resumption
 from controller.reconcile.carrying.submission import jobs_of, orders_of, run_of
 from controller.reconcile.carrying.upkeep import keep_in_step
 from controller.reconcile.engines import RunEngine
-from controller.reconcile.exchange.requests import (
-    ApplyOutcome,
-    ApplyRequest,
-    PlanRequest,
-    Progress,
-    RunReport,
-    RunSummary,
-    Stage,
-)
+from controller.reconcile.exchange.progress import Progress, Stage
+from controller.reconcile.exchange.reports import ApplyOutcome, RunReport, RunSummary
+from controller.reconcile.exchange.requests import ApplyRequest, PlanRequest
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.deciding import plan_of, refuse
 from controller.reconcile.walk.repos import reach_of

@@ -14,7 +14,7 @@ from controller.model.ids import AttemptId
 from controller.model.job import Event, Job, State
 from controller.model.task import Result, ResultType
 from controller.model.work import STEP_NAMES
-from controller.reconcile.exchange.requests import JobResult
+from controller.reconcile.exchange.reports import JobResult
 from controller.reconcile.rooms import Rooms
 
 OWN_STEPS = frozenset(STEP_NAMES.values())

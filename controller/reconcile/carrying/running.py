@@ -34,7 +34,8 @@ from controller.reconcile.carrying.results import fetch_results
 from controller.reconcile.carrying.scripts import find_script
 from controller.reconcile.carrying.submission import Order, jobs_of, orders_of, run_of
 from controller.reconcile.engines import RunEngine
-from controller.reconcile.exchange.requests import PlanRequest, RunReport, RunRequest
+from controller.reconcile.exchange.reports import RunReport
+from controller.reconcile.exchange.requests import PlanRequest, RunRequest
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.comparing import compare_secrets
 from controller.reconcile.walk.deciding import make_plan, plan_of, refuse, resolve_pairs

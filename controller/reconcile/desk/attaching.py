@@ -17,7 +17,7 @@ from controller.reconcile.desk.archiving import kept
 from controller.reconcile.desk.listening import Listening
 from controller.reconcile.desk.minding import engine_now
 from controller.reconcile.engines import RunEngine
-from controller.reconcile.exchange.requests import LogChunk, RunReport, RunSummary
+from controller.reconcile.exchange.reports import LogChunk, RunReport, RunSummary
 from controller.reconcile.rooms import Rooms
 
 LOOK_SECONDS: Final = 0.2

@@ -23,7 +23,7 @@ from controller.reconcile.desk.fetching import LocalSource, fetch
 from controller.reconcile.desk.listening import Listening
 from controller.reconcile.desk.retrying import guard
 from controller.reconcile.exchange.answers import Moved
-from controller.reconcile.exchange.requests import LogChunk, RunReport
+from controller.reconcile.exchange.reports import LogChunk, RunReport
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.loading import load, see_config
 from controller.reconcile.walk.observe import read_server, see_server

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from controller.jobs.ledger import in_order
 from controller.journal.output import OutputFiles
 from controller.model.job import Job
-from controller.reconcile.exchange.requests import LogChunk
+from controller.reconcile.exchange.reports import LogChunk
 from controller.store.ports import Store
 
 

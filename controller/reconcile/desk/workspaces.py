@@ -15,7 +15,7 @@ from controller.model.ids import JobId
 from controller.reconcile.desk.fetching import LocalSource, fetch
 from controller.reconcile.desk.minding import reach_now
 from controller.reconcile.exchange.answers import Moved
-from controller.reconcile.exchange.requests import Progress, Stage
+from controller.reconcile.exchange.progress import Progress, Stage
 from controller.reconcile.rooms import Rooms
 from controller.transport.port import Session
 

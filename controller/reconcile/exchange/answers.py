@@ -1,13 +1,13 @@
-"""What files of jobs, worker pools and backups are told to the faces: records only, light to import.
+"""What is told of files of jobs, offered scripts, worker pools and backups: records only, light to import.
 
-Made by `fetching`, `workspaces`, `pools` and `backups`.
+Made by `fetching`, `workspaces`, `agents`, `pools` and `backups`, shown by the faces.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from controller.errors import ControllerError
-from controller.transport.port import Pool
+from controller.transport.port import Pool, ServerScript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +42,12 @@ class Restored:
     files: int
     cancelled: int
     interrupted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOffers:
+    """The scripts that a server offers; `trouble` says why it could not be asked."""
+
+    server: str
+    scripts: tuple[ServerScript, ...] = ()
+    trouble: ControllerError | None = None

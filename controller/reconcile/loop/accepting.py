@@ -19,7 +19,7 @@ from controller.model.diagnostic import Diagnostic, Place
 from controller.model.ids import Sha
 from controller.model.inventory import Server
 from controller.model.revision import Revision
-from controller.reconcile.exchange.requests import InvalidDeclarationError
+from controller.reconcile.exchange.checks import InvalidDeclarationError
 from controller.reconcile.loop import looks, owing
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind

@@ -17,7 +17,8 @@ from controller.planning.applying import apply_set
 from controller.planning.schedules import due_words, schedule_words
 from controller.reconcile.carrying.applying import guard_budget, guard_whole
 from controller.reconcile.carrying.submission import Order, orders_of
-from controller.reconcile.exchange.requests import InvalidDeclarationError, PlanRequest
+from controller.reconcile.exchange.checks import InvalidDeclarationError
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.world import World
 from controller.reconcile.walk.comparing import compare_secrets

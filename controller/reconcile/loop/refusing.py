@@ -10,7 +10,7 @@ from controller.errors import ControllerError
 from controller.model.diagnostic import Diagnostic
 from controller.model.ids import Sha
 from controller.model.notice import Notice, Occasion
-from controller.reconcile.exchange.requests import InvalidDeclarationError
+from controller.reconcile.exchange.checks import InvalidDeclarationError
 from controller.reconcile.loop.generation import Invalid
 from controller.reconcile.loop.keys import CONFIG
 from controller.reconcile.loop.world import World

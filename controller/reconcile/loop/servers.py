@@ -13,7 +13,8 @@ from controller.model.observation import ServerSeen
 from controller.model.scope import Scope
 from controller.model.serving import Contact
 from controller.planning.contacts import due_look, met
-from controller.reconcile.exchange.requests import InvalidDeclarationError, PlanRequest
+from controller.reconcile.exchange.checks import InvalidDeclarationError
+from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop import outages
 from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation

@@ -16,7 +16,7 @@ from controller.model.plan import Change, Plan
 from controller.model.revision import Written
 from controller.planning import attribution, planner
 from controller.planning.inputs import Inputs, PairKey, Policy
-from controller.reconcile.exchange.requests import InvalidDeclarationError
+from controller.reconcile.exchange.checks import InvalidDeclarationError
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.known import known_seen
 from controller.reconcile.walk.loading import (

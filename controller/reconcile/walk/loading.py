@@ -13,7 +13,8 @@ from controller.model.inventory import Inventory
 from controller.model.scope import Scope
 from controller.model.selector import SelectorError, match, parse, unknown
 from controller.model.tree import Tree
-from controller.reconcile.exchange.requests import InvalidDeclarationError, Progress, Stage
+from controller.reconcile.exchange.checks import InvalidDeclarationError
+from controller.reconcile.exchange.progress import Progress, Stage
 from controller.reconcile.rooms import Loaded, Rooms
 from controller.reconcile.walk.seen import Seen
 

@@ -22,7 +22,7 @@ from controller.model.inventory import Carrier, Server
 from controller.model.observation import MarkerSeen, ServerSeen
 from controller.model.work import Pair
 from controller.planning.renames import renames, seen_today
-from controller.reconcile.exchange.requests import Progress, Stage
+from controller.reconcile.exchange.progress import Progress, Stage
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.connectivity import note_connectivity
 from controller.reconcile.walk.probing import run_checks

@@ -17,7 +17,7 @@ from controller.model.ids import Sha
 from controller.model.observation import RepoSeen
 from controller.model.plan import Blocker, Gate
 from controller.model.revision import Revision
-from controller.reconcile.exchange.requests import Progress, Stage
+from controller.reconcile.exchange.progress import Progress, Stage
 from controller.reconcile.rooms import Reach, Rooms
 from controller.reconcile.walk import pins
 from controller.reconcile.walk.seen import Seen

@@ -18,7 +18,8 @@ from controller.errors import NotFoundError, RefusedError, Unreachable
 from controller.model.ids import Digest, JobId, RunId
 from controller.model.job import Job, State
 from controller.model.observation import HostSeen, ServerSeen
-from controller.reconcile.exchange.requests import LogChunk, Sightings, StatusReport
+from controller.reconcile.exchange.reports import LogChunk
+from controller.reconcile.exchange.status import Sightings, StatusReport
 from tests.fakes.jumping_clock import JumpingClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from controller.cli.views.checks import server_text
 from controller.cli.views.host import host_text
 from controller.cli.views.style import Style
 from controller.model.observation import HostSeen, ServerSeen
-from controller.reconcile.exchange.requests import ServerCheck
+from controller.reconcile.exchange.checks import ServerCheck
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOST = HostSeen(

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from controller.cli.views.output import OutputView
 from controller.cli.views.style import Style
-from controller.reconcile.exchange.requests import LogChunk
+from controller.reconcile.exchange.reports import LogChunk
 
 PIECES = ("plain", "ü", "€", "😀", "\x1b[31mred\x1b[0m", "\n", "\n\n", "? ", "\x1b[2J", "\t")
 

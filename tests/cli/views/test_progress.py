@@ -3,7 +3,7 @@
 from controller.cli.views.progress import listen
 from controller.cli.views.style import PLAIN
 from controller.model.job import State
-from controller.reconcile.exchange.requests import Progress, Stage
+from controller.reconcile.exchange.progress import Progress, Stage
 from tests.cli.stage import Screen
 
 

@@ -17,7 +17,8 @@ from controller.model.task import Limits, Result, ResultType
 from controller.model.work import offered_script
 from controller.reconcile.agents.offers import chosen, undeclared
 from controller.reconcile.carrying.adhoc import LONGEST, command_work, script_work
-from controller.reconcile.exchange.requests import Address, ServerOffers
+from controller.reconcile.exchange.answers import ServerOffers
+from controller.reconcile.exchange.requests import Address
 from controller.transport.port import ServerScript
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
