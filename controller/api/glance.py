@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 from controller.api.port import Serving
 from controller.model.token import Actor
 from controller.reconcile.controller import LocalController
-from controller.reconcile.exchange.requests import Sightings, StatusReport
+from controller.reconcile.exchange.status import Sightings, StatusReport
 
 T = TypeVar("T")
 

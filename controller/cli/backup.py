@@ -28,7 +28,7 @@ async def backup(
     are compared.
     """
     goal = ctl.surroundings.cwd / file
-    async with ctl.open(bare=True) as controller:
+    async with ctl.open(bare=True, known=True) as controller:
         paper = await controller.backup(goal)
     together = sum(one.size for one in paper.files.values())
     told = {

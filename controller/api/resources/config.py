@@ -15,7 +15,7 @@ from controller.api.call import Asked, Call
 from controller.api.problems import refuse
 from controller.model.ids import Sha
 from controller.model.token import Role
-from controller.reconcile.exchange.requests import ConfigCheck
+from controller.reconcile.exchange.checks import ConfigCheck
 from controller.reconcile.loop import looks
 from controller.reconcile.loop.accepting import ACCEPTED
 from controller.reconcile.loop.keys import CONFIG
