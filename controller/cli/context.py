@@ -81,8 +81,8 @@ class Wishes:
 class OpenRequest:
     """What a command asks of whoever opens a controller.
 
-    `write` takes the lock of the state; `bare` needs no config repository; `papers` say who speaks to agents. With a `way` all of it is
-    asked of a controller that serves elsewhere, or (`against`) done here from what that one knows.
+    `write` takes the lock of the state; `bare` needs no config repository, `known` a state that is there; `papers` say who speaks to
+    agents. With a `way` all of it is asked of a controller that serves elsewhere, or (`against`) done here from what that one knows.
     """
 
     directory: Path | None
@@ -90,6 +90,7 @@ class OpenRequest:
     actor: str
     write: bool = False
     bare: bool = False
+    known: bool = False
     papers: Papers = field(default_factory=Papers)
     parallel: int = 50
     listener: Listener
@@ -206,6 +207,7 @@ class Invocation:
         *,
         write: bool = False,
         bare: bool = False,
+        known: bool = False,
         here: bool = False,
         against: bool = False,
         pki: Path | None = None,
@@ -218,6 +220,7 @@ class Invocation:
             write: take the lock of the state.
             pki: the folder of certificates that a flag names.
             bare: where there is no config repository, go on without one, on a state of the person's own.
+            known: make no state where there is none.
             here: it works on files of this machine, whatever controller serves elsewhere.
             against: it works on files of this machine, from what the controller knows that serves elsewhere.
             parallel: servers at once.
@@ -238,6 +241,7 @@ class Invocation:
                 actor=self.settings.person.actor,
                 write=write,
                 bare=bare,
+                known=known,
                 papers=self.settings.papers if pki is None else Papers(folder=pki),
                 parallel=parallel,
                 listener=listener or _unheard,

@@ -50,6 +50,7 @@ def options_of(request: OpenRequest) -> Options:
         actor=request.actor,
         write=request.write,
         bare=request.bare,
+        known=request.known,
         papers=request.papers,
         parallel=request.parallel,
         progress=request.listener,

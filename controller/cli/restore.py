@@ -72,7 +72,7 @@ async def restore(
 async def _release(ctl: Invocation, reason: str | None) -> int:
     if not reason:
         raise UsageError("letting a restored state act needs a reason", hint="--reason TEXT")
-    async with ctl.open(bare=True) as controller:
+    async with ctl.open(bare=True, known=True) as controller:
         held = await controller.release(reason=reason)
     if held is None:
         _print(ctl, {"released": None}, "nothing held this state")

@@ -11,7 +11,7 @@ from controller.cli import serve_flags as flags
 from controller.cli.context import Format, Invocation
 from controller.cli.doorway import serve_forever
 from controller.cli.options import command
-from controller.cli.serve_unit import ALL, unit_of
+from controller.cli.serve_unit import ALL, unit_of, unseen
 from controller.errors import UsageError
 from controller.service.options import ConfigSource, Doors, Part, Place, ServeOptions
 from controller.settings import Papers
@@ -97,6 +97,10 @@ async def serve(
     )
     if print_unit:
         ctl.print(unit_of(options, role))
+        for path in unseen(options, role):
+            ctl.terminal.note(
+                f"warning: the unit will not see {path}; keep it elsewhere, as in /opt/ctl"
+            )
         return 0
     return await serve_forever(options, say=ctl.terminal.note)
 

@@ -12,23 +12,47 @@ from controller.service.options import ServeOptions
 from controller.service.unit import make_unit
 from controller.store.folder import folder_of, is_shared
 
+HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - what a unit does not see
+"""Folders that `ProtectHome=` and `PrivateTmp=` of the unit hide (systemd.exec(5))."""
 ALL: Final = "all"
 """The role of a controller that is every part at once."""
 
 
 def unit_of(options: ServeOptions, role: str) -> str:
     """Write the unit of a controller that is told exactly this."""
-    program = shutil.which("ctl", path=options.variables.get("PATH")) or sys.argv[0]
     places = (options.doors.api, options.doors.agents)
     return make_unit(
         ("serve", *words_of(options, role)),
-        program=str(Path(program).absolute()),
+        program=str(program_of(options)),
         name="ctl" if role == ALL else f"ctl-{role}",
         role=role,
         ports=[place.port for place in places if place is not None],
-        local="local" in (options.allow or "").split(","),
+        local=_is_local(options),
         credentials=credentials_of(options),
     ).rstrip("\n")
+
+
+def program_of(options: ServeOptions) -> Path:
+    """Find `ctl` as whoever asks would start it."""
+    found = shutil.which("ctl", path=options.variables.get("PATH")) or sys.argv[0]
+    return Path(found).absolute()
+
+
+def unseen(options: ServeOptions, role: str) -> list[str]:
+    """List what the unit names, or needs to start, and will not see: it lies in a home or among temporary files."""
+    if _is_local(options):
+        return []
+    handed = set(map(str, credentials_of(options).values()))  # systemd itself reads these
+    words = [word for word in words_of(options, role) if word not in handed]
+    needed = (program_of(options), Path(sys.executable), *map(Path, words))
+    ends = (end for one in needed if one.is_absolute() for end in (one, one.resolve()))
+    hidden = (end for end in ends if any(map(end.is_relative_to, HIDDEN)))
+    return list(dict.fromkeys(map(str, hidden)))
+
+
+def _is_local(options: ServeOptions) -> bool:
+    """Say whether jobs may run on this machine; then nothing of it is hidden."""
+    return "local" in (options.allow or "").split(",")
 
 
 def credentials_of(options: ServeOptions) -> dict[str, Path]:

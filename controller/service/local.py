@@ -22,7 +22,7 @@ from controller.service.works import Works, new_id
 from controller.settings import Settings, resolve
 from controller.source.config import ConfigRepo
 from controller.source.place import find
-from controller.store.folder import STATE_FOLDER, folder_of, is_shared, prepare
+from controller.store.folder import DATABASE_FILE, STATE_FOLDER, folder_of, is_shared, prepare
 from controller.store.lock import Saver, StateLock, take
 from controller.store.memory import MemoryStore
 from controller.store.sqlite import open_store
@@ -36,7 +36,7 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
     """Open a controller; leaving the context closes it, and what has started on servers goes on.
 
     Raises:
-        NotFoundError: there is no config repository.
+        NotFoundError: there is no config repository, or no state and none is to be made.
         LockedError: another command holds the state.
         StateError: the state cannot be used.
     """
@@ -46,7 +46,12 @@ async def open(options: Options) -> AsyncIterator[LocalController]:  # noqa: A00
         async with _open_shared(options, options.state, settings, root) as controller:
             yield controller
         return
-    folder = prepare(folder_of(options.state) if options.state else usual)
+    named = folder_of(options.state) if options.state else usual
+    if options.known and not (named / DATABASE_FILE).exists():
+        raise NotFoundError(
+            f"cannot find a state in {named}", hint="--state DIR, as it was served with"
+        )
+    folder = prepare(named)
     lock = StateLock(folder, clock=options.clock)
     async with AsyncExitStack() as stack:
         if options.write:

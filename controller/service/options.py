@@ -20,7 +20,7 @@ class Options:
     """What a face asks for.
 
     `write` takes the lock of the state for as long as the controller is open. `bare`: where there is no config repository, go
-    on without one, on a state of the person's own.
+    on without one, on a state of the person's own. `known`: where there is no state yet, make none.
     """
 
     directory: Path | None = None
@@ -28,6 +28,7 @@ class Options:
     actor: str
     write: bool = False
     bare: bool = False
+    known: bool = False
     papers: Papers = field(default_factory=Papers)
     parallel: int = 50
     progress: Listener = ignore

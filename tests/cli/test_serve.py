@@ -3,6 +3,7 @@
 import shlex
 from inspect import signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 import pytest
@@ -77,3 +78,20 @@ def test_a_state_elsewhere_is_handed_on_as_it_was_said(stage: Stage) -> None:
     url = "postgresql://db.example.com/ctl"
     words = words_of(stage("--state", url, "serve", "--print-unit").out)
     assert words[words.index("--state") + 1] == url
+
+
+def test_what_the_unit_will_not_see_is_warned_of(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:
+        program = Path(folder) / "ctl"
+        program.touch(mode=0o755)
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/ctl").symlink_to(program)
+        stage = Stage(cwd=tmp_path, environment={"PATH": f"{tmp_path}/bin"})
+        said = ("serve", "--tls-cert", "/home/ops/c.pem", "--tls-key", "/root/k.pem")
+        seen = stage(*said, "--print-unit", "--quiet")
+        assert f"the unit will not see {program}; " in seen.err
+        assert "the unit will not see /home/ops/c.pem; " in seen.err
+        assert "k.pem" not in seen.err  # systemd hands it over
+        assert "warning" not in seen.out
+        seen = stage(*said, "--allow", "env,local", "--print-unit")
+        assert "warning" not in seen.err  # nothing is hidden from it

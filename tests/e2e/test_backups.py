@@ -64,6 +64,21 @@ def test_a_file_that_is_not_there_is_no_damaged_backup(fleet: Fleet) -> None:
     assert not (fleet.folder / "other").exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("backup", "state.tar.gz"), ("restore", "--release", "--reason", "looked")]
+)
+def test_a_state_that_is_not_there_is_not_made_to_be_backed_up_or_released(
+    fleet: Fleet, words: tuple[str, ...]
+) -> None:
+    fleet.declare(TARGET + SLOW)
+    for more in (("--state", str(fleet.folder / "gone")), ()):
+        refused = fleet.ctl(*words, *more).ended(1)
+        assert "cannot find a state in" in refused.all
+    assert not (fleet.folder / "gone").exists()
+    assert not fleet.state.exists()
+    assert not (fleet.config.path / "state.tar.gz").exists()
+
+
 @pytest.mark.sweep
 def test_work_that_was_under_way_is_never_begun_again_by_a_restored_state(fleet: Fleet) -> None:
     log = declare(fleet, SLOW)
@@ -84,6 +99,7 @@ def test_work_that_was_under_way_is_never_begun_again_by_a_restored_state(fleet:
 def test_a_backup_while_others_write_is_of_one_moment(fleet: Fleet) -> None:
     declare(fleet, "tasks: {a: {steps: {x: {run: 'seq 1 50000'}, y: {run: 'seq 1 50000'}}}}\n")
     process = fleet.spawn("apply", "-y")
+    wait_for((fleet.state / "state.db").exists)
     files = []
     for number in range(4):
         files.append(fleet.folder / f"{number}.tar.gz")
