@@ -27,11 +27,11 @@ def declarations(entries: Mapping[str, Entry]) -> tuple[str, ...]:
 
 
 def may_declare(path: str) -> bool:
-    """Tell whether a path that could not be read may have held declarations: a file of them, or a folder."""
+    """Tell whether a path that could not be read may have held declarations or variables: a file of them, or a folder."""
     name = path.rpartition("/")[2]
-    return path == SETTINGS or (
-        path.startswith(ROOTS) and (name.endswith(SUFFIXES) or "." not in name)
-    )
+    if path == SETTINGS or f"{path}/" in ROOTS or path.partition("/")[0] in VARIABLE_FOLDERS:
+        return True
+    return path.startswith(ROOTS) and (name.endswith(SUFFIXES) or "." not in name)
 
 
 def taken_out(inventory: str) -> str:

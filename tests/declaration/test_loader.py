@@ -508,3 +508,25 @@ def test_a_script_that_is_no_text_is_refused(script: bytes) -> None:
 def test_a_day_that_does_not_exist_is_no_expiry() -> None:
     text = "secrets: {a: {env: A, expires: 2027-02-30}}\n"
     assert findings(loaded(text)) == ["inventory/all.yaml:1:32 wrong-value"]
+
+
+@pytest.mark.parametrize(
+    ("path", "matters"),
+    [
+        ("ctl.yaml", True),
+        ("pipelines", True),
+        ("inventory", True),
+        ("inventory/more", True),
+        ("pipelines/shop.yaml", True),
+        ("group_vars", True),
+        ("group_vars/web", True),
+        ("host_vars/web-1/more.json", True),
+        ("inventory/logo.png", False),
+        ("scripts/pipelines", False),
+        ("group_vars.txt", False),
+    ],
+)
+def test_what_cannot_be_read_is_no_declaration_less(path: str, *, matters: bool) -> None:
+    tree = MemoryTree({"inventory/all.yaml": "servers: {a: {}}\n"})
+    tree.refused = {path: "a symlink"}
+    assert findings(load(tree)) == ([f"{path}:1:1 refused-file"] if matters else [])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from controller.declaration import loader
+from controller.declaration import files, loader
 from controller.errors import NotFoundError, RewoundError
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
@@ -114,6 +114,7 @@ async def take(world: World, revision: Revision) -> None:
         return
     try:
         generation = await load(world, revision)
+        refuse_unmarked(generation)
     except InvalidDeclarationError as error:
         await refuse(world, invalid_of(world, revision.sha, error))
         return
@@ -147,6 +148,23 @@ async def load(world: World, revision: Revision) -> Generation:
         reach=rooms.reach(declaration, known_hosts(tree, declaration)),
     )
     return Generation(seen=seen, revision=revision, at=now, refused=refused)
+
+
+def refuse_unmarked(generation: Generation) -> None:
+    """Refuse a commit that is no config repository: one that was emptied, or is of something else.
+
+    Raises:
+        InvalidDeclarationError: it has no settings file.
+    """
+    tree = generation.seen.tree
+    if tree is not None and files.SETTINGS not in tree.entries:
+        finding = Diagnostic(
+            code="no-settings-file",
+            message=f"cannot find {files.SETTINGS}: this is no config repository",
+            place=Place(file=files.SETTINGS),
+            hint=f"keep a {files.SETTINGS} at the root, even an empty one",
+        )
+        raise InvalidDeclarationError((finding,), {})
 
 
 def without(declaration: Declaration, refused: Iterable[Diagnostic]) -> Declaration:

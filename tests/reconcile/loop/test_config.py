@@ -49,6 +49,30 @@ async def test_invalid_declarations_keep_the_last_good_ones_and_are_told_until_m
         assert "config" not in await here.said()
 
 
+async def test_a_repository_that_was_emptied_keeps_the_last_good_declarations(
+    tmp_path: Path,
+) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        await here.quiet()
+        good = land.config.head
+        land.config.git("rm", "-rq", ".")
+        land.config.commit({"README.md": "moved"})
+        await here.look_at_config()
+        await here.quiet()
+        assert here.world.generation is not None
+        assert here.world.generation.revision.sha == good
+        assert await invalid_status(here)
+        assert "cannot find ctl.yaml" in (await here.said())["config"].message
+        assert land.board.occasions("config") == ["invalid"]
+        land.config.git("revert", "--no-edit", "HEAD")
+        await here.look_at_config()
+        await here.quiet()
+        assert not await invalid_status(here)
+
+
 async def test_the_last_good_declarations_stay_in_force_over_a_restart(tmp_path: Path) -> None:
     land = Land(tmp_path)
     land.declare(SHOP)
