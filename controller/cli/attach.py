@@ -14,6 +14,7 @@ from controller.cli.job_words import JobWord, Raw, StepWord, raw_stream
 from controller.cli.keyboard import Escapes, Keyboard
 from controller.cli.options import command
 from controller.cli.port import Attachment
+from controller.cli.standard import ending, while_read
 from controller.cli.views.output import OutputView
 from controller.cli.views.words import line
 from controller.errors import RefusedError, TransportError
@@ -33,7 +34,7 @@ async def attach(ctl: Invocation, *, job: JobWord, step: StepWord = None, raw: R
     async with ctl.open(bare=True) as controller:
         found = await controller.jobs.find(job)
         async with controller.jobs.attach(found, step=step) as attached:
-            return await _Following(ctl, attached, binary).run()
+            return await while_read(ctl.terminal.out, _Following(ctl, attached, binary).run())
 
 
 class _Following:
@@ -81,15 +82,16 @@ class _Following:
 
     async def _show(self) -> None:
         """Print output as it comes; a line that is not complete is shown when nothing follows for a moment."""
-        async for chunk in self._attached.output():
-            self._note_state()
-            if chunk is None:
-                self._write("" if self._binary is not None else self._view.pending())
-            elif self._binary is not None:
-                self._binary.write(chunk.data)
-                self._binary.flush()
-            else:
-                self._write("".join(f"{row}\n" for row in self._view.rows(chunk)))
+        async with ending(self._attached.output()) as told:
+            async for chunk in told:
+                self._note_state()
+                if chunk is None:
+                    self._write("" if self._binary is not None else self._view.pending())
+                elif self._binary is not None:
+                    self._binary.write(chunk.data)
+                    self._binary.flush()
+                else:
+                    self._write("".join(f"{row}\n" for row in self._view.rows(chunk)))
 
     def _note_state(self) -> None:
         """Tell when the job is held, and when it goes on."""

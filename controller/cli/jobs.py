@@ -10,6 +10,7 @@ from controller.cli.exitcodes import ExitCode
 from controller.cli.job_words import ONE, JobWord, Raw, raw_stream, show_job
 from controller.cli.options import READING, command
 from controller.cli.run import tell
+from controller.cli.standard import ending, while_read
 from controller.cli.views.documents import to_json, to_jsonl, to_yaml
 from controller.cli.views.job import jobs_table
 from controller.cli.views.output import OutputView
@@ -89,19 +90,24 @@ async def logs(
     raw: Raw = False,
 ) -> int:
     """Print the stored output of a job; gaps are shown where the cap dropped bytes."""
+    return await while_read(ctl.terminal.out, _logs(ctl, job, follow=follow, raw=raw))
+
+
+async def _logs(ctl: Invocation, job: str, *, follow: bool, raw: bool) -> int:
     binary = raw_stream(ctl, verb="jobs logs") if raw else None
     view, empty = OutputView(ctl.terminal.style), True
     async with ctl.open(bare=True) as controller:
         found = await controller.jobs.find(job)
-        async for chunk in controller.jobs.logs(found.id, follow=follow):
-            empty = False
-            if binary is not None:
-                binary.write(chunk.data)
-                binary.flush()
-            elif ctl.format is Format.JSONL:
-                ctl.print(to_jsonl([chunk]))
-            else:
-                ctl.print(view.feed(chunk))
+        async with ending(controller.jobs.logs(found.id, follow=follow)) as told:
+            async for chunk in told:
+                empty = False
+                if binary is not None:
+                    binary.write(chunk.data)
+                    binary.flush()
+                elif ctl.format is Format.JSONL:
+                    ctl.print(to_jsonl([chunk]))
+                else:
+                    ctl.print(view.feed(chunk))
     if empty:
         ctl.note(f"job {found.id} ({found.state}) has no output")
     elif not raw and not ctl.document:

@@ -15,6 +15,7 @@ from controller.cli.dates import read_since
 from controller.cli.exitcodes import ExitCode
 from controller.cli.options import command
 from controller.cli.remote.way import Way
+from controller.cli.standard import ending, while_read
 from controller.cli.views.documents import to_json, to_jsonl
 from controller.cli.views.logs import entry_text, findings_text
 from controller.errors import UsageError
@@ -57,7 +58,7 @@ async def activity(
     ctl: Invocation, *, number: Number = 10, follow: Follow = False, since: Since = None
 ) -> int:
     """Show who changed what, newest last."""
-    return await _show(ctl, "activity", number, since, follow=follow)
+    return await while_read(ctl.terminal.out, _show(ctl, "activity", number, since, follow=follow))
 
 
 @command(app, "connectivity", verb="logs connectivity", formats=FORMATS)
@@ -65,7 +66,9 @@ async def connectivity(
     ctl: Invocation, *, number: Number = 10, follow: Follow = False, since: Since = None
 ) -> int:
     """Show which server was reachable when, and why not, newest last."""
-    return await _show(ctl, "connectivity", number, since, follow=follow)
+    return await while_read(
+        ctl.terminal.out, _show(ctl, "connectivity", number, since, follow=follow)
+    )
 
 
 async def _show(
@@ -81,8 +84,9 @@ async def _show(
     lines = log.tail(number) if moment is None else log.since(moment)
     _print(ctl, lines)
     if follow:
-        async for line in log.follow(after=lines[-1].seq if lines else None):
-            _print(ctl, (line,))
+        async with ending(log.follow(after=lines[-1].seq if lines else None)) as fresh:
+            async for line in fresh:
+                _print(ctl, (line,))
     return ExitCode.DONE
 
 
@@ -99,8 +103,9 @@ async def _show_remote(
         lines = await (log.tail(number) if moment is None else log.since(moment))
         _print(ctl, lines)
         if follow:
-            async for line in log.follow(after=lines[-1].seq if lines else -1):
-                _print(ctl, (line,))
+            async with ending(log.follow(after=lines[-1].seq if lines else -1)) as fresh:
+                async for line in fresh:
+                    _print(ctl, (line,))
     finally:
         await client.close()
     return ExitCode.DONE

@@ -8,6 +8,7 @@ from controller.cli.context import Format, Invocation
 from controller.cli.exitcodes import ExitCode, of_plan
 from controller.cli.options import command
 from controller.cli.port import Controller
+from controller.cli.standard import while_read
 from controller.cli.views.documents import to_json, to_yaml
 from controller.cli.views.status import status_text
 from controller.errors import UsageError
@@ -43,7 +44,7 @@ async def status(
         )
     async with ctl.open() as controller:
         if watch:
-            return await _watch(ctl, controller)
+            return await while_read(ctl.terminal.out, _watch(ctl, controller))
         report = await controller.status()
         state = controller.state
     _show(ctl, report, state)

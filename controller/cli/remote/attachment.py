@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from controller.cli.remote.client import Client
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import report_of
+from controller.cli.standard import ending
 from controller.model.ids import JobId
 from controller.model.job import Job
 from controller.reconcile.exchange.reports import LogChunk, RunReport
@@ -48,22 +49,23 @@ class RemoteAttachment:
 
     async def output(self) -> AsyncIterator[LogChunk | None]:
         """Give everything it said and says until it has ended; None whenever there is nothing new for a moment."""
-        source = aiter(chunks(self._client, self._job.id, self._step, follow=True))
-        waiting = asyncio.ensure_future(anext(source, None))
-        try:
-            while True:
-                done, _ = await asyncio.wait({waiting}, timeout=LOOK_SECONDS)
-                if not done:
-                    yield None
-                    continue
-                chunk = waiting.result()
-                if chunk is None:
-                    break
-                yield chunk
-                waiting = asyncio.ensure_future(anext(source, None))
-        finally:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+        told = chunks(self._client, self._job.id, self._step, follow=True)
+        async with ending(told) as source:
+            waiting = asyncio.ensure_future(anext(source, None))
+            try:
+                while True:
+                    done, _ = await asyncio.wait({waiting}, timeout=LOOK_SECONDS)
+                    if not done:
+                        yield None
+                        continue
+                    chunk = waiting.result()
+                    if chunk is None:
+                        break
+                    yield chunk
+                    waiting = asyncio.ensure_future(anext(source, None))
+            finally:
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
         self._job = await self._jobs.find(self._job.id)
 
     async def refusal(self) -> str | None:

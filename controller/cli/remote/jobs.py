@@ -18,6 +18,7 @@ from controller.cli.remote.files import FileThere, below, content_of, fetched, t
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import job_of, read, report_of, run_of
 from controller.cli.remote.said import PARALLEL, STOP_GRACE, said, unless
+from controller.cli.standard import ending
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError
 from controller.journal.artifacts import harmless_path
 from controller.model.ids import JobId, RunId
@@ -87,8 +88,9 @@ class RemoteJobs:
 
     async def logs(self, job: JobId, *, follow: bool = False) -> AsyncIterator[LogChunk]:
         """Give stored output in order; with `follow` until the job has ended."""
-        async for chunk in chunks(self._client, job, None, follow=follow):
-            yield chunk
+        async with ending(chunks(self._client, job, None, follow=follow)) as told:
+            async for chunk in told:
+                yield chunk
 
     async def retry(self, job: JobId, *, failed_only: bool = False) -> RunReport:
         """Run a job's work again, and wait until it has ended."""
