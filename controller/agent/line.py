@@ -14,6 +14,8 @@ import socket
 import ssl
 from typing import Protocol, cast
 
+from controller.agent.trial import EXPIRED, NOT_YET
+
 READ = 16 << 10
 """Bytes of one TLS record."""
 PIECE = 64 << 10
@@ -30,6 +32,7 @@ KEEPALIVE = (
     ("TCP_KEEPCNT", socket.IPPROTO_TCP, 3),
     ("TCP_USER_TIMEOUT", socket.IPPROTO_TCP, 60_000),
 )
+CLOCK = (NOT_YET, EXPIRED)
 WORDS = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS",
     "RECORD_LAYER_FAILURE": "it does not speak TLS",
@@ -74,7 +77,8 @@ def tune(plain: socket.socket) -> None:
 def words_of(error: Exception) -> str:
     """Say in plain words why a connection failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
+        by = " by the clock of this server" if error.verify_code in CLOCK else ""
+        return f"its certificate is not accepted: {error.verify_message}{by}"
     if isinstance(error, ssl.SSLError):
         reason = error.reason or "TLS failed"
         return WORDS.get(reason, reason.lower().replace("_", " "))

@@ -14,6 +14,7 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.errors import ControllerError, StateError
+from controller.transport import agent_causes
 from controller.transport.agent_line import AgentLine
 from controller.transport.agent_peer import AgentPeer, News
 from controller.transport.crowds import Crowds
@@ -206,7 +207,7 @@ class AgentListener:
             )
         except (OSError, ControllerError) as error:
             link.close()
-            self._hooks.refused(place, f"no handshake: {error}")
+            self._hooks.refused(place, f"no handshake: {agent_causes.reason_of(error).words}")
 
     def _met(self, line: AgentLine, place: str) -> None:
         """See who it is."""

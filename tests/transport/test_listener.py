@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from controller.model.inventory import Carrier
 from controller.pki import revoking
 from controller.pki.contexts import client_context
 from controller.pki.reason import Reason
+from controller.pki.role import Role
 from controller.transport import listener as room_of_listeners, patrol
 from controller.transport.agent_session import AgentSession
 from controller.transport.listener import AgentListener, Hooks
@@ -93,6 +95,17 @@ async def test_an_agent_that_dials_and_takes_nobody_says_why(room: Room) -> None
     finally:
         await listener.close()
     assert caught.value.cause is Unreachable.STATE
+
+
+async def test_where_clocks_differ_by_days_both_ends_say_so(room: Room) -> None:
+    past = replace(room.place, now=room.place.now - timedelta(days=30))
+    past.issue("hub", Role.CONTROLLER, alternatives=("127.0.0.1",), days=20)
+    told: list[str] = []
+    hooks = Hooks(refused=lambda _, why: told.append(why))
+    async with listening(room, hooks) as listener, room.run(**dials(listener)):
+        await until(lambda: bool(told))
+        await until(lambda: room.log.has("has expired by the clock of this server"))
+    assert told[0] == "no handshake: our certificate has expired by its clock"
 
 
 async def test_where_nobody_listens_every_agent_that_dials_is_away() -> None:
