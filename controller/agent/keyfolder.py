@@ -39,6 +39,7 @@ class KeyFolder:
         self._key, self._certificate = f".{name}.key.new", f".{name}.crt.new"
         self._torn, self._untried = f".{name}.key.torn", f".{name}.crt.untried"
         self._old_key, self._old_certificate = f".{name}.key.old", f".{name}.crt.old"
+        self._again = f".{name}.key.again"
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -125,10 +126,11 @@ class KeyFolder:
         """Keep the old pair no longer; its key goes first, and for good."""
         with self._telling(self._old_key):
             self._remove(self._old_key)
+            self._remove(self._again)
             self._remove(self._old_certificate)
 
     def put_back(self) -> None:
-        """Use the old pair again, where one is kept; the new one is forgotten.
+        """Use the old pair again, where one is kept; the new key waits, for the same certificate may work later.
 
         The old one stays kept until it has its places: whoever dies on the way is still on trial, and takes it then.
 
@@ -141,6 +143,7 @@ class KeyFolder:
         self.forget_old()
 
     def _put_back(self) -> None:
+        """Give the old pair its places, and the new key its place among what waits."""
         with self._telling(self._old_certificate):
             found = read(self._folder, AUTHORITY)
             try_certificate(
@@ -151,10 +154,14 @@ class KeyFolder:
                     name=self.name,
                 )
             )
+            self._remove(self._again)
+            self._link(f"{self.name}.key", self._again)
             self._remove(self._key)
             self._link(self._old_key, self._key)
             self._link(self._old_certificate, self._certificate)
         self.settle()
+        with self._telling(self._key):
+            self._move(self._again, self._key)
 
     def trust(self, authority: bytes) -> bool:
         """Write the authorities that are trusted; false when they were just so."""

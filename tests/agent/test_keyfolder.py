@@ -172,9 +172,13 @@ def test_the_old_pair_can_be_taken_again(place: Place, keys: KeyFolder) -> None:
     old = sign(place, keys.request())
     keys.adopt(old, authority)
     keys.adopt(sign(place, keys.request()), authority, keep=True)
+    new = (Path(keys.path) / "web-1.key").read_bytes()
     keys.put_back()
     assert keys.certificate() == old
-    assert left(keys) == ["ca.crt", "web-1.crt", "web-1.key"]
+    assert left(keys) == [".web-1.key.new", "ca.crt", "web-1.crt", "web-1.key"]
+    assert (
+        Path(keys.path) / ".web-1.key.new"
+    ).read_bytes() == new  # the same certificate is asked for again
 
 
 def test_a_pair_that_is_good_no_more_is_not_taken_again(place: Place, keys: KeyFolder) -> None:
@@ -262,7 +266,7 @@ def test_whoever_is_killed_at_any_step_leaves_a_pair_that_fits(
         if child.exitcode == 0:
             assert point > 1
             assert seen == ({new} if change == "forget_old" else {old, new})
-            assert change == "adopt" or not list(folder.glob(".*.old"))
+            assert change == "adopt" or not [*folder.glob(".*.old"), *folder.glob(".*.again")]
             return
         assert child.exitcode == -signal.SIGKILL
     raise AssertionError("it never comes to its end")
