@@ -192,6 +192,8 @@ def _off(blocks: Mapping[str, Block], places: Mapping[Place, str | None]) -> dic
 async def put_in_force(world: World, generation: Generation) -> None:
     """Change the generation of this process, and wake everything."""
     before = world.generation
+    if before is not None and before.revision.sha == generation.revision.sha:
+        return  # at a start the mark and the mirror are read side by side
     now = await world.force.change(generation)
     world.counts.generations += 1
     LOG.info("commit %s is in force", now.revision.sha[:7])

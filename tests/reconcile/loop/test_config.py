@@ -5,7 +5,7 @@ from pathlib import Path
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Inventory, Server
-from controller.reconcile.loop.accepting import without
+from controller.reconcile.loop.accepting import load, put_in_force, without
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.said import Said
 from tests.reconcile.loop.estate import Estate, Land, estate
@@ -86,6 +86,21 @@ async def test_the_last_good_declarations_stay_in_force_over_a_restart(tmp_path:
         assert here.world.generation.revision.sha == good
         assert await invalid_status(here)
         await here.applied("shop", "web-1", "web-2", commit=await here.push("2"))
+
+
+async def test_what_the_mark_and_the_mirror_both_name_comes_into_force_once(
+    tmp_path: Path,
+) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        world = here.world
+        assert world.generation is not None
+        known = world.generation
+        await put_in_force(world, await load(world, known.revision))
+        assert world.generation is known
+        assert world.counts.generations == 1
 
 
 async def test_without_any_valid_declarations_nothing_happens_until_there_are_some(
