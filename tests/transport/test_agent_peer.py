@@ -31,7 +31,9 @@ from controller.wire.messages.table import To
 from controller.wire.messages.targets import MarkerPage
 from controller.wire.session import Session
 
-LIMITS = Limits(silence=0.3, acknowledgement=5.0, greeting=0.2)
+LIMITS = Limits(silence=10.0, acknowledgement=10.0, greeting=10.0)
+QUICK = Limits(silence=0.3, acknowledgement=5.0, greeting=0.2)
+"""Of those that are given up on."""
 
 
 async def spoken() -> None:
@@ -131,8 +133,8 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def peer_of(**more: object) -> AgentPeer:
-    me = Identity(side=To.CONTROLLER, name="main", instance="c", limits=LIMITS)
+def peer_of(limits: Limits = LIMITS, **more: object) -> AgentPeer:
+    me = Identity(side=To.CONTROLLER, name="main", instance="c", limits=limits)
     return AgentPeer("web-1", me, clock=SystemClock(), **more)  # type: ignore[arg-type]
 
 
@@ -181,7 +183,7 @@ async def test_a_request_survives_its_connection() -> None:
 
 
 async def test_who_stays_away_ends_the_era_and_may_come_back() -> None:
-    peer, far = peer_of(), Far()
+    peer, far = peer_of(QUICK), Far(QUICK)
     far.connect(peer)
     with session_of(peer) as session:
         asking = asyncio.create_task(session.pool())
@@ -201,7 +203,7 @@ async def test_who_stays_away_ends_the_era_and_may_come_back() -> None:
 
 
 async def test_silence_is_the_end_of_a_connection() -> None:
-    peer, far = peer_of(), Far()
+    peer, far = peer_of(QUICK), Far(QUICK)
     far.connect(peer)
     await asyncio.sleep(0.5)
     assert not is_up(peer)
@@ -210,7 +212,7 @@ async def test_silence_is_the_end_of_a_connection() -> None:
 
 
 async def test_who_never_greets_is_late() -> None:
-    peer = peer_of()
+    peer = peer_of(QUICK)
     line = AgentLine()
     pipe = Pipe(line)
     line.connection_made(pipe)
