@@ -58,8 +58,10 @@ async def wait_for(world: World, key: Key, error: Exception, fails: int) -> Wait
         reference, disposition = "internal", Disposition.BUG
         message, hint = f"{type(error).__name__}: {world.rooms.masker.text(str(error))}", None
     if disposition is Disposition.RETRY:
-        if fails + 1 >= TELLS:
-            await world.say(key, Said(reason=REASONS[disposition], message=message, clear=hint))
+        if fails + 1 >= TELLS and await world.say(
+            key, Said(reason=REASONS[disposition], message=message, clear=hint)
+        ):
+            LOG.warning("%s is tried again and again: %s", key, message)
         return Wait(seconds=backoff(fails, str(key)), outcome=reference)
     news = await world.say(key, Said(reason=REASONS[disposition], message=message, clear=hint))
     if news:
@@ -85,10 +87,12 @@ async def unsay(world: World, key: Key) -> None:
 
 
 async def _log(world: World, key: Key, error: Exception, reference: str, message: str) -> None:
-    """Write a stall down once; of a bug also where it came from."""
+    """Write a stall down once, also for whoever runs the controller; of a bug with where it came from."""
     if not isinstance(error, ControllerError) or error.disposition is Disposition.BUG:
         text = world.rooms.masker.text("".join(traceback.format_exception(error)))
         LOG.error("cannot reconcile %s: %s", key, text)
+    else:
+        LOG.warning("%s waits for a person: %s", key, message)
     await world.rooms.activity.append(
         "stalled", world.rooms.actor, key=str(key), error=reference, message=message
     )

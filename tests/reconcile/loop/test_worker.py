@@ -85,7 +85,7 @@ async def test_runs_take_no_place_from_others(tmp_path: Path) -> None:
 
 
 async def test_what_passes_by_itself_is_tried_again_ever_later_and_told_when_it_lasts(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     doing = Doing(*(SourceError("cannot reach the remote") for _ in range(TELLS + 1)))
     async with estate(Land(tmp_path), table=table(repo=doing)) as here:
@@ -107,6 +107,9 @@ async def test_what_passes_by_itself_is_tried_again_ever_later_and_told_when_it_
         await here.quiet()
         assert "repo/app" not in await here.said()
         assert here.world.counts.reconciled["repo", "source-unreachable"].count == TELLS + 1
+        assert (
+            caplog.messages.count("repo/app is tried again and again: cannot reach the remote") == 1
+        )
 
 
 async def test_a_look_that_failed_answers_no_wish(tmp_path: Path) -> None:
@@ -139,7 +142,9 @@ async def test_what_another_version_said_of_its_keys_holds_nobody_up(tmp_path: P
         assert (await here.said()).keys() == {"weather/today", "repo"}
 
 
-async def test_what_a_person_must_settle_waits_and_is_told_once(tmp_path: Path) -> None:
+async def test_what_a_person_must_settle_waits_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     doing = Doing(RefusedError("no", hint="ctl do it"), RefusedError("no", hint="ctl do it"))
     async with estate(Land(tmp_path), table=table(repo=doing)) as here:
         for _ in range(2):
@@ -149,6 +154,7 @@ async def test_what_a_person_must_settle_waits_and_is_told_once(tmp_path: Path) 
         assert (said.reason, said.message, said.clear) == ("Stalled", "no", "ctl do it")
         told = [line.event for line in here.world.rooms.activity.tail(50)]
         assert told.count("stalled") == 1
+        assert caplog.messages.count("repo/app waits for a person: no") == 1
         due = next(w.due for w in await here.world.queue.waiting() if w.key == "repo/app")
         assert due is not None
         assert (due - here.land.clock.now()).total_seconds() > STALLED_SECONDS - 60
