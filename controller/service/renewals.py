@@ -56,6 +56,7 @@ class Renewals:
             rooms.actor,
             server=told.name,
             outcome=told.outcome,
+            message=told.why or None,
             serial=told.serial or None,
             ends=None if told.ends is None else told.ends.isoformat(),
             beside=told.beside or None,

@@ -33,11 +33,13 @@ REMEDY: Final = "ctl agent install --on SERVER, or ctl pki invite NAME --renew"
 class Told:
     """What came of one request, for a log; `ends` and `serial` are of the certificate that was signed.
 
-    `beside` counts newer ones that were made from the same one before: the agent has lost them, or somebody else has its key.
+    `beside` counts newer ones that were made from the same one before: the agent has lost them, or somebody else has its key. `why`
+    says of a refusal what the agent may not be told, such as that our own disk is full.
     """
 
     name: str
     outcome: str
+    why: str = ""
     serial: str = ""
     ends: datetime | None = None
     beside: int = 0
@@ -87,14 +89,10 @@ class Renewal:
         if self._waiting >= WAITING or not self._is_due(name, self._clock.now()):
             return Failed(code="later", message="cannot renew now: wait a minute")
         if not declared:
-            reply: Renewed | Failed = Failed(
-                code="undeclared", message=f"cannot renew {name}: no such server is declared"
-            )
-        else:
-            reply = await self._sign(name, Shown(certificate=certificate, request=asked.request))
-        if isinstance(reply, Failed):
-            self._tell(Told(name=name, outcome=reply.code))
-        return reply
+            message = f"cannot renew {name}: no such server is declared"
+            self._tell(Told(name=name, outcome="undeclared", why=message))
+            return Failed(code="undeclared", message=message)
+        return await self._sign(name, Shown(certificate=certificate, request=asked.request))
 
     async def _sign(self, name: str, shown: Shown) -> Renewed | Failed:
         self._waiting += 1
@@ -104,7 +102,9 @@ class Renewal:
                     renewing.renew_shown, self._folder, shown, now=self._clock.now()
                 )
         except ControllerError as error:
-            return refusal(error)
+            failed = refusal(error)
+            self._tell(Told(name=name, outcome=failed.code, why=error.message))
+            return failed
         finally:
             self._waiting -= 1
         one = made.issued

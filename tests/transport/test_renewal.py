@@ -106,7 +106,8 @@ async def test_too_many_at_once_are_told_to_wait(
 async def test_a_server_that_is_not_declared_any_more_is_not_renewed(place: Place) -> None:
     desk = Desk(place, declared=False)
     assert await desk.ask() == "undeclared"
-    assert desk.told == [Told(name=NAME, outcome="undeclared")]
+    why = f"cannot renew {NAME}: no such server is declared"
+    assert desk.told == [Told(name=NAME, outcome="undeclared", why=why)]
 
 
 async def test_while_no_declarations_are_in_force_nobodys_minute_begins(place: Place) -> None:
@@ -135,12 +136,14 @@ async def test_a_missing_key_of_the_authority_is_nobodys_business(desk: Desk) ->
     assert isinstance(reply, Failed)
     assert reply.code == "unavailable"
     assert str(desk.place.path) not in reply.message
+    assert str(desk.place.path / "ca.key") in desk.told[0].why  # but ours
 
 
 async def test_a_revoked_certificate_renews_nothing(desk: Desk) -> None:
     revoking.revoke(desk.place.path, NAME, reason=Reason.KEY_COMPROMISE, now=NOW, by=BY)
     assert await desk.ask() == "revoked"
-    assert desk.told == [Told(name=NAME, outcome="revoked")]
+    why = f"cannot renew {NAME}: its certificate is revoked"
+    assert desk.told == [Told(name=NAME, outcome="revoked", why=why)]
 
 
 @pytest.mark.parametrize(
