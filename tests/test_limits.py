@@ -53,7 +53,7 @@ from controller.cli import (
     remembered,
     run,
 )
-from controller.cli.remote import client as remote_client, files as remote_files
+from controller.cli.remote import client as remote_client, files as remote_files, jobs as remote_jobs
 from controller.cli.top import (
     console,
     following,
@@ -615,6 +615,11 @@ IN_FORCE: dict[str, dict[str, float]] = {
         "standard input of ctl run": run.MOST_STDIN,
         "a file sent to a job through a controller": remote_files.MOST_SENT,
         "waiting for a controller that is asked too often": remote_client.PATIENCE_SECONDS,
+        "one answer of a controller": remote_client.MOST,
+        "a controller's silence": remote_client.SILENCE_SECONDS,
+        "a controller's sign of life": remote_client.SIGN_SECONDS,
+        "silence of output that is followed": remote_client.STREAM_SECONDS,
+        "a controller lost under a run": remote_jobs.BACK_SECONDS,
         "personal settings": person.MOST_BYTES,
         "jobs and steps offered to the shell": remembered.MOST,
         "findings shown": diagnostics.MOST,

@@ -38,7 +38,7 @@ TABLE: Final[tuple[tuple[int, str, str], ...]] = (
         "refused: stale plan, lock, gate, permission, or the answer was not yes",
     ),
     (5, "", "halted by the failure limit"),
-    (6, "", "the time to wait ran out; the work goes on"),
+    (6, "", "the time to wait ran out, or its controller is gone; the work goes on"),
     (64, "wrong usage", "wrong usage"),
     (130, "interrupted", "interrupted; the work goes on"),
 )
@@ -48,8 +48,16 @@ _QUIET_GATES: Final = frozenset({Gate.INACTIVE, Gate.SUSPENDED})
 """Gates that hold a pair by its owner's wish: not a failure of an apply."""
 
 
+class GoesOnError(ControllerError):
+    """Whoever waits for work hears no more of it; it was recorded, and goes on."""
+
+    reference = "controller-unreachable"
+
+
 def of_error(error: ControllerError) -> ExitCode:
     """Choose the code of an error."""
+    if isinstance(error, GoesOnError):
+        return ExitCode.WAITING
     if isinstance(error, UsageError):
         return ExitCode.USAGE
     if isinstance(error, RefusedError):

@@ -56,11 +56,8 @@ async def get_remote(ctl: Invocation, way: Way, kind: Kind, name: str) -> int:
     from controller.cli.remote.client import Client
     from controller.cli.remote.getting import documents
 
-    client = Client(way)
-    try:
+    async with Client(way) as client:
         found = await documents(client, kind.plural, name)
-    finally:
-        await client.close()
     if ctl.format is Format.NAME:
         ctl.print("\n".join(f"{kind.singular}/{line(str(one['name']))}" for one in found))
     elif ctl.document:

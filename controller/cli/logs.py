@@ -97,8 +97,7 @@ async def _show_remote(
     from controller.cli.remote.client import Client
     from controller.cli.remote.logs import RemoteLog
 
-    client = Client(way)
-    try:
+    async with Client(way) as client:
         log = RemoteLog(client, name)
         lines = await (log.tail(number) if moment is None else log.since(moment))
         _print(ctl, lines)
@@ -106,8 +105,6 @@ async def _show_remote(
             async with ending(log.follow(after=lines[-1].seq if lines else -1)) as fresh:
                 async for line in fresh:
                     _print(ctl, (line,))
-    finally:
-        await client.close()
     return ExitCode.DONE
 
 
@@ -148,8 +145,5 @@ async def _verified_there(way: Way) -> dict[str, tuple[Finding, ...]]:
     from controller.cli.remote.client import Client
     from controller.cli.remote.logs import verified
 
-    client = Client(way)
-    try:
+    async with Client(way) as client:
         return await verified(client)
-    finally:
-        await client.close()

@@ -4,11 +4,15 @@ Called by the other files of this package; calls httpx. One connection is kept f
 """
 
 import asyncio
+import errno
 import json
+import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 from urllib.parse import quote
 
 import httpx
@@ -34,6 +38,13 @@ from controller.errors import (
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 600.0
 """A plan that opens many servers takes its time."""
+SILENCE_SECONDS: Final = 10.0
+"""Without an answer after which it is asked whether a controller is there at all."""
+SIGN_SECONDS: Final = 20.0
+"""In which that has to be answered."""
+STREAM_SECONDS: Final = 60.0
+"""Without a word of what goes on; a controller says something every 15 s."""
+EVENTS: Final = "text/event-stream"
 PATIENCE_SECONDS: Final = 60.0
 """How long a request that comes too often is sent again."""
 LEAST_SECONDS: Final = 0.1
@@ -53,6 +64,9 @@ KINDS: Final[tuple[type[ControllerError], ...]] = (
 )
 """Errors that keep their kind on the way; what is not among them is chosen by the status."""
 
+UNTRUSTED: Final = "its certificate does not count here"
+IS_IT: Final = "is it a controller of Tillerman that listens there?"
+
 Query = Mapping[str, str | int | bool | None]
 
 
@@ -63,7 +77,7 @@ class UnreachedError(ControllerError):
 
 
 class Client:
-    """Speaks to one controller.
+    """Speaks to one controller, for as long as its context lasts.
 
     Args:
         way: where it is.
@@ -85,6 +99,23 @@ class Client:
             transport=transport,
             trust_env=False,  # a token goes nowhere but to the controller
         )
+
+    async def __aenter__(self) -> Self:
+        """Begin to speak; nothing is sent yet."""
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Let go of the connection; an error that does not say which controller it is about does so then."""
+        await self.close()
+        if isinstance(error, UnreachedError) and self.url not in error.message:
+            error.message = f"{self.url}: {error.message}"
+            error.args = (error.message,)
+            error.hint = error.hint or IS_IT
 
     async def get(self, path: str, /, **query: str | int | bool | None) -> object:
         """Ask for a document."""
@@ -126,14 +157,22 @@ class Client:
         Raises:
             ControllerError: it is refused, or the controller is not reached.
         """
+        patience = STREAM_SECONDS if accept == EVENTS else ANSWER_SECONDS
+        request = self._http.build_request(
+            method,
+            path,
+            params=_params(query),
+            headers={**(headers or {}), "accept": accept},
+            timeout=httpx.Timeout(patience, connect=CONNECT_SECONDS),
+        )
         try:
-            async with self._http.stream(
-                method, path, params=_params(query), headers={**(headers or {}), "accept": accept}
-            ) as response:
-                if response.is_error:
-                    await response.aread()
-                    raise error_of(response)
+            response = await self._http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    raise error_of(await _whole(response), self.url)
                 yield response
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
 
@@ -161,36 +200,95 @@ class Client:
         )
         response = await self._send(request)
         if response.is_error or response.is_redirect:
-            raise error_of(response)
+            raise error_of(response, self.url)
         if not response.content:
             return None
         try:
             return json.loads(response.content)
         except ValueError as error:
-            raise UnreachedError(f"cannot read what {self.url} answers: it is no JSON") from error
+            raise UnreachedError(
+                f"cannot read what {self.url} answers: it is no JSON", hint=IS_IT
+            ) from error
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         """Send a request, again after a while where it came too often: such a one was not done."""
         waited = 0.0
         while True:
-            try:
-                response = await self._http.send(request)
-            except httpx.HTTPError as error:
-                raise self._unreached(error) from error
+            response = await self._answered(request)
             pause = retry_after(response)
             if pause is None or waited + pause > PATIENCE_SECONDS:
                 return response
             await asyncio.sleep(pause)
             waited += pause
 
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
+        """Wait for an answer, for as long as a controller is there."""
+        asking = asyncio.ensure_future(self._asked(request))
+        try:
+            while not (await asyncio.wait({asking}, timeout=SILENCE_SECONDS))[0]:
+                await self._http.get(
+                    "/healthz", timeout=SIGN_SECONDS
+                )  # any answer is a sign of life
+            return asking.result()
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from error
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def _asked(self, request: httpx.Request) -> httpx.Response:
+        response = await self._http.send(request, stream=True)
+        try:
+            return await _whole(response)
+        finally:
+            await response.aclose()
+
     def _unreached(self, error: httpx.HTTPError) -> UnreachedError:
-        said = str(error) or type(error).__name__
+        said = words_of(error)
         hint = f"curl {self.url}/healthz"
-        if (
+        if UNTRUSTED in said:
+            hint = "ca of the context names its authority; the address has to be one that it names"
+        elif (
             self._shown is not None
         ):  # whoever does not know its authority ends the connection without a word
             hint += f", and see that its authority signed the certificate {self._shown}"
         return UnreachedError(f"cannot reach the controller {self.url}: {said}", hint=hint)
+
+
+async def _whole(response: httpx.Response) -> httpx.Response:
+    """Read an answer to its end, within the bound.
+
+    Raises:
+        UnreachedError: it is larger.
+    """
+    data = bytearray()
+    async for piece in response.aiter_bytes():
+        data += piece
+        if len(data) > MOST:
+            raise UnreachedError(
+                f"cannot read what the controller answers: it is more than {MOST >> 20} MiB"
+            )
+    kept = {"retry-after": response.headers.get("retry-after", "")}
+    return httpx.Response(
+        response.status_code, headers=kept, content=bytes(data), extensions=response.extensions
+    )
+
+
+def words_of(error: httpx.HTTPError) -> str:
+    """Say what went wrong on the way, as the system says it where it does."""
+    if isinstance(error, httpx.TimeoutException):
+        what = "connection" if isinstance(error, httpx.ConnectTimeout) else "answer"
+        return f"no {what} in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"{UNTRUSTED}: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
+            return os.strerror(cause.errno) if known and cause.errno else cause.strerror
+        cause = inner or cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -201,18 +299,22 @@ def retry_after(response: httpx.Response) -> float | None:
     return max(LEAST_SECONDS, float(text[:6]))
 
 
-def error_of(response: httpx.Response) -> ControllerError:
-    """Say a refusal as the error it was over there; see `api/problems.py`."""
+def error_of(response: httpx.Response, place: str) -> ControllerError:
+    """Say a refusal of the controller at a place as the error it was over there; see `api/problems.py`."""
     try:
         told = json.loads(response.content)
         detail, hint = str(told["detail"]), told.get("hint")
     except (ValueError, KeyError, TypeError):
         return UnreachedError(
-            f"the controller answers {response.status_code} {response.reason_phrase}",
-            hint="is it a controller of Tillerman that listens there?",
+            f"{place} answers {response.status_code} {response.reason_phrase}",
+            hint=IS_IT,
         )
     if told.get("reference") == "certificate-refused":
         return RefusedError(detail, hint=hint)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        return RefusedError(
+            f"{place}: {detail}", hint="CTL_TOKEN, or token_file or certificate of the context"
+        )
     known = revived(told.get("reference"), detail, hint)
     return known or _by_status(response.status_code, detail, hint)
 
@@ -225,10 +327,6 @@ def revived(reference: object, message: str, hint: str | None) -> ControllerErro
 
 def _by_status(status: int, detail: str, hint: str | None) -> ControllerError:
     match status:
-        case 401:
-            return RefusedError(
-                detail, hint="CTL_TOKEN, or token_file or certificate of the context"
-            )
         case 403 | 409 | 412 | 423 | 428 | 429:
             return RefusedError(detail, hint=hint)
         case 404:

@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from controller.cli.exitcodes import GoesOnError
 from controller.cli.remote.attachment import RemoteAttachment
-from controller.cli.remote.client import Client, listing, mapping, word
+from controller.cli.remote.client import Client, UnreachedError, listing, mapping, word
 from controller.cli.remote.files import FileThere, below, content_of, fetched, teller
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import job_of, read, report_of, run_of
@@ -31,6 +32,8 @@ from controller.reconcile.exchange.requests import RunRequest
 LAST: Final = "@last"
 LOOK_SECONDS: Final = 0.3
 """Between two looks at a run that goes on."""
+BACK_SECONDS: Final = 30.0
+"""In which a controller that was lost while its work is waited for has to be back."""
 PAGE: Final = 500
 INPUT: Final = 256 << 10
 """Bytes of standard input that go with one request."""
@@ -257,11 +260,29 @@ class RemoteJobs:
         until = None if within is None else loop.time() + within
         shown: dict[tuple[str, str | None], State] = {}
         while True:
-            run, jobs = await self._run(str(id_))
+            run, jobs = await self._awaited(RunId(str(id_)))
             self._tell(jobs, shown)
             over = run.finished_at is not None or all(_rests(job) for job in jobs)
             if over or (until is not None and loop.time() >= until):
                 return report_of(told, run, jobs)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _awaited(self, id_: RunId) -> tuple[Run, tuple[Job, ...]]:
+        """Look at a run that was recorded; a controller that is just being restarted is waited for.
+
+        Raises:
+            GoesOnError: it did not come back.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + BACK_SECONDS
+        while True:
+            try:
+                return await self._run(id_)
+            except UnreachedError as error:
+                if loop.time() >= until:
+                    raise GoesOnError(
+                        error.message, hint=f"the run goes on: ctl jobs list --run {id_}"
+                    ) from error
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _run(self, id_: str) -> tuple[Run, tuple[Job, ...]]:

@@ -15,18 +15,11 @@ from controller.reconcile.snapshot import Snapshot
 @asynccontextmanager
 async def open_remote(way: Way, listener: Listener) -> AsyncIterator[Controller]:
     """Open it; leaving the context leaves everything over there as it is."""
-    client = Client(way)
-    try:
+    async with Client(way) as client:
         yield RemoteController(client, listener)
-    finally:
-        await client.close()
 
 
 async def snapshot_of(way: Way) -> Snapshot:
     """Ask a controller for everything it knows that a plan is compared with."""
-    client = Client(way)
-    try:
-        told = mapping(await client.get("/api/v1/state"))
-    finally:
-        await client.close()
-    return read(Snapshot, told)
+    async with Client(way) as client:
+        return read(Snapshot, mapping(await client.get("/api/v1/state")))

@@ -5,9 +5,11 @@ Called by `jobs` and `attachment`; calls the client.
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
-from controller.cli.remote.client import Client, UnreachedError
+import httpx
+
+from controller.cli.remote.client import EVENTS, Client, UnreachedError, mapping, words_of
 from controller.model.ids import JobId
 from controller.reconcile.exchange.reports import LogChunk
 
@@ -21,29 +23,55 @@ async def chunks(
         UnreachedError: the controller stopped telling before that.
     """
     path = f"/api/v1/jobs/{job}/output"
-    async with client.stream(
-        path, accept="text/event-stream", step=step, follow=follow or None
-    ) as response:
+    async with client.stream(path, accept=EVENTS, step=step, follow=follow or None) as response:
         kind, why = "", "it hung up"
-        async for line in response.aiter_lines():
+        async for line in _lines(response, job):
             if line.startswith("event: "):
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: ") and kind == "chunk":
-                yield _chunk(json.loads(line.removeprefix("data: ")))
+                yield _chunk(line.removeprefix("data: "))
             elif line.startswith("data: ") and kind == "bye":
-                why = str(json.loads(line.removeprefix("data: "))["reason"])
+                why = str(_told(line.removeprefix("data: "))["reason"])
         if kind != "end":
-            raise UnreachedError(
-                f"the controller told no more of job {job}: {why}",
-                hint=f"the job goes on: ctl jobs logs --follow {job}",
-            )
+            raise _cut(job, why)
 
 
-def _chunk(told: Mapping[str, object]) -> LogChunk:
-    return LogChunk(
-        step=str(told["step"]),
-        attempt=int(str(told["attempt"])),
-        offset=int(str(told["offset"])),
-        data=base64.b64decode(str(told["data"])),
-        gap=int(str(told["gap"])),
+async def _lines(response: httpx.Response, job: JobId) -> AsyncIterator[str]:
+    try:
+        async for line in response.aiter_lines():
+            yield line
+    except httpx.HTTPError as error:
+        raise _cut(job, words_of(error)) from error
+
+
+def _cut(job: JobId, why: str) -> UnreachedError:
+    return UnreachedError(
+        f"the controller told no more of job {job}: {why}",
+        hint=f"the job goes on: ctl jobs logs --follow {job}",
     )
+
+
+def _told(text: str) -> dict[str, object]:
+    try:
+        return mapping(json.loads(text))
+    except ValueError as error:
+        raise UnreachedError("cannot read what the controller tells: it is no JSON") from error
+
+
+def _chunk(text: str) -> LogChunk:
+    """Read a piece of output.
+
+    Raises:
+        UnreachedError: it is none.
+    """
+    told = _told(text)
+    try:
+        return LogChunk(
+            step=str(told["step"]),
+            attempt=int(str(told["attempt"])),
+            offset=int(str(told["offset"])),
+            data=base64.b64decode(str(told["data"])),
+            gap=int(str(told["gap"])),
+        )
+    except ValueError as error:
+        raise UnreachedError(f"cannot read what the controller tells: {error}") from error

@@ -51,7 +51,10 @@ def way_of(settings: Settings) -> Way:
                 f'there is no context "{name}"', hint=f"{settings.person.settings_file} has {known}"
             )
     file = own.file or (None if context is None else context.token_file)
-    token = own.value or (None if file is None else _read(file))
+    if own.value:
+        token: str | None = _checked(own.value, "CTL_TOKEN")
+    else:
+        token = None if file is None else _read(file)
     url = check_url(where.controller or (context.url if context else ""), secret=token is not None)
     if context is None:
         return Way(url=url, token=token, papers=searched(settings, url, token))
@@ -110,9 +113,19 @@ def _read(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(MOST).decode("ascii", "replace").strip()
+            text = file.read(MOST).decode("ascii", "replace")
     except OSError as error:
         raise UsageError(f"cannot read the token file {path}: {error.strerror or error}") from error
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"cannot use the token file {path}: it holds no token")
-    return text
+    return _checked(text, f"the token file {path}")
+
+
+def _checked(text: str, where: str) -> str:
+    """Refuse what cannot be a token; what it is instead is not told.
+
+    Raises:
+        UsageError: it is none.
+    """
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"cannot use {where}: it holds no token")
+    return token
