@@ -53,7 +53,11 @@ from controller.cli import (
     remembered,
     run,
 )
-from controller.cli.remote import client as remote_client, files as remote_files, jobs as remote_jobs
+from controller.cli.remote import (
+    client as remote_client,
+    files as remote_files,
+    jobs as remote_jobs,
+)
 from controller.cli.top import (
     console,
     following,
