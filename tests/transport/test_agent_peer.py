@@ -178,7 +178,7 @@ async def test_a_request_survives_its_connection() -> None:
         assert not is_up(peer)
         far.connect(peer)
         far.answer(lambda _: Pool(workers=3))
-        assert (await asyncio.wait_for(asking, 1)).workers == 3
+        assert (await asyncio.wait_for(asking, 5)).workers == 3
     await peer.close()
 
 
@@ -198,7 +198,7 @@ async def test_who_stays_away_ends_the_era_and_may_come_back() -> None:
         asking = asyncio.create_task(again.pool())
         await spoken()
         far.answer(lambda _: Pool(workers=3))
-        assert (await asyncio.wait_for(asking, 1)).workers == 3
+        assert (await asyncio.wait_for(asking, 5)).workers == 3
     await peer.close()
 
 
@@ -243,7 +243,7 @@ async def test_a_list_without_an_end_is_refused() -> None:
             await spoken()
             far.answer(lambda _: ScriptPage(scripts=(Script(name="same"),), more=True))
         with pytest.raises(RefusedError, match="it has no end"):
-            await asyncio.wait_for(asking, 1)
+            await asyncio.wait_for(asking, 5)
     await peer.close()
 
 
@@ -266,7 +266,7 @@ async def test_refusals_are_told_in_our_errors(
         await spoken()
         far.answer(lambda _: said)
         with pytest.raises(error, match=words):
-            await asyncio.wait_for(asking, 1)
+            await asyncio.wait_for(asking, 5)
     await peer.close()
 
 
@@ -299,7 +299,7 @@ async def test_who_never_answers_is_not_waited_for_for_ever() -> None:
         await spoken()
         numbers = iter((1, 2))
         far.answer(lambda _: Pool(workers=next(numbers)))
-        assert (await asyncio.wait_for(asking, 1)).workers == 2
+        assert (await asyncio.wait_for(asking, 5)).workers == 2
     await peer.close()
 
 
@@ -322,7 +322,7 @@ async def test_more_markers_than_a_server_can_have_are_refused(size: int) -> Non
                 break
             far.answer(page)
         with pytest.raises(RefusedError, match="more than"):
-            await asyncio.wait_for(asking, 1)
+            await asyncio.wait_for(asking, 5)
     await peer.close()
 
 
@@ -377,7 +377,7 @@ async def test_who_gives_up_waiting_gets_nobody_elses_answer() -> None:
         await spoken()
         numbers = iter((1, 2))
         far.answer(lambda _: Pool(workers=next(numbers)))
-        assert (await asyncio.wait_for(asking, 1)).workers == 2
+        assert (await asyncio.wait_for(asking, 5)).workers == 2
     await peer.close()
 
 
@@ -392,7 +392,7 @@ async def test_a_goodbye_for_good_is_not_waited_for() -> None:
         far.link.close(Goodbye(reason="stale-lease"), say=True)
         far.turn()
         with pytest.raises(SessionLostError, match="another controller") as caught:
-            await asyncio.wait_for(asking, 1)
+            await asyncio.wait_for(asking, 5)
         assert caught.value.cause is Unreachable.AUTH
     await peer.close()
 

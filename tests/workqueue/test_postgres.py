@@ -18,6 +18,7 @@ from controller.store.postgres import open_store
 from controller.workqueue.port import Claim
 from controller.workqueue.postgres import PostgresQueue, add_in
 from tests.fakes.postgres import Cluster
+from tests.workqueue.conftest import NEVER
 from tests.workqueue.workers import TABLES
 
 LEASE = 1.0
@@ -72,7 +73,7 @@ def crew(postgres: str) -> Iterator[Crew]:
 @pytest.fixture
 async def queue(postgres: str) -> AsyncIterator[PostgresQueue]:
     """Adds only, as an API process does."""
-    made = PostgresQueue(postgres, lease=LEASE)
+    made = PostgresQueue(postgres, lease=LEASE, look=NEVER)
     await made.start()
     yield made
     await made.close()
@@ -285,19 +286,19 @@ async def test_a_part_that_breaks_is_told_to_every_worker(
 
 
 async def test_a_claim_is_held_for_longer_than_its_lease(postgres: str) -> None:
-    one_of_two, other = (PostgresQueue(postgres, lease=0.5) for _ in "ab")
+    one_of_two, other = (PostgresQueue(postgres, lease=1.0) for _ in "ab")
     await one_of_two.start()
     await other.start()
     await one_of_two.add("a")
     claim = await one_of_two.take()
     losing = asyncio.create_task(one_of_two.lost(claim))
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(2.5):
             await other.take()
     assert not losing.done()
     await one_of_two.close()  # gives it to the other at once
     await losing
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         again = await other.take()
     assert again.key == "a"
     await other.close()
@@ -333,7 +334,7 @@ async def test_an_add_in_a_transaction_waits_for_its_commit(
         await asyncio.sleep(0.2)
         assert not taker.done()
         session.commit()
-        assert (await asyncio.wait_for(taker, 0.5)).key == "kept"
+        assert (await asyncio.wait_for(taker, 10)).key == "kept"
         add_in(session, "undone")
         session.rollback()
     assert "undone" not in {waiting.key for waiting in await queue.waiting()}
