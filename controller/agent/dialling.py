@@ -99,15 +99,15 @@ class Dialler:
     def _ended(self, link: Link, wait: Wait) -> str:
         """Note how a connection went; give what is to be said of its end.
 
-        Only a greeting that we could not keep to makes the next waits longer: a line that is cut, however often, is dialled
-        as soon as before.
+        Of those that were greeted, only one that we could not keep to makes the next waits longer: a line that is cut, however
+        often, is dialled as soon as before.
         """
         if not link.epoch:
             self._credentials.failures += 1
-        elif self._pump.unkept:
+            return f"{self._target} hung up before it greeted; its log may say why"
+        if self._pump.unkept:
             return ""  # the log has it already, and every dial would say it again
-        else:
-            wait.begin_anew()
+        wait.begin_anew()
         return f"the connection to {self._target} is over"
 
     async def _once(self) -> Link:

@@ -244,6 +244,7 @@ async def test_a_revoked_agent_is_gone_in_time_and_not_taken_again(
         )
         await until(lambda: listener.here == ())
         await until(lambda: any("agent web-1 was revoked" in why for why in told))
+        await until(lambda: room.log.has("hung up before it greeted; its log may say why"))
 
 
 async def test_news_are_recorded_before_the_agent_forgets_them(room: Room) -> None:
