@@ -9,6 +9,7 @@ for, the old pair is kept under other such names until the new one has worked.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -64,8 +65,8 @@ class KeyFolder:
 
     def stage_key(self, key: bytes) -> None:
         """Put a key beside the one in use, whole or not at all: half a key that waits would be asked with for ever."""
-        self.settle()
-        with self._telling(self._key):
+        with self._alone(), self._telling(self._key):
+            self.settle()
             self._remove(self._torn)
             create(self._folder, self._torn, key, mode=PRIVATE)
             self._move(self._torn, self._key)
@@ -90,6 +91,10 @@ class KeyFolder:
             EnrolmentError: they do not fit; nothing has changed.
             FolderError: the disk says no.
         """
+        with self._alone():
+            self._adopt(certificate, authority, accept, keep=keep)
+
+    def _adopt(self, certificate: bytes, authority: bytes, accept: Accept, *, keep: bool) -> None:
         with self._telling(self._untried):
             self._remove(self._untried)
             create(self._folder, self._untried, certificate, mode=PUBLIC)
@@ -138,9 +143,10 @@ class KeyFolder:
             EnrolmentError: it is good no more; nothing has changed.
             FolderError: the disk says no.
         """
-        if self.on_trial():
-            self._put_back()
-        self.forget_old()
+        with self._alone():
+            if self.on_trial():
+                self._put_back()
+            self.forget_old()
 
     def _put_back(self) -> None:
         """Give the old pair its places, and the new key its place among what waits."""
@@ -220,6 +226,16 @@ class KeyFolder:
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folder)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else stage or move keys meanwhile: the daemon renews while a person enrols or installs anew."""
+        with self._telling(f"{self.name}.key"):
+            fcntl.flock(self._folder, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._folder, fcntl.LOCK_UN)
 
     @contextlib.contextmanager
     def _telling(self, name: str) -> Iterator[None]:

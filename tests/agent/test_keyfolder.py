@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from controller.agent import openssl
 from controller.agent.errors import EnrolmentError, FolderError
 from controller.agent.keyfolder import KeyFolder, open_keys, settle_keys
 from controller.agent.tls import Credentials
@@ -200,6 +202,25 @@ def test_what_fits_may_be_refused_all_the_same(place: Place, keys: KeyFolder) ->
     with pytest.raises(EnrolmentError, match="cannot take it"):
         keys.adopt(certificate, place.trust.read_bytes(), accept=accept)
     assert left(keys) == [".web-1.key.new"]
+
+
+def test_whoever_stages_a_key_meanwhile_waits_and_the_pair_fits(
+    place: Place, keys: KeyFolder
+) -> None:
+    """As when a person installs anew in the moment in which the daemon renews."""
+    certificate, another = sign(place, keys.request()), openssl.make_key()
+    other = open_keys(keys.path, NAME)
+    staging = threading.Thread(target=other.stage_key, args=(another,))
+
+    def accept(_: object) -> None:
+        staging.start()
+        staging.join(0.1)
+
+    keys.adopt(certificate, place.trust.read_bytes(), accept=accept)
+    staging.join(10)
+    other.close()
+    assert keys.certificate() == certificate
+    assert (Path(keys.path) / ".web-1.key.new").read_bytes() == another
 
 
 def _die_at(point: int, change: Callable[[], None]) -> None:
