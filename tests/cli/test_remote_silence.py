@@ -11,9 +11,10 @@ from controller.cli.exitcodes import ExitCode, GoesOnError, of_error
 from controller.cli.remote import client as asking, jobs as following
 from controller.cli.remote.client import Client, UnreachedError
 from controller.cli.remote.jobs import RemoteJobs
+from controller.cli.remote.tokens import RemoteTokens
 from controller.cli.remote.way import Way, way_of
-from controller.errors import RefusedError, UsageError
-from controller.model.ids import JobId
+from controller.errors import NotFoundError, RefusedError, UsageError
+from controller.model.ids import JobId, RunId
 from controller.reconcile.exchange.progress import Progress
 from controller.settings import Person, Settings, Token, Where
 
@@ -155,3 +156,15 @@ def test_a_token_may_have_the_end_of_its_line() -> None:
 def settings(token: str) -> Settings:
     person = Person(name="a", host="b", home=NOWHERE, config=NOWHERE, cache=NOWHERE)
     return Settings(where=Where(controller=URL), token=Token(value=token), person=person)
+
+
+async def test_what_can_be_no_id_is_not_there_as_it_is_not_here() -> None:
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        raise AssertionError(f"nobody asks for {request.url}")
+
+    async with speaking(answer) as client:
+        assert await RemoteJobs(client, unheard).list(run=RunId("nope")) == ()
+        for odd in ("nope", "", "a/b/c/d/", "12345678/"):
+            with pytest.raises(NotFoundError, match="there is no token"):
+                await RemoteTokens(client).revoke(odd, by="a")

@@ -32,6 +32,8 @@ from controller.reconcile.exchange.requests import RunRequest
 LAST: Final = "@last"
 LOOK_SECONDS: Final = 0.3
 """Between two looks at a run that goes on."""
+RUN_LENGTH: Final = 12
+"""Letters of the id of a run."""
 BACK_SECONDS: Final = 30.0
 """In which a controller that was lost while its work is waited for has to be back."""
 PAGE: Final = 500
@@ -69,6 +71,8 @@ class RemoteJobs:
         limit: int = 50,
     ) -> tuple[Job, ...]:
         """List jobs, newest first."""
+        if run is not None and not (len(run) == RUN_LENGTH and run.isascii() and run.isalnum()):
+            return ()  # the id of no run, which the API refuses as a question
         found: list[Job] = []
         cursor: object = None
         while len(found) < limit:

@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-from controller.cli.remote.client import Client, listing, mapping, word
+from controller.cli.remote.client import Client, listing, mapping
 from controller.cli.remote.reading import line_of, token_of
 from controller.cli.remote.said import ROTATE_GRACE, said, unless
+from controller.errors import NotFoundError
 from controller.journal.line import Line
 from controller.model.token import Role, Scope, Token
 
 PAGE = 500
+ID_LENGTH: Final = 8
+"""Letters of the id of a token."""
+MOST_SHOWN: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,13 @@ class RemoteTokens:
         """Make a token in the place of another, which stays good for a while."""
         del by
         body = said(grace=unless(grace.total_seconds(), ROTATE_GRACE))
-        path = f"/api/v1/tokens/{word(id_)}/rotate"
+        path = f"/api/v1/tokens/{_known(id_)}/rotate"
         return _minted(await self._client.send("POST", path, body))
 
     async def revoke(self, id_: str, *, by: str) -> Token:
         """End a token now."""
         del by
-        return token_of(await self._client.send("POST", f"/api/v1/tokens/{word(id_)}/revoke"))
+        return token_of(await self._client.send("POST", f"/api/v1/tokens/{_known(id_)}/revoke"))
 
     async def audit(self, id_: str | None = None, *, limit: int = 50) -> tuple[Line, ...]:
         """List what the activity log has of tokens, or of one, oldest first."""
@@ -72,6 +77,17 @@ class RemoteTokens:
             if id_ is None or id_ in {line.fields.get("token"), line.fields.get("successor")}
         ]
         return tuple(mine[-limit:])
+
+
+def _known(id_: str) -> str:
+    """Refuse what can be the id of no token, as if it were asked for here.
+
+    Raises:
+        NotFoundError: it is none.
+    """
+    if len(id_) != ID_LENGTH or not (id_.isascii() and id_.isalnum()):
+        raise NotFoundError(f"there is no token {id_[:MOST_SHOWN]!r}", hint="ctl token list")
+    return id_
 
 
 def _minted(document: object) -> Minted:
