@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from controller.cli.remote.client import Client, UnreachedError, mapping
+from controller.cli.remote.client import Client, mapping
 from controller.cli.remote.controller import RemoteController
+from controller.cli.remote.refusals import UnreachedError
 from controller.cli.remote.way import Way
 from controller.cli.views.documents import to_json, to_yaml
 from controller.reconcile.exchange.progress import Progress

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.cli.remote.client import Client, UnreachedError
+from controller.cli.remote.client import Client
 from controller.cli.remote.jobs import RemoteJobs
 from controller.cli.remote.logs import RemoteLog
+from controller.cli.remote.refusals import UnreachedError
 from controller.cli.remote.results import results_of
 from controller.cli.remote.way import Way
 from controller.errors import RefusedError, StateError

@@ -9,8 +9,9 @@ import pytest
 
 from controller.cli.exitcodes import ExitCode, GoesOnError, of_error
 from controller.cli.remote import client as asking, jobs as following
-from controller.cli.remote.client import Client, UnreachedError
+from controller.cli.remote.client import Client
 from controller.cli.remote.jobs import RemoteJobs
+from controller.cli.remote.refusals import UnreachedError
 from controller.cli.remote.tokens import RemoteTokens
 from controller.cli.remote.way import Way, way_of
 from controller.errors import NotFoundError, RefusedError, UsageError

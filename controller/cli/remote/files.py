@@ -8,7 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from controller.cli.remote.client import Client, UnreachedError, word
+from controller.cli.remote.client import Client, word
+from controller.cli.remote.refusals import UnreachedError
 from controller.clock import SystemClock
 from controller.errors import (
     NotFoundError,

@@ -14,10 +14,11 @@ from typing import Final
 
 from controller.cli.exitcodes import GoesOnError
 from controller.cli.remote.attachment import RemoteAttachment
-from controller.cli.remote.client import Client, UnreachedError, listing, mapping, word
+from controller.cli.remote.client import Client, listing, mapping, word
 from controller.cli.remote.files import FileThere, below, content_of, fetched, teller
 from controller.cli.remote.output import chunks
 from controller.cli.remote.reading import job_of, read, report_of, run_of
+from controller.cli.remote.refusals import UnreachedError
 from controller.cli.remote.said import PARALLEL, STOP_GRACE, said, unless
 from controller.cli.standard import ending
 from controller.errors import ControllerError, NotFoundError, RefusedError, UsageError

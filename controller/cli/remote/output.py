@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from controller.cli.remote.client import EVENTS, Client, UnreachedError, mapping, words_of
+from controller.cli.remote.client import EVENTS, Client, mapping
+from controller.cli.remote.refusals import UnreachedError, words_of
 from controller.model.ids import JobId
 from controller.reconcile.exchange.reports import LogChunk
 

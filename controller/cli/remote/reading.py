@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from controller.cli.remote.client import UnreachedError, listing, mapping, revived
+from controller.cli.remote.client import listing, mapping
+from controller.cli.remote.refusals import UnreachedError, revived
 from controller.errors import ControllerError, TransportError, Unreachable
 from controller.jobs.report import count
 from controller.journal.line import Line
