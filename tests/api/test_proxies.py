@@ -74,7 +74,7 @@ def test_the_certificate_of_a_proxy_is_no_login_of_those_behind_it(
 async def ask(home: House, place: str, *headers: str, path: str = "/api/v1/status") -> bytes:
     """Ask from a place; give the whole answer."""
     reader, writer = await asyncio.open_connection(*home.server.address, local_addr=(place, 0))
-    lines = [f"GET {path} HTTP/1.1", "Host: ctl", "Connection: close", *headers]
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *headers]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     async with asyncio.timeout(10):
         answer = await reader.read()
@@ -123,7 +123,7 @@ async def test_the_log_says_who_asked_behind_the_proxy(fleet: Fleet) -> None:
                 *home.server.address, local_addr=(place, 0)
             )
             writer.write(
-                b"POST /api/v1/servers/here/check HTTP/1.1\r\nHost: ctl\r\nConnection: close\r\n"
+                b"POST /api/v1/servers/here/check HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
                 b"X-Forwarded-For: 198.51.100.7\r\nContent-Length: 0\r\n"
                 b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
             )
@@ -141,7 +141,7 @@ async def test_a_proxy_has_as_many_connections_as_it_needs(fleet: Fleet) -> None
         ]
         for number, (reader, writer) in enumerate(ways):
             writer.write(
-                f"GET /healthz HTTP/1.1\r\nHost: x\r\n{behind(f'198.51.100.{number}')}\r\n\r\n".encode()
+                f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n{behind(f'198.51.100.{number}')}\r\n\r\n".encode()
             )
             async with asyncio.timeout(5):
                 assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
@@ -161,7 +161,7 @@ async def test_idle_strangers_push_no_proxy_out(fleet: Fleet) -> None:
         ]
         assert code(await ask(home, "127.0.7.1")) == 200
         for reader, writer in proxied:
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             async with asyncio.timeout(5):
                 assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
         for _, writer in (*proxied, *held):
@@ -179,7 +179,7 @@ async def test_who_asks_behind_a_proxy_has_no_more_requests_open_than_connection
                 *home.server.address, local_addr=(PROXY, 0)
             )
             writer.write(
-                f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n{behind('198.51.100.7')}\r\n\r\n".encode()
+                f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{behind('198.51.100.7')}\r\n\r\n".encode()
             )
             async with asyncio.timeout(5):
                 await reader.readuntil(b"event: ready")

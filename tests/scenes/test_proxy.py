@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.real, pytest.mark.sweep]
 DECLARED = "tasks: {a: {run: 'true'}}\ntargets: {t: {servers: here, task: a}}\n"
 MANY = 130
 """More than one address may have connections."""
-EVENTS = b"GET /api/v1/events HTTP/1.1\r\nHost: ctl\r\n\r\n"
+EVENTS = b"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture(params=("haproxy", "nginx"))
@@ -111,9 +111,7 @@ def quick(front: Front, number: int) -> bool:
 
 
 def test_who_never_ends_his_headers_or_his_body_keeps_nobody_waiting(haproxy: Front) -> None:
-    head = (
-        b"POST /login HTTP/1.1\r\nHost: ctl\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    )
+    head = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     with contextlib.ExitStack() as stack:
         headless = [stack.enter_context(haproxy.connect(place(1))) for _ in range(150)]
         bodiless = [stack.enter_context(haproxy.connect(place(2))) for _ in range(150)]
