@@ -98,8 +98,8 @@ async def follow(world: World) -> None:
         await world.config.look(accept_rewind=True)
         revision = await asyncio.to_thread(world.config.revision, Sha(accepted))
     generation = await load(world, revision)
-    if await world.rooms.store.marks.get(ACCEPTED) != accepted:
-        return  # that took a while, and another one is in force by now
+    if await world.rooms.store.marks.get(ACCEPTED) != accepted or world.generation is not known:
+        return  # that took a while, and another one is in force by now, or about to be
     await world.config.accept(revision.sha)
     await put_in_force(world, generation)
 

@@ -1,11 +1,12 @@
 """Declarations under `serve`: what is valid comes into force, what is not changes nothing and is told loudly."""
 
+import asyncio
 from pathlib import Path
 
 from controller.model.declaration import Declaration, Repo
 from controller.model.diagnostic import Diagnostic, Place
 from controller.model.inventory import Inventory, Server
-from controller.reconcile.loop.accepting import load, put_in_force, without
+from controller.reconcile.loop.accepting import ACCEPTED, follow, load, put_in_force, without
 from controller.reconcile.loop.keys import CONFIG, Key, Kind
 from controller.reconcile.said import Said
 from tests.reconcile.loop.estate import Estate, Land, estate
@@ -101,6 +102,27 @@ async def test_what_the_mark_and_the_mirror_both_name_comes_into_force_once(
         await put_in_force(world, await load(world, known.revision))
         assert world.generation is known
         assert world.counts.generations == 1
+
+
+async def test_a_follower_that_was_slow_puts_nothing_older_in_force(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        old = land.config.head
+        land.config.commit({"note.txt": "newer"})
+        await here.look_at_config()
+        await here.quiet()
+        newer = here.world.generation
+        assert newer is not None
+        await land.store.marks.put(ACCEPTED, old)  # as it was when the follower began
+        here.world.force.generation = None
+        slow = asyncio.create_task(follow(here.world))
+        await asyncio.sleep(0)
+        here.world.force.generation = newer  # by the reconciler, meanwhile
+        await slow
+        assert here.world.generation is newer
+        assert here.world.config.head() == newer.revision
 
 
 async def test_without_any_valid_declarations_nothing_happens_until_there_are_some(
