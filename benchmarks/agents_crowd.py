@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from controller.transport.agent_line import AgentLine
+from controller.transport.agents.line import AgentLine
 from controller.wire.doorway import Doorway
 from controller.wire.handshake import Identity
 from controller.wire.link import Link

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks.agents_crowd import lines
 from controller.clock import SystemClock
-from controller.transport import listener
-from controller.transport.agent_line import AgentLine
-from controller.transport.listener import AgentListener
-from controller.transport.papers import Papers
+from controller.transport.agents import listener
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.listener import AgentListener
+from controller.transport.agents.papers import Papers
 
 ANSWER = b"y" * 60
 """As long as the answer to a heartbeat is with what frames it."""

@@ -23,9 +23,9 @@ from benchmarks.measure import Row
 from controller.clock import SystemClock
 from controller.model.ids import AttemptId, JobId
 from controller.model.inventory import Agent, Carrier, Server
-from controller.transport.agent_dialer import AgentDialer
-from controller.transport.agent_session import AgentSession
-from controller.transport.papers import Papers
+from controller.transport.agents.dialer import AgentDialer
+from controller.transport.agents.papers import Papers
+from controller.transport.agents.session import AgentSession
 from controller.transport.port import AttemptSpec
 
 ROUNDS = 5

@@ -211,24 +211,26 @@ from controller.store import (
     writer,
 )
 from controller.transport import (
-    agent_calls,
-    agent_dialer,
-    agent_files,
-    agent_line as transport_agent_line,
-    agent_offers as transport_offers,
-    agent_scripts,
-    agent_targets,
-    agent_words,
     attempts,
     connection,
-    enrolment as transport_enrolment,
     line as transport_line,
-    listener,
-    papers,
     protocol,
-    renewal as transport_renewal,
     ssh,
     targets,
+)
+from controller.transport.agents import (
+    calls as agent_calls,
+    dialer as agent_dialer,
+    enrolment as transport_enrolment,
+    files as agent_files,
+    line as transport_agent_line,
+    listener,
+    offers as transport_offers,
+    papers,
+    renewal as transport_renewal,
+    scripts as agent_scripts,
+    targets as agent_targets,
+    words as agent_words,
 )
 from controller.wire import (
     enrolment as enrolment_words,

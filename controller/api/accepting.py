@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.api.rates import crowd_of
 from controller.api.tls import Contexts
-from controller.transport.crowds import Crowds
+from controller.transport.agents.crowds import Crowds
 
 LOG: Final = logging.getLogger("ctl.api")
 HANDSHAKES: Final = 256

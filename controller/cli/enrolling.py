@@ -15,9 +15,9 @@ from controller.agent.values import Address, address
 from controller.cli.context import Invocation
 from controller.cli.views.words import line
 from controller.errors import UsageError
-from controller.transport.enrolment import ENROLLED, Enrolment, Heard
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.papers import Papers
+from controller.transport.agents.enrolment import ENROLLED, Enrolment, Heard
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.papers import Papers
 
 LINGER: Final = 5.0
 """Seconds that go on after a server has enrolled, in which it may ask again for an answer that was lost."""

@@ -23,10 +23,10 @@ from controller.service.options import Doors, ServeOptions
 from controller.service.works import new_id
 from controller.settings import Papers
 from controller.store.folder import create_private
-from controller.transport import papers
-from controller.transport.enrolment import Enrolment, Heard
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.renewer import Renewer
+from controller.transport.agents import papers
+from controller.transport.agents.enrolment import Enrolment, Heard
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.renewer import Renewer
 
 LOG: Final = logging.getLogger(__name__)
 TOKEN_FILE: Final = "admin-token"  # noqa: S105  # the name of a file

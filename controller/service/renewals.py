@@ -12,7 +12,7 @@ from controller.clock import Clock
 from controller.journal.log import Log
 from controller.reconcile.loop.world import World
 from controller.settings import Papers
-from controller.transport.renewal import RENEWED, Renewal, Told
+from controller.transport.agents.renewal import RENEWED, Renewal, Told
 
 LOG: Final = logging.getLogger(__name__)
 

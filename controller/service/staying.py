@@ -15,10 +15,10 @@ from controller.settings import Settings
 from controller.source.connections import Connections
 from controller.source.mirrors import Mirrors
 from controller.store.ports import Store
+from controller.transport.agents.listener import AgentListener
+from controller.transport.agents.pull_dialer import PullDialer
 from controller.transport.ambient import Ambient
-from controller.transport.listener import AgentListener
 from controller.transport.port import Dialer
-from controller.transport.pull_dialer import PullDialer
 
 
 class StayingWorks(Works):

@@ -35,11 +35,11 @@ from controller.source.mirrors import Mirrors
 from controller.store.folder import CACHE_FILE
 from controller.store.forms import FormsCache
 from controller.store.ports import Store
+from controller.transport.agents.renewer import Renewer
 from controller.transport.ambient import Ambient
 from controller.transport.dialer import CarrierDialer
 from controller.transport.keys import KeyScanner
 from controller.transport.port import Dialer
-from controller.transport.renewer import Renewer
 
 
 class Works:
@@ -167,7 +167,7 @@ class Works:
 
     def pulls(self) -> Dialer:
         """Give the carrier of agents that dial; by hand nobody listens for them."""
-        from controller.transport.pull_dialer import PullDialer
+        from controller.transport.agents.pull_dialer import PullDialer
 
         return PullDialer(None)
 
@@ -196,7 +196,7 @@ class Works:
     def _caller(self) -> Caller | None:
         """Say who we are towards agents; whoever dials without a certificate says why he cannot."""
         from controller.pki.role import Role
-        from controller.transport import papers
+        from controller.transport.agents import papers
 
         said = self._options.papers
         try:
@@ -206,8 +206,8 @@ class Works:
         return Caller(name=own.name, leads=own.role is Role.CONTROLLER)
 
     def _agents(self) -> Dialer:
-        from controller.transport import papers
-        from controller.transport.agent_dialer import AgentDialer
+        from controller.transport.agents import papers
+        from controller.transport.agents.dialer import AgentDialer
 
         said = self._options.papers
         return AgentDialer(

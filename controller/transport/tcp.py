@@ -1,4 +1,4 @@
-"""Connecting to a server: one way for all carriers that dial; called by `connection` and `agent_dialer`."""
+"""Connecting to a server: one way for all carriers that dial; called by `connection` and `agents.dialer`."""
 
 import asyncio
 import socket

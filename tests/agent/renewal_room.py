@@ -13,7 +13,7 @@ from controller.agent.values import Address
 from controller.clock import SystemClock
 from controller.pki.entries import Issued
 from controller.pki.role import Role
-from controller.transport.renewal import Renewal, Told
+from controller.transport.agents.renewal import Renewal, Told
 from controller.wire.messages.renewal import Renew, Renewed
 from controller.wire.messages.server import Failed
 from tests.agent.daemon_room import Room, give

@@ -24,7 +24,7 @@ from controller.pki.contexts import Clients, server_context
 from controller.pki.details import details
 from controller.pki.inviting import Guest, Invited
 from controller.pki.role import Role
-from controller.transport.enrolment import Enrolment, Heard
+from controller.transport.agents.enrolment import Enrolment, Heard
 from controller.wire import enrolment
 from controller.wire.enrolment import (
     ALPN,

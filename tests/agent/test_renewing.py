@@ -21,9 +21,9 @@ from controller.pki.folder import open_folder
 from controller.pki.reason import Reason
 from controller.pki.renewing import Shown, renew_shown
 from controller.pki.role import Role
-from controller.transport.agent_dialer import AgentDialer
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.papers import Papers
+from controller.transport.agents.dialer import AgentDialer
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.papers import Papers
 from controller.wire.messages.renewal import Renew, Renewed
 from controller.wire.messages.server import Failed
 from tests.agent.daemon_room import Room, give

@@ -13,11 +13,11 @@ from controller import __main__ as program
 from controller.model.inventory import Server
 from controller.service import local
 from controller.service.works import Works, new_id
-from controller.transport.agent_session import AgentSession
-from controller.transport.listener import AgentListener
-from controller.transport.papers import Papers
+from controller.transport.agents.listener import AgentListener
+from controller.transport.agents.papers import Papers
+from controller.transport.agents.pull_dialer import PullDialer
+from controller.transport.agents.session import AgentSession
 from controller.transport.port import Dialer
-from controller.transport.pull_dialer import PullDialer
 from tests.e2e.fleet import Fleet
 
 PATIENCE = 60.0

@@ -17,7 +17,7 @@ from controller.agent.packing import pack_agent
 from controller.agent.unit import HOLDER, PROGRAM, UNIT
 from controller.clock import SystemClock
 from controller.transport import loopback
-from controller.transport.knocking import knock_until
+from controller.transport.agents.knocking import knock_until
 from tests.e2e.fleet import Fleet, Seen, finished, launched, wait_for
 from tests.fakes import processes
 from tests.fakes.sshd import start_sshd

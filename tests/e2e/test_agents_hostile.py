@@ -87,7 +87,7 @@ OWN = (
 )
 
 
-@pytest.mark.sweep  # each run tries peers that lie without processes: `test_agent_peer`, and what is shown: `test_safe_text`
+@pytest.mark.sweep  # each run tries peers that lie without processes: `test_peer`, and what is shown: `test_safe_text`
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", LIES)
 def test_what_a_lying_agent_says_is_bounded_told_and_harms_nobody_else(

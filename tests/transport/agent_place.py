@@ -11,9 +11,9 @@ from controller.agent.values import Address
 from controller.clock import SystemClock
 from controller.model.inventory import Agent, Carrier, Server
 from controller.pki.role import Role
-from controller.transport.agent_dialer import AgentDialer
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.papers import Papers
+from controller.transport.agents.dialer import AgentDialer
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.papers import Papers
 from tests.agent.daemon_room import Room
 
 _INSTANCES = itertools.count(1)

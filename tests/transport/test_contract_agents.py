@@ -167,7 +167,7 @@ async def test_an_attempt_that_was_changed_on_the_way_is_refused(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await way.open()
-    monkeypatch.setattr("controller.transport.agent_attempts.attempt_digest", lambda _: "0" * 64)
+    monkeypatch.setattr("controller.transport.agents.attempts.attempt_digest", lambda _: "0" * 64)
     spec = way.spec("true")
     with pytest.raises(RefusedError, match="planned 0000"):
         await session.start(spec)
@@ -247,7 +247,7 @@ async def test_a_script_is_refused_that_differs_from_what_was_planned(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await way.open()
-    monkeypatch.setattr("controller.transport.agent_attempts.attempt_digest", lambda _: "0" * 64)
+    monkeypatch.setattr("controller.transport.agents.attempts.attempt_digest", lambda _: "0" * 64)
     spec = way.spec(
         SCRIPT, script="greet", script_digest=hashlib.sha256(SCRIPT.encode()).hexdigest()
     )

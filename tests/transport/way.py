@@ -14,12 +14,12 @@ from pathlib import Path
 from controller.clock import SystemClock
 from controller.model.ids import AttemptId, JobId
 from controller.model.inventory import Agent, Carrier, Server
-from controller.transport.agent_dialer import AgentDialer
-from controller.transport.listener import AgentListener
+from controller.transport.agents.dialer import AgentDialer
+from controller.transport.agents.listener import AgentListener
+from controller.transport.agents.papers import Papers
+from controller.transport.agents.pull_dialer import PullDialer
 from controller.transport.local import LocalDialer
-from controller.transport.papers import Papers
 from controller.transport.port import AttemptSpec, AttemptStatus, Dialer, Session
-from controller.transport.pull_dialer import PullDialer
 from tests.fakes import processes
 from tests.fakes.agent_process import HUB, NAME, AgentProcess
 from tests.fakes.sshd import Sshd, dialer

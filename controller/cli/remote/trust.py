@@ -66,7 +66,7 @@ def _identity(way: Way) -> Identity | None:
 def _searched(papers: Papers) -> Identity | None:
     """Look for the certificate of a person; that of a controller or an agent is no login."""
     from controller.pki.role import Role
-    from controller.transport.papers import ACTING, Papers as Folder
+    from controller.transport.agents.papers import ACTING, Papers as Folder
 
     folder = Folder(papers.folder, papers.name, ACTING if papers.name else (Role.ADMIN, Role.USER))
     found = folder.found

@@ -29,7 +29,7 @@ from controller.reconcile.walk.loading import load, see_config
 from controller.reconcile.walk.repos import reach_of
 from controller.reconcile.walk.seen import Seen
 from controller.reconcile.walk.steps import walk
-from controller.transport.knocking import knock_until
+from controller.transport.agents.knocking import knock_until
 
 USUAL: Final = (f"--listen=0.0.0.0:{LISTEN_PORT}",)
 LOOPBACK: Final = "127.0.0.1"

@@ -8,7 +8,7 @@ from controller.errors import NotFoundError, RefusedError, StateError
 from controller.pki import issuing, revoking
 from controller.pki.reason import Reason
 from controller.pki.role import Role
-from controller.transport.papers import Papers
+from controller.transport.agents.papers import Papers
 from tests.pki.place import BY, Place, founded
 
 

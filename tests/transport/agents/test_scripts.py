@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from controller.clock import SystemClock
-from controller.transport import agent_scripts
-from controller.transport.agent_peer import AgentPeer
+from controller.transport.agents import scripts
+from controller.transport.agents.peer import AgentPeer
 from controller.wire.events import StreamCancelled, StreamData, StreamEnded
 from controller.wire.handshake import Identity
 from controller.wire.messages.streams import OpenScript
 from controller.wire.messages.table import To
 from controller.wire.session import Session
-from tests.transport.test_agent_peer import Far
+from tests.transport.agents.test_peer import Far
 
 TEXT = b"#!/bin/sh\n" + bytes(range(256)) * 8000
 DIGEST = hashlib.sha256(TEXT).hexdigest()
@@ -97,7 +97,7 @@ async def test_what_was_not_sent_by_name_does_not_exist(far: Greeted, digest: st
 async def test_an_agent_that_takes_nothing_is_given_up(
     far: Greeted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_scripts, "SCRIPT_SECONDS", 0.05)
+    monkeypatch.setattr(scripts, "SCRIPT_SECONDS", 0.05)
     session = session_of(far)
     with far.peer.talk.scripts.lend(TEXT):
         for _ in range(20):

@@ -1,6 +1,6 @@
 """Who this controller is towards agents: its certificate, whom it trusts, and whom no more; read again when files change.
 
-Made by `service` from the person's `pki`; `agent_dialer` and `listener` ask it for TLS contexts and show it certificates.
+Made by `service` from the person's `pki`; `dialer` and `listener` ask it for TLS contexts and show it certificates.
 It calls `pki`. The folder holds `NAME.crt`, `NAME.key`, `ca.crt`, and where certificates were revoked `denied`.
 """
 

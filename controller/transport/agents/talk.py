@@ -1,6 +1,6 @@
 """What is under way with one agent: requests without an answer, open streams, and the era they belong to.
 
-Part of `agent_peer`, which hands it the events of the wire session; the sessions of `agent_session` ask through it. An era ends
+Part of `peer`, which hands it the events of the wire session; the sessions of `session` ask through it. An era ends
 when nobody knows any more what of it arrived: the agent has begun anew, or was away for too long. Callers then get
 `SessionLostError` and ask again in the next; ids make that harmless.
 """
@@ -13,9 +13,9 @@ from typing import TypeVar
 from controller.agent.bell import Bell
 from controller.agent.streams import Data, Stream, StreamCancelledError, StreamLostError
 from controller.errors import RefusedError, SessionLostError
-from controller.transport import agent_causes
-from controller.transport.agent_errors import failure
-from controller.transport.agent_scripts import LentScripts
+from controller.transport.agents import causes
+from controller.transport.agents.errors import failure
+from controller.transport.agents.scripts import LentScripts
 from controller.wire.errors import OversizeError, UnknownCallError, WindowFullError
 from controller.wire.events import (
     Event,
@@ -75,7 +75,7 @@ class AgentTalk:
             SessionLostError: it is.
         """
         if era != self.era or self.over:
-            raise agent_causes.lost(self.name, "its agent began anew, or was away for too long")
+            raise causes.lost(self.name, "its agent began anew, or was away for too long")
 
     async def ask(
         self, message: object, reply: type[T], *, era: int, within: float | None = None
@@ -105,13 +105,13 @@ class AgentTalk:
                 number = await self._say(era, request)
                 found = await answer
         except TimeoutError as error:
-            raise agent_causes.lost(self.name, f"no answer within {within:g} s") from error
+            raise causes.lost(self.name, f"no answer within {within:g} s") from error
         finally:
             self._calls.pop(number, None)
         if isinstance(found, Failed | Unsupported):
             raise failure(self.name, found)
         if not isinstance(found, reply):
-            raise agent_causes.lost(self.name, f"it answered with a {type(found).__name__}")
+            raise causes.lost(self.name, f"it answered with a {type(found).__name__}")
         return found
 
     async def reply(self, call: int, message: object, *, era: int) -> None:

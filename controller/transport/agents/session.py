@@ -1,17 +1,17 @@
 """One open use of an agent: the port's `Session`, spoken over a wire session that many share.
 
-Made by `agent_dialer` and `pull_dialer`; its parts are `agent_attempts`, `agent_targets`, `agent_files` and `agent_offers`.
+Made by `dialer` and `pull_dialer`; its parts are `attempts`, `targets`, `files` and `offers`.
 """
 
 from collections.abc import Awaitable, Callable
 
 from controller.model.observation import HostSeen
-from controller.transport import agent_words as words
-from controller.transport.agent_attempts import AgentAttempts
-from controller.transport.agent_files import AgentFiles
-from controller.transport.agent_offers import AgentOffers
-from controller.transport.agent_peer import AgentPeer
-from controller.transport.agent_targets import AgentTargets
+from controller.transport.agents import words
+from controller.transport.agents.attempts import AgentAttempts
+from controller.transport.agents.files import AgentFiles
+from controller.transport.agents.offers import AgentOffers
+from controller.transport.agents.peer import AgentPeer
+from controller.transport.agents.targets import AgentTargets
 from controller.transport.port import Facts
 
 

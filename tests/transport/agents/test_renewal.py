@@ -9,8 +9,8 @@ from controller.clock import SystemClock
 from controller.pki import revoking
 from controller.pki.folder import LOCK, open_folder
 from controller.pki.reason import Reason
-from controller.transport import renewal as room
-from controller.transport.renewal import RENEWED, Renewal, Told
+from controller.transport.agents import renewal as room
+from controller.transport.agents.renewal import RENEWED, Renewal, Told
 from controller.wire.messages.renewal import Renew, Renewed
 from controller.wire.messages.server import Failed
 from tests.agent.renewal_room import NAME, age, aged_place

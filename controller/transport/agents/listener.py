@@ -1,6 +1,6 @@
 """The listener: takes the agents that dial this controller, and helps new ones to a certificate.
 
-Owned by whoever serves; `pull_dialer` opens sessions with the agents that are here. It calls `papers` and `agent_peer`. Nothing a
+Owned by whoever serves; `pull_dialer` opens sessions with the agents that are here. It calls `papers` and `peer`. Nothing a
 stranger does keeps agents waiting: handshakes begin at a bounded rate, run beside the accepting, are bounded in number and in
 time, and where there are too many the eldest of the busiest address goes.
 """
@@ -14,13 +14,13 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.errors import ControllerError, StateError
-from controller.transport import agent_causes
-from controller.transport.agent_line import AgentLine
-from controller.transport.agent_peer import AgentPeer, News
-from controller.transport.crowds import Crowds
-from controller.transport.papers import ALPN, ENROLMENT, Papers
-from controller.transport.patrol import Patrol
-from controller.transport.renewer import Renewer
+from controller.transport.agents import causes
+from controller.transport.agents.crowds import Crowds
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.papers import ALPN, ENROLMENT, Papers
+from controller.transport.agents.patrol import Patrol
+from controller.transport.agents.peer import AgentPeer, News
+from controller.transport.agents.renewer import Renewer
 from controller.wire.handshake import Identity
 from controller.wire.messages.greetings import Goodbye
 from controller.wire.messages.renewal import FEATURE
@@ -207,7 +207,7 @@ class AgentListener:
             )
         except (OSError, ControllerError) as error:
             link.close()
-            self._hooks.refused(place, f"no handshake: {agent_causes.reason_of(error).words}")
+            self._hooks.refused(place, f"no handshake: {causes.reason_of(error).words}")
 
     def _met(self, line: AgentLine, place: str) -> None:
         """See who it is."""

@@ -17,10 +17,10 @@ from controller.pki.contexts import client_context
 from controller.pki.folder import LOCK, open_folder
 from controller.pki.inviting import Guest
 from controller.pki.role import Role
-from controller.transport import enrolment as room
-from controller.transport.enrolment import Counter, Enrolment, Heard, network_of
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.papers import Papers
+from controller.transport.agents import enrolment as room
+from controller.transport.agents.enrolment import Counter, Enrolment, Heard, network_of
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.papers import Papers
 from controller.wire import enrolment
 from controller.wire.enrolment import (
     ALPN,

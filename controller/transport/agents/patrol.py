@@ -1,6 +1,6 @@
 """The patrol: looks every few seconds whether somebody who is connected was revoked since.
 
-Run by `agent_dialer` and `listener` while they have connections; it calls `papers`.
+Run by `dialer` and `listener` while they have connections; it calls `papers`.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from typing import Final
 
 from controller.clock import Clock
 from controller.errors import ControllerError
-from controller.transport.agent_peer import AgentPeer
-from controller.transport.papers import Papers
+from controller.transport.agents.papers import Papers
+from controller.transport.agents.peer import AgentPeer
 
 ROUND: Final = 10.0
 """Seconds between looks: a revocation acts within 30."""

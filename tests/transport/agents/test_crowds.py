@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from controller.transport.crowds import Crowds
+from controller.transport.agents.crowds import Crowds
 
 
 def test_the_eldest_of_the_busiest_address_goes() -> None:

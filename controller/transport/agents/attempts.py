@@ -1,6 +1,6 @@
 """Starting work through an agent, following it and stopping it.
 
-Part of `agent_session`; it calls `agent_calls`. The digest of an attempt is made by the agent's own code, from the message as the agent
+Part of `session`; it calls `calls`. The digest of an attempt is made by the agent's own code, from the message as the agent
 will read it: what differs there was changed on the way.
 """
 
@@ -16,11 +16,11 @@ from controller.agent.streams import Stream
 from controller.errors import NotFoundError, RefusedError
 from controller.execution.digest import attempt_digest
 from controller.model.ids import AttemptId, JobId
-from controller.transport import agent_words as words
-from controller.transport.agent_calls import ANSWER_SECONDS, AgentCalls
-from controller.transport.agent_errors import streaming
-from controller.transport.agent_scripts import SCRIPT_SECONDS
-from controller.transport.agent_talk import AgentTalk
+from controller.transport.agents import words
+from controller.transport.agents.calls import ANSWER_SECONDS, AgentCalls
+from controller.transport.agents.errors import streaming
+from controller.transport.agents.scripts import SCRIPT_SECONDS
+from controller.transport.agents.talk import AgentTalk
 from controller.transport.port import AttemptSpec, AttemptStatus, Chunk, Phase
 from controller.transport.requests import LONGEST_PAUSE
 from controller.wire.messages import server, streams

@@ -1,7 +1,7 @@
 """One agent as the controller sees it: a wire session that outlives connections, and the connections that carry it.
 
-Made by `agent_dialer` and `listener`. It drives the session of `wire`, which knows neither sockets nor time, with both, and
-`agent_talk` with what comes of it. A connection that breaks is replaced while somebody uses the agent, and what was asked then
+Made by `dialer` and `listener`. It drives the session of `wire`, which knows neither sockets nor time, with both, and
+`talk` with what comes of it. A connection that breaks is replaced while somebody uses the agent, and what was asked then
 has its answer as if nothing had been; only when none comes for `silence` seconds is the era given up.
 """
 
@@ -15,12 +15,12 @@ from controller.agent.bell import Bell
 from controller.clock import Clock
 from controller.errors import TransportError, Unreachable
 from controller.model.observation import HostSeen
-from controller.transport import agent_causes
-from controller.transport.agent_line import AgentLine
-from controller.transport.agent_requests import AgentRequests
-from controller.transport.agent_talk import AgentTalk
-from controller.transport.agent_words import host_seen
-from controller.transport.renewer import Renewer
+from controller.transport.agents import causes
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.renewer import Renewer
+from controller.transport.agents.requests import AgentRequests
+from controller.transport.agents.talk import AgentTalk
+from controller.transport.agents.words import host_seen
 from controller.wire.events import Beat, Closed, Event, Notified, Opened, Requested, Reset
 from controller.wire.handshake import Identity
 from controller.wire.link import TAKE, Link
@@ -177,7 +177,7 @@ class AgentPeer:
         """Let nobody wait any longer; who dials makes another peer next time."""
         self._cancel_plans()
         self.talk.over = self.talk.over or self._redial is not None
-        self.talk.end_era(agent_causes.lost(self.name, why, cause=cause))
+        self.talk.end_era(causes.lost(self.name, why, cause=cause))
         self._bell.ring()
 
     async def close(self) -> None:
@@ -272,7 +272,7 @@ class AgentPeer:
             elif isinstance(event, Notified):
                 self._notified(event.message)
             elif isinstance(event, Reset):
-                self.talk.end_era(agent_causes.lost(self.name, "its agent began anew"))
+                self.talk.end_era(causes.lost(self.name, "its agent began anew"))
             elif isinstance(event, Requested):
                 self._asked.heed(event, line)
             else:
@@ -297,9 +297,9 @@ class AgentPeer:
         greeting = self._greetings.get(event.link)
         if greeting is not None and not greeting.done():
             error = self._errors.get(event.link)
-            greeting.set_exception(agent_causes.parted(self.name, self.where, event.goodbye, error))
+            greeting.set_exception(causes.parted(self.name, self.where, event.goodbye, error))
         if not self.up:
-            error = agent_causes.parted(self.name, self.where, event.goodbye, None)
+            error = causes.parted(self.name, self.where, event.goodbye, None)
             self._declined = (self._loop.time(), error)
         if self.up and self._session.link is None:
             self.up = False
@@ -311,7 +311,7 @@ class AgentPeer:
         if self.talk.over:
             return
         if goodbye.reason in FINAL:
-            why = agent_causes.GOODBYES[goodbye.reason]
+            why = causes.GOODBYES[goodbye.reason]
             self.give_up(why.words, cause=why.cause)
         elif self._redial is not None and not self.holders:
             self.give_up("nobody uses it")

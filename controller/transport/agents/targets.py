@@ -1,6 +1,6 @@
 """Markers and locks of targets, on a server with an agent.
 
-Part of `agent_session`; it calls `agent_calls`. The agent compares and locks by itself, in the files of the runner over ssh.
+Part of `session`; it calls `calls`. The agent compares and locks by itself, in the files of the runner over ssh.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Final
 from controller.errors import RefusedError
 from controller.model.ids import Digest
 from controller.model.observation import Holder
-from controller.transport import agent_words as words
-from controller.transport.agent_calls import AgentCalls
+from controller.transport.agents import words
+from controller.transport.agents.calls import AgentCalls
 from controller.transport.port import TargetClaim
 from controller.transport.protocol import NAME
 from controller.wire.messages import server, targets

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from controller.clock import SystemClock
-from controller.transport.agent_peer import AgentPeer
-from controller.transport.renewer import Renewer
+from controller.transport.agents.peer import AgentPeer
+from controller.transport.agents.renewer import Renewer
 from controller.wire.events import Closed, Replied
 from controller.wire.handshake import Identity
 from controller.wire.limits import LIMITS
@@ -15,7 +15,7 @@ from controller.wire.messages.renewal import Renew, Renewed
 from controller.wire.messages.server import Failed, Unsupported
 from controller.wire.messages.table import To
 from controller.wire.session import Session
-from tests.transport.test_agent_peer import Far
+from tests.transport.agents.test_peer import Far
 
 ASKED = Renew(request=b"pem")
 

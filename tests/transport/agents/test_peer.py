@@ -10,9 +10,9 @@ from controller.agent.streams import Data, Stream
 from controller.clock import SystemClock
 from controller.errors import RefusedError, SessionLostError, TransportError, Unreachable
 from controller.model.observation import HostSeen
-from controller.transport.agent_line import AgentLine
-from controller.transport.agent_peer import AgentPeer, pauses
-from controller.transport.agent_session import AgentSession
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.peer import AgentPeer, pauses
+from controller.transport.agents.session import AgentSession
 from controller.wire.doorway import Doorway
 from controller.wire.events import Event, Requested
 from controller.wire.handshake import Identity

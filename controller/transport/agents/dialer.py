@@ -1,6 +1,6 @@
 """The carrier of agents that wait to be dialled: one connection with each, shared by all who ask.
 
-Built by `service` when a server first needs it; it calls `agent_peer` for each agent and `papers` for who we are.
+Built by `service` when a server first needs it; it calls `peer` for each agent and `papers` for who we are.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Final
 from controller.clock import Clock
 from controller.errors import ControllerError, RefusedError, TransportError, Unreachable
 from controller.model.inventory import Server
-from controller.transport import agent_causes
-from controller.transport.agent_line import AgentLine
-from controller.transport.agent_peer import AgentPeer, News
-from controller.transport.agent_session import AgentSession
-from controller.transport.papers import ALPN, Papers
-from controller.transport.patrol import Patrol
-from controller.transport.renewer import Renewer
+from controller.transport.agents import causes
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.papers import ALPN, Papers
+from controller.transport.agents.patrol import Patrol
+from controller.transport.agents.peer import AgentPeer, News
+from controller.transport.agents.renewer import Renewer
+from controller.transport.agents.session import AgentSession
 from controller.transport.tcp import CONNECT_SECONDS, connect_tcp
 from controller.wire.handshake import Identity
 from controller.wire.messages.renewal import FEATURE
@@ -176,7 +176,7 @@ class AgentDialer:
         try:
             context = self._papers.dialling()
         except ControllerError as error:
-            raise agent_causes.unready(server.name, error) from error
+            raise causes.unready(server.name, error) from error
         try:
             async with self._room:
                 line = await shake_hands(
@@ -188,9 +188,9 @@ class AgentDialer:
                 line.abort()
                 raise
         except RefusedError as error:
-            raise agent_causes.refused(server.name, where, error) from error
+            raise causes.refused(server.name, where, error) from error
         except (OSError, ValueError) as error:
-            raise agent_causes.unreachable(server.name, where, error) from error
+            raise causes.unreachable(server.name, where, error) from error
         return line
 
     async def _take_back(self, way: Way, peer: AgentPeer) -> None:
@@ -235,8 +235,8 @@ def check(line: AgentLine, server: Server, papers: Papers) -> None:
         RefusedError: it is another.
     """
     if line.protocol != ALPN:
-        reason = agent_causes.ALERTS["APPLICATION_PROTOCOL"]
-        raise agent_causes.said(server.name, place_of(server), reason)
+        reason = causes.ALERTS["APPLICATION_PROTOCOL"]
+        raise causes.said(server.name, place_of(server), reason)
     found = papers.agent(line.certificate)
     if found.name != server.name:
         raise RefusedError(f"it is of {found.name}")

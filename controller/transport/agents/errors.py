@@ -1,6 +1,6 @@
 """What an agent refuses, in the errors of the controller.
 
-Called by `agent_talk` for replies and by the sessions for streams; it calls nothing. The codes are the references of the agent's
+Called by `talk` for replies and by the sessions for streams; it calls nothing. The codes are the references of the agent's
 own errors; one that is not known here is a fault of the server, never a gate.
 """
 
@@ -17,7 +17,7 @@ from controller.errors import (
     TransportError,
     Unreachable,
 )
-from controller.transport import agent_causes
+from controller.transport.agents import causes
 from controller.wire.messages.server import Failed, Unsupported
 
 LONGEST: Final = 2000
@@ -69,4 +69,4 @@ async def streaming(name: str) -> AsyncIterator[None]:
     except StreamCancelledError as error:
         raise told(name, error.code, "" if str(error) == error.code else str(error)) from error
     except StreamLostError as error:
-        raise agent_causes.lost(name, str(error)) from error
+        raise causes.lost(name, str(error)) from error

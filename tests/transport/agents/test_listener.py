@@ -18,10 +18,10 @@ from controller.pki import revoking
 from controller.pki.contexts import client_context
 from controller.pki.reason import Reason
 from controller.pki.role import Role
-from controller.transport import listener as room_of_listeners, patrol
-from controller.transport.agent_session import AgentSession
-from controller.transport.listener import AgentListener, Hooks
-from controller.transport.pull_dialer import PullDialer
+from controller.transport.agents import listener as room_of_listeners, patrol
+from controller.transport.agents.listener import AgentListener, Hooks
+from controller.transport.agents.pull_dialer import PullDialer
+from controller.transport.agents.session import AgentSession
 from controller.wire.messages.news import Changed, Reported
 from tests.agent.daemon_room import Room, make_room
 from tests.pki.place import BY

@@ -1,6 +1,6 @@
 """Renewal: a controller that has the authority signs the next certificate of an agent that is connected and asks.
 
-Made by `service`, a `renewer`; `agent_requests` calls it with what came over a connection, this calls `pki.renewing`. An agent may have been taken
+Made by `service`, a `renewer`; `requests` calls it with what came over a connection, this calls `pki.renewing`. An agent may have been taken
 over, so each name is answered by the authority at most once a minute, and the authority's files are worked on in a thread, one at a time.
 """
 

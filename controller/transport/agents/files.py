@@ -1,6 +1,6 @@
 """Looking at a server through its agent: probes, artifacts, files, and the workspaces of jobs.
 
-Part of `agent_session`; it calls `agent_calls`.
+Part of `session`; it calls `calls`.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Final
 
 from controller.errors import TransportError, Unreachable
 from controller.model.ids import JobId
-from controller.transport.agent_attempts import PIECE, each
-from controller.transport.agent_calls import ANSWER_SECONDS, PIECE_SECONDS, AgentCalls
+from controller.transport.agents.attempts import PIECE, each
+from controller.transport.agents.calls import ANSWER_SECONDS, PIECE_SECONDS, AgentCalls
 from controller.transport.port import Probed, ProbeSpec
 from controller.wire.messages import files, server, streams
 

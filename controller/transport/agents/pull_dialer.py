@@ -9,9 +9,9 @@ from typing import Final
 
 from controller.errors import TransportError, Unreachable
 from controller.model.inventory import Server
-from controller.transport.agent_peer import AgentPeer
-from controller.transport.agent_session import AgentSession
-from controller.transport.listener import AgentListener
+from controller.transport.agents.listener import AgentListener
+from controller.transport.agents.peer import AgentPeer
+from controller.transport.agents.session import AgentSession
 from controller.wire.messages.greetings import Goodbye
 
 RETURN_SECONDS: Final = 10.0

@@ -1,6 +1,6 @@
 """What the parts of an agent's session share: the talk they ask through, and the era they were opened in.
 
-Part of `agent_session`; it calls `agent_talk`.
+Part of `session`; it calls `talk`.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from typing import Final, Protocol, TypeVar
 
 from controller.agent.streams import Data, Stream
 from controller.errors import RefusedError
-from controller.transport import agent_causes
-from controller.transport.agent_errors import streaming
-from controller.transport.agent_talk import AgentTalk
+from controller.transport.agents import causes
+from controller.transport.agents.errors import streaming
+from controller.transport.agents.talk import AgentTalk
 
 T = TypeVar("T")
 PAGES: Final = 10_000
@@ -76,7 +76,7 @@ class AgentCalls:
                         break
                 return came
         except TimeoutError as error:
-            raise agent_causes.lost(self._talk.name, f"no bytes for {within:g} s") from error
+            raise causes.lost(self._talk.name, f"no bytes for {within:g} s") from error
 
     async def _write(
         self,
@@ -135,10 +135,10 @@ class AgentCalls:
                     await stream.write(piece)
             except TimeoutError as error:
                 why = f"it took no bytes for {PIECE_SECONDS:g} s"
-                raise agent_causes.lost(self._talk.name, why) from error
+                raise causes.lost(self._talk.name, why) from error
             length += len(piece)
         return length
 
     def _check(self) -> None:
         if self._given_back:
-            raise agent_causes.lost(self._talk.name, "the session was given back")
+            raise causes.lost(self._talk.name, "the session was given back")

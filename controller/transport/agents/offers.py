@@ -1,14 +1,14 @@
 """What an agent offers by itself: scripts, their reports, and its pool of workers.
 
-Part of `agent_session`; it calls `agent_calls`.
+Part of `session`; it calls `calls`.
 """
 
 from typing import Final
 
 from controller.errors import NotFoundError, RefusedError
 from controller.model.ids import AttemptId
-from controller.transport import agent_words as words
-from controller.transport.agent_calls import AgentCalls
+from controller.transport.agents import words
+from controller.transport.agents.calls import AgentCalls
 from controller.transport.port import Pool, ScriptReport, ScriptSource, ServerScript
 from controller.wire.messages import server
 

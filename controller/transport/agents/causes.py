@@ -1,6 +1,6 @@
 """Why an agent was not reached: exceptions of sockets and TLS, alerts and goodbyes in our words, with a remedy.
 
-Called by `agent_dialer`, `agent_peer` and `listener`; it calls nothing.
+Called by `dialer`, `peer` and `listener`; it calls nothing.
 """
 
 import errno

@@ -16,9 +16,9 @@ from controller.pki import revoking
 from controller.pki.contexts import Clients, server_context
 from controller.pki.reason import Reason
 from controller.pki.role import Role
-from controller.transport import agent_dialer, patrol
-from controller.transport.agent_dialer import AgentDialer
-from controller.transport.papers import Papers
+from controller.transport.agents import dialer as room_of_dialers, patrol
+from controller.transport.agents.dialer import AgentDialer
+from controller.transport.agents.papers import Papers
 from controller.transport.port import Phase, Pool
 from controller.wire.messages.attempts import WaitAttempt
 from tests.agent.daemon_room import Room, give, make_room
@@ -246,7 +246,7 @@ async def test_an_expired_certificate_is_a_matter_of_clocks(room: Room) -> None:
 async def test_a_server_that_never_answers_is_a_time_out(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_dialer, "TLS_SECONDS", 0.2)
+    monkeypatch.setattr(room_of_dialers, "TLS_SECONDS", 0.2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         async with dialling(room) as dialer:
             room.port = silent.getsockname()[1]

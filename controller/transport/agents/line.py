@@ -1,6 +1,6 @@
 """One TLS connection with an agent, whoever dialled: bytes in, bytes out, and what broke it.
 
-Made by `agent_dialer` and `listener`; it tells its `Carrier`, a peer, what comes, and is told what to write. What it holds
+Made by `dialer` and `listener`; it tells its `Carrier`, a peer, what comes, and is told what to write. What it holds
 for writing is bounded: whoever writes looks at `full` first and goes on when it is told that there is room.
 """
 

@@ -1,6 +1,6 @@
 """What one agent asks of its controller: its next certificate, and nothing else.
 
-Part of `agent_peer`, which hands it the requests and the connection by which they came; it calls the `Renewer` that whoever serves
+Part of `peer`, which hands it the requests and the connection by which they came; it calls the `Renewer` that whoever serves
 gave. Where there is none, as in commands by hand, an agent was never told that it may ask, and hears that it may not.
 """
 
@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Final
 
 from controller.errors import SessionLostError
-from controller.transport.agent_line import AgentLine
-from controller.transport.agent_talk import AgentTalk
-from controller.transport.renewer import Renewer
+from controller.transport.agents.line import AgentLine
+from controller.transport.agents.renewer import Renewer
+from controller.transport.agents.talk import AgentTalk
 from controller.wire.events import Requested
 from controller.wire.messages.renewal import Renew
 from controller.wire.messages.server import Failed, Unsupported

@@ -1,6 +1,6 @@
 """The scripts that one agent may fetch by their digest: those it is being asked to run, and only meanwhile.
 
-`agent_attempts` lends them; `agent_talk` hands over the streams by which the agent asks. An agent that was taken over learns nothing
+`attempts` lends them; `talk` hands over the streams by which the agent asks. An agent that was taken over learns nothing
 here: what it was not sent by name does not exist for it.
 """
 
