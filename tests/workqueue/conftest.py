@@ -13,10 +13,6 @@ from tests.fakes.postgres import cluster, empty_postgres, postgres
 __all__ = ["cluster", "empty_postgres", "postgres", "queue"]
 
 
-NEVER = 60.0
-"""Seconds between looks: longer than any test waits, so that only the bell wakes."""
-
-
 @pytest.fixture(params=["memory", "postgres"])
 async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
     """An empty queue of each kind, by the machine's clock."""
@@ -24,7 +20,7 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
     if request.param == "memory":
         made = MemoryQueue(SystemClock())
     else:
-        made = PostgresQueue(request.getfixturevalue("postgres"), look=NEVER)
+        made = PostgresQueue(request.getfixturevalue("postgres"))
         await made.start()
     yield made
     await made.close()

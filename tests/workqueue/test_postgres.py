@@ -18,7 +18,6 @@ from controller.store.postgres import open_store
 from controller.workqueue.port import Claim
 from controller.workqueue.postgres import PostgresQueue, add_in
 from tests.fakes.postgres import Cluster
-from tests.workqueue.conftest import NEVER
 from tests.workqueue.workers import TABLES
 
 LEASE = 1.0
@@ -73,7 +72,7 @@ def crew(postgres: str) -> Iterator[Crew]:
 @pytest.fixture
 async def queue(postgres: str) -> AsyncIterator[PostgresQueue]:
     """Adds only, as an API process does."""
-    made = PostgresQueue(postgres, lease=LEASE, look=NEVER)
+    made = PostgresQueue(postgres, lease=LEASE)
     await made.start()
     yield made
     await made.close()
@@ -325,9 +324,9 @@ async def test_a_worker_that_cannot_renew_hears_that_its_claims_are_lost(
     await queue.close()
 
 
-async def test_an_add_in_a_transaction_waits_for_its_commit(
-    queue: PostgresQueue, postgres: str
-) -> None:
+async def test_an_add_in_a_transaction_waits_for_its_commit(postgres: str) -> None:
+    queue = PostgresQueue(postgres, look=60.0)  # so that nothing but the bell wakes
+    await queue.start()
     taker = asyncio.create_task(queue.take())
     with psycopg.connect(postgres) as session:
         add_in(session, "kept")
@@ -338,6 +337,7 @@ async def test_an_add_in_a_transaction_waits_for_its_commit(
         add_in(session, "undone")
         session.rollback()
     assert "undone" not in {waiting.key for waiting in await queue.waiting()}
+    await queue.close()
 
 
 async def test_an_add_in_the_transaction_of_a_change_is_never_lost_to_a_run_that_saw_the_old(
@@ -352,7 +352,7 @@ async def test_an_add_in_the_transaction_of_a_change_is_never_lost_to_a_run_that
         await asyncio.sleep(0.1)
         session.commit()
     await ending
-    assert (await asyncio.wait_for(queue.take(), 1)).key == "a"
+    assert (await asyncio.wait_for(queue.take(), 5)).key == "a"
 
 
 async def test_a_key_is_added_with_what_a_store_writes(queue: PostgresQueue, postgres: str) -> None:
