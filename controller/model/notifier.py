@@ -19,6 +19,7 @@ USUAL: Final = frozenset(
         Occasion.EXPIRING,
         Occasion.INVALID,
         Occasion.APPROVAL,
+        Occasion.STALLED,
     }
 )
 """What a notifier tells that names no `events`: whatever somebody should look at, and its end."""

@@ -47,6 +47,7 @@ WORDS: Final[Mapping[Occasion, str]] = {
     Occasion.EXPIRING: "expiring",
     Occasion.INVALID: "invalid",
     Occasion.APPROVAL: "waiting for approval",
+    Occasion.STALLED: "stalled",
     Occasion.BEFORE_JOB: "about to run",
     Occasion.AFTER_JOB: "ended",
     Occasion.BEFORE_STEP: "about to run",

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, strategies as st
 
 from controller.model.notice import Notice, Occasion
@@ -30,6 +31,12 @@ def test_many_of_one_kind_are_counted_and_named_short() -> None:
         "- 12:00:00 UTC web-01 is unreachable",
         "    dns: no such host",
     ]
+
+
+@pytest.mark.parametrize("occasion", Occasion)
+def test_every_occasion_has_words_where_it_is_told_with_others(occasion: Occasion) -> None:
+    title, _ = said(a_notice(1, occasion=occasion), a_notice(2, occasion=occasion))
+    assert title == f"2 servers {messages.WORDS[occasion]}: web-01, web-02"
 
 
 def test_different_things_are_told_side_by_side() -> None:

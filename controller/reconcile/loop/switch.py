@@ -13,6 +13,7 @@ from typing import Final
 from controller.errors import ControllerError, Disposition, NotFoundError, StateAwayError
 from controller.reconcile.loop.keys import Key
 from controller.reconcile.loop.spread import backoff
+from controller.reconcile.loop.stalls import tell_of_going_on, tell_of_stall
 from controller.reconcile.loop.world import World
 from controller.reconcile.said import Said, all_said
 
@@ -62,10 +63,13 @@ async def wait_for(world: World, key: Key, error: Exception, fails: int) -> Wait
             key, Said(reason=REASONS[disposition], message=message, clear=hint)
         ):
             LOG.warning("%s is tried again and again: %s", key, message)
+            await tell_of_stall(world, key, f"is tried again and again: {message}", hint)
         return Wait(seconds=backoff(fails, str(key)), outcome=reference)
     news = await world.say(key, Said(reason=REASONS[disposition], message=message, clear=hint))
     if news:
         await _log(world, key, error, reference, message)
+        words = "waits for a person" if disposition is Disposition.STALL else "met a fault of ctl"
+        await tell_of_stall(world, key, f"{words}: {message}", hint)
     return Wait(seconds=STALLED_SECONDS, outcome=reference)
 
 
@@ -84,6 +88,7 @@ async def unsay(world: World, key: Key) -> None:
     said = (await all_said(world.rooms.store.marks, str(key))).get(str(key))
     if said is not None and said.reason in REASONS.values():
         await world.say(key, None)
+        await tell_of_going_on(world, key)
 
 
 async def _log(world: World, key: Key, error: Exception, reference: str, message: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from controller.errors import ControllerError, RefusedError, SourceError, StateAwayError, StateError
 from controller.model.ids import RunId
+from controller.model.notice import Occasion
 from controller.reconcile.loop.keys import Key, Kind
 from controller.reconcile.loop.result import After, Done, Result
 from controller.reconcile.loop.scheduler import EVERY_SECONDS
@@ -107,9 +108,10 @@ async def test_what_passes_by_itself_is_tried_again_ever_later_and_told_when_it_
         await here.quiet()
         assert "repo/app" not in await here.said()
         assert here.world.counts.reconciled["repo", "source-unreachable"].count == TELLS + 1
-        assert (
-            caplog.messages.count("repo/app is tried again and again: cannot reach the remote") == 1
-        )
+        words = "repo/app is tried again and again: cannot reach the remote"
+        assert caplog.messages.count(words) == 1
+        assert [one.title for one in here.land.board.posted] == [words]
+        assert here.land.board.ended == [("repo/app", "stalled-repo")]
 
 
 async def test_a_look_that_failed_answers_no_wish(tmp_path: Path) -> None:
@@ -155,12 +157,37 @@ async def test_what_a_person_must_settle_waits_and_is_told_once(
         told = [line.event for line in here.world.rooms.activity.tail(50)]
         assert told.count("stalled") == 1
         assert caplog.messages.count("repo/app waits for a person: no") == 1
+        told_people = [(one.occasion, one.title, one.lines) for one in here.land.board.posted]
+        assert told_people == [
+            (Occasion.STALLED, "repo/app waits for a person: no", ("remedy: ctl do it",))
+        ]
+        assert not here.land.board.ended
         due = next(w.due for w in await here.world.queue.waiting() if w.key == "repo/app")
         assert due is not None
         assert (due - here.land.clock.now()).total_seconds() > STALLED_SECONDS - 60
         await here.world.add(REPO)
         await here.quiet()
         assert "repo/app" not in await here.said()
+        assert here.land.board.ended == [("repo/app", "stalled-repo")]
+
+
+async def test_a_schedule_and_its_target_stall_apart_and_those_hear_of_it_whom_the_target_names(
+    tmp_path: Path,
+) -> None:
+    schedule, target = Key(Kind.SCHEDULE, "shop"), Key(Kind.TARGET, "shop")
+    doing, other = Doing(RefusedError("no")), Doing(RefusedError("neither"))
+    async with estate(Land(tmp_path), table=table(schedule=doing, target=other)) as here:
+        for key in (schedule, target):
+            await here.world.add(key)
+            await here.quiet()
+        told = {(one.subject, one.problem, one.target) for one in here.land.board.posted}
+        assert told == {
+            ("target/shop", "stalled-schedule", "shop"),
+            ("target/shop", "stalled-target", "shop"),
+        }
+        await here.world.add(schedule)
+        await here.quiet()
+        assert here.land.board.ended == [("target/shop", "stalled-schedule")]
 
 
 async def test_a_bug_of_one_key_is_logged_once_with_where_it_came_from_and_ends_nothing(
