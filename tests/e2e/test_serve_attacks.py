@@ -208,6 +208,7 @@ def test_a_backup_while_work_is_done_restores_whole(fleet: Fleet, tmp_path: Path
     fleet.ctl("logs", "verify", state=other).ended(0)
 
 
+@pytest.mark.sweep
 @pytest.mark.timeout(150)
 def test_a_server_that_says_no_end_of_things_keeps_nobody_waiting(fleet: Fleet) -> None:
     fleet.declare(

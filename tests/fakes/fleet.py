@@ -86,6 +86,8 @@ class Run:
     goes_on: datetime | None = None
     """when it goes on by itself."""
     fed: bytes = b""
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is told to stop: whoever waits for its end looks again."""
 
 
 @dataclass(slots=True)
@@ -303,6 +305,8 @@ class SimulatedSession(NeedsAgent):
                 asyncio.ensure_future(self._fleet.clock.sleep(min(left, 1.0 + left / 4))),
                 asyncio.ensure_future(self.broken.wait()),
             ]
+            if not run.told.is_set():
+                waits.append(asyncio.ensure_future(run.told.wait()))
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -348,6 +352,7 @@ class SimulatedSession(NeedsAgent):
             after = grace if run.program.stubborn else 0.0
             run.ends = self._fleet.clock.now() + timedelta(seconds=after)
             run.ending = Ending.STOP
+            run.told.set()
             await self._until_ended(attempt)
         await self._return("stop")
         return self._status(attempt)

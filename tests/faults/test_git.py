@@ -23,6 +23,7 @@ LARGEST = 64 << 20
 """Bytes that may lie in the state folder afterwards."""
 
 
+@pytest.mark.sweep
 @pytest.mark.real
 @pytest.mark.timeout(240)
 def test_servers_that_lie_keep_nobody_else_waiting(fleet: Fleet) -> None:

@@ -66,6 +66,7 @@ def test_one_that_is_told_to_end_under_load_ends_soon_and_loses_nothing(fleet: F
     judge(read_books(fleet.state), load.watched)
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(FAKETIME is None, reason="no faketime here; simulated clocks are set instead")
 @pytest.mark.timeout(180)
 def test_a_controller_that_wakes_up_a_day_later_goes_on(fleet: Fleet) -> None:

@@ -85,10 +85,10 @@ async def troubled(world: World) -> set[Key]:
 
 async def unsay(world: World, key: Key) -> None:
     """Take back that a key met an error; what its reconciler itself says of it stays."""
+    await tell_of_going_on(world, key)
     said = (await all_said(world.rooms.store.marks, str(key))).get(str(key))
     if said is not None and said.reason in REASONS.values():
         await world.say(key, None)
-        await tell_of_going_on(world, key)
 
 
 async def _log(world: World, key: Key, error: Exception, reference: str, message: str) -> None:

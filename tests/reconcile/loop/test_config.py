@@ -192,7 +192,8 @@ async def test_what_is_invalid_is_said_again_after_the_repository_was_away(tmp_p
         land.clock.shift(60)
         await here.quiet()
         assert (await here.said())["config"].reason == "Invalid"
-        assert land.board.occasions("config") == ["invalid"]
+        assert land.board.occasions("config") == ["invalid", "stalled"]
+        assert land.board.ended == [("config", "stalled-config")]
 
 
 async def test_a_history_that_was_rewritten_is_refused_and_told(tmp_path: Path) -> None:
