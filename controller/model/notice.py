@@ -18,7 +18,9 @@ class Occasion(StrEnum):
     EXPIRING = "expiring"  # a secret, token or certificate ends soon
     INVALID = "invalid"  # the newest declarations are refused
     APPROVAL = "approval"  # something waits for a yes
-    STALLED = "stalled"  # something does not go on: it waits for a person, or is tried again and again
+    STALLED = (
+        "stalled"  # something does not go on: it waits for a person, or is tried again and again
+    )
     BEFORE_JOB = "before-job"
     AFTER_JOB = "after-job"
     BEFORE_STEP = "before-step"
