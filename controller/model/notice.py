@@ -18,9 +18,7 @@ class Occasion(StrEnum):
     EXPIRING = "expiring"  # a secret, token or certificate ends soon
     INVALID = "invalid"  # the newest declarations are refused
     APPROVAL = "approval"  # something waits for a yes
-    STALLED = (
-        "stalled"  # something does not go on: it waits for a person, or is tried again and again
-    )
+    STALLED = "stalled"  # something waits for a person, or is tried again and again in vain
     BEFORE_JOB = "before-job"
     AFTER_JOB = "after-job"
     BEFORE_STEP = "before-step"
