@@ -123,6 +123,7 @@ async def test_a_job_that_runs_is_stopped_and_its_target_is_not_begun_again_at_o
     land.declare(SHOP)
     async with estate(land) as here:
         job = await first(here, State.RUNNING)
+        await here.until(lambda: ("shop", "web-1") in land.worked)
         stopped = await here.controller.jobs.stop(job.id, grace=0.1)
         assert stopped.state is State.CANCELLED
         await here.quiet()
