@@ -12,7 +12,7 @@ demo: $(READY)
 	@KEEP=$(KEEP) $(BIN)/python -m controller demo $(if $(KEEP),--keep)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 3 --durations 15 -m "not sweep and not vm"
+	$(BIN)/python -m pytest -q -n 4 --durations 15 -m "not sweep and not vm"
 
 # Laws with examples that nobody has seen before.
 laws: $(READY)
