@@ -59,6 +59,20 @@ def moment(record: Applied) -> datetime | None:
     return max((at for at in times if at is not None), default=None)
 
 
+def outlived(marker: Applied, stored: Applied) -> bool:
+    """Say whether a marker was read while a run was at work whose end the state knows: the look came a moment too early.
+
+    Times cannot tell: a run's last command has ended before its marker is written.
+    """
+    tried = marker.tried
+    if tried is None or tried.state is not None:
+        return False
+    if stored.tried is not None:
+        ended = stored.tried.state is not None
+        return ended and (stored.tried.run, stored.tried.digest) == (tried.run, tried.digest)
+    return (stored.run, stored.applied) == (tried.run, tried.digest)
+
+
 def record_of(observed: Observed, key: PairKey, seen: ServerSeen | None) -> Applied | None:
     """Pick the record that counts: the server's marker where it was read later than the state's record was written."""
     stored = observed.records.get(key)
@@ -69,4 +83,6 @@ def record_of(observed: Observed, key: PairKey, seen: ServerSeen | None) -> Appl
         if written is not None and written >= seen.at:  # whoever acts looks first
             return stored
     marker = seen.markers.get(key[0])
-    return None if marker is None else marker.record
+    if marker is None:
+        return None
+    return stored if stored is not None and outlived(marker.record, stored) else marker.record

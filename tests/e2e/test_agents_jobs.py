@@ -137,7 +137,7 @@ def test_a_job_without_a_driver_is_fed_byte_for_byte(fleet: Fleet, app: AgentHos
 
 
 def test_leaving_an_attached_job_leaves_it_running(fleet: Fleet, app: AgentHost) -> None:
-    declare(fleet, app, TICKS.format(n=60))
+    declare(fleet, app, TICKS.format(n=150))
     running = fleet.spawn("run", "tick", "--on", "app-1")
     wait_for(lambda: fleet.jobs() and "tick 2" in fleet.ctl("jobs", "logs", "@last").out)
     here = attached(fleet, "@last")

@@ -17,7 +17,7 @@ from controller.model.plan import Blocker, Gate
 from controller.model.serving import Contact
 from controller.planning.inputs import PairKey
 from controller.planning.renames import renames
-from controller.planning.subject import moment
+from controller.planning.subject import moment, outlived
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.repos import accepted_of, in_scope, recall, take_sources
 from controller.reconcile.walk.seen import Seen
@@ -96,8 +96,9 @@ def as_it_is(
         seen = replace(seen, reached=True, cause=None, message="", at=contact.login_at)
     markers = dict(seen.markers)
     for target, record in records.items():
-        written = moment(record)
-        if written is not None and (failed or written >= seen.at):
+        written, there = moment(record), markers.get(target)
+        early = there is not None and outlived(there.record, record)
+        if written is not None and (failed or early or written >= seen.at):
             marker = marker_of(record)
             if marker is not None:
                 markers[target] = marker

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.model.applied import Applied
-from controller.model.ids import Digest
+from controller.model.applied import Applied, Tried
+from controller.model.ids import Digest, RunId
 from controller.model.observation import ServerSeen
 from controller.model.serving import Contact
 from controller.reconcile.walk.recalling import as_it_is, marker_of
@@ -34,6 +34,19 @@ def test_a_look_after_a_job_is_believed_before_the_record_of_the_job() -> None:
 def test_what_a_job_wrote_since_the_look_is_there(wrote: object) -> None:
     record = replace(RECORD, at=wrote)  # type: ignore[arg-type]
     assert as_it_is(LOOK, CONTACT, {"shop": record}).markers == {"shop": marker_of(record)}
+
+
+def test_a_look_between_the_end_of_a_job_and_its_marker_says_not_that_the_job_goes_on() -> None:
+    digest = Digest("ab" * 32)
+    done = replace(RECORD, run=RunId("r1"))
+    tried = Tried(digest=digest, run=RunId("r1"), at=START)
+    at_work = replace(RECORD, applied=None, tried=tried)
+    marker = marker_of(at_work)
+    assert marker is not None
+    early = replace(LOOK, markers={"shop": marker})
+    assert as_it_is(early, CONTACT, {"shop": done}).markers == {"shop": marker_of(done)}
+    other = replace(done, run=RunId("r2"))
+    assert as_it_is(early, CONTACT, {"shop": other}).markers == {"shop": marker}
 
 
 def test_one_failure_takes_no_marker_away() -> None:
