@@ -74,7 +74,7 @@ async def decide(world: World, generation: Generation, name: str) -> Result:
     jobs = await still_open(world, later.going)
     if any(not resting(job) for job in jobs):
         return Done()  # the end of a run wakes this key
-    if first.missed_by(later):
+    if first.missed_by(later) or len(jobs) < len(later.going):
         return await again(world, name)
     if waits_for(plan, seen, name) is not None:
         return await sleep(world, seen, name, Choice())

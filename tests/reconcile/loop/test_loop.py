@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from controller.model.job import State, Trigger
+from controller.model.job import Job, State, Trigger
 from controller.reconcile.loop import targets
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
@@ -120,6 +121,33 @@ async def test_a_plan_within_which_a_job_ended_is_made_again(
         await here.applied("shop", "web-1", commit=sha)
         await here.quiet()
         assert plans, "no job ended within a plan"
+        assert [job.state for job in await here.jobs()] == [State.SUCCEEDED] * 2
+
+
+async def test_a_plan_after_which_a_job_ended_before_it_was_acted_on_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land = Land(tmp_path, slow={"web-1": 0.3})
+    land.declare("  shop: {task: deploy, servers: web-1, repo: app}\n")
+    async with estate(land) as here:
+        await here.applied("shop", "web-1")
+        await here.quiet()
+        withdraw, ended = targets.withdraw, []
+
+        async def until_all_ended(world: World, seen: Seen, name: str, jobs: Sequence[Job]) -> None:
+            await withdraw(world, seen, name, jobs)
+            while await world.rooms.store.jobs.open():
+                ended.append(name)
+                await asyncio.sleep(0.01)
+
+        monkeypatch.setattr(targets, "withdraw", until_all_ended)
+        sha = await here.push("2")
+        land.clock.shift(6)
+        await here.until(lambda: len(land.worked) == 2)
+        await here.world.add(TARGET)
+        await here.applied("shop", "web-1", commit=sha)
+        await here.quiet()
+        assert ended, "no job ended after a plan"
         assert [job.state for job in await here.jobs()] == [State.SUCCEEDED] * 2
 
 
