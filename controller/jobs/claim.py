@@ -49,6 +49,7 @@ class TargetHold:
         self._base = replace(
             previous or blank, key=key, target=target, server=assignment.job.server
         )
+        self._left: Applied | None = None  # the end of an earlier process of this job
 
     async def take(self) -> Claimed:
         """Take the lock and write `tried` into the marker and the state.
@@ -98,6 +99,15 @@ class TargetHold:
         if state is State.SUCCEEDED:
             await self._drop_old_marker()
         await self.remember(state)
+
+    async def settle(self) -> None:
+        """Record a job whose marker of success is there already, as that marker has it.
+
+        Raises:
+            TransportError: the server does not answer any more; nothing was recorded here.
+        """
+        await self._drop_old_marker()
+        await self.remember(State.SUCCEEDED)
 
     async def remember(self, state: State) -> None:
         """Record here what is in force there; a pair that was renamed is forgotten under its earlier name."""
@@ -164,8 +174,10 @@ class TargetHold:
         if found.tried is not None:
             ours = found.tried.run == job.run and found.tried.digest == job.digest
             return Hold.OURS if ours else Hold.REFUSED
-        ours = found.run == job.run and found.applied == job.digest
-        return Hold.DONE if ours else Hold.REFUSED
+        if (found.run, found.applied) != (job.run, job.digest):
+            return Hold.REFUSED
+        self._left = replace(found, connection=self._body.server)
+        return Hold.DONE
 
     def _removed(self) -> Hold:
         """Say what a marker that is not there means: an undo whose steps have all ended well has deleted it."""
@@ -179,7 +191,7 @@ class TargetHold:
         An earlier process wrote over what was tried before: where nothing was started since, the pair stays tried.
         """
         if state is State.SUCCEEDED:
-            return None if self._body.removes else self._applied()
+            return None if self._body.removes else self._left or self._applied()
         job, previous = self._assignment.job, self._assignment.previous
         taken_up = previous is not None and previous.tried and previous.tried.run == job.run
         if taken_up or any(step.attempts for step in job.steps):

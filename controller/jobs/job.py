@@ -110,7 +110,7 @@ class JobDriver:
         if self._target is not None:
             claimed = await self._target.take()
             if claimed.hold is Hold.DONE:
-                await self._target.remember(State.SUCCEEDED)
+                await self._target.settle()
                 await self._end(End(state=State.SUCCEEDED))
                 return False
             if claimed.hold is Hold.REFUSED:

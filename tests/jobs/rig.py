@@ -136,6 +136,7 @@ class Rig:
         self.secrets = dict(secrets or {})
         self.archives: dict[str, bytes] = {}
         self._ids = itertools.count(1)
+        self._keys = itertools.chain(["ab" * 32], map("{:064x}".format, itertools.count(1)))
 
     def equipment(self, store: Store | None = None) -> Equipment:
         return Equipment(
@@ -148,7 +149,7 @@ class Rig:
             masker=masker(self.secrets.values()),
             secrets=self.secret,
             keyed=lambda key, value: hashlib.sha256((key + value).encode()).hexdigest(),
-            new_key=lambda: "ab" * 32,
+            new_key=lambda: next(self._keys),
             clock=self.clock,
             ids=self.id,
             evaluate_when=when,

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller.jobs.ledger import fold, in_order
 from controller.jobs.link import PATIENCE
+from controller.model.files import SECRET_CLOSE, SECRET_OPEN, FileWork
 from controller.model.ids import RunId
 from controller.model.job import Job, JobBody, State
 from controller.model.work import StepWork
@@ -113,6 +114,27 @@ async def test_a_controller_killed_at_any_write_repeats_nothing_and_all_ends() -
             await check_laws(rig, recorded)
             states = {job.state for job in await store.jobs.list()}
             assert states <= {State.SUCCEEDED, State.CANCELLED}, (at, after, states)
+
+
+async def test_at_whatever_write_a_controller_is_killed_the_record_is_what_the_marker_says() -> (
+    None
+):
+    """Each controller would make another key, and the value of a secret may be another by then."""
+    file = FileWork(path="/etc/app", content=SECRET_OPEN + b"db" + SECRET_CLOSE, secrets=("db",))
+    at, burnt = 0, True
+    while burnt:
+        at += 1
+        store = CrashingStore()
+        rig = Rig(store=store, secrets={"db": "first"})
+        made = rig.job(files=(file,))
+        store.fuse = Fuse(at, after=True, bang=partial(rig.fleet.cut, "web-1"))
+        await survive(rig, partial(begin, rig, made))
+        burnt, store.fuse = store.fuse.burnt, Fuse()
+        rig.secrets["db"] = "second"
+        await rig.engine().settle()
+        assert (await store.jobs.get(made[0].id)) is not None
+        assert rig.marker() == await rig.record(), at
+    assert at > 8
 
 
 async def test_attempts_stand_as_they_were_made_at_whatever_write_a_controller_was_killed() -> None:

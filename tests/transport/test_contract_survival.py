@@ -12,7 +12,7 @@ from tests.fakes import processes
 from tests.transport.way import Way, output_of
 
 pytestmark = pytest.mark.real
-SLOW = "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; sleep 0.25; done; exit 9"
+SLOW = "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; while [ $n = 3 -a ! -e {go} ]; do sleep 0.05; done; done; exit 9"
 LEDGER = "an agent knows this from its ledger: tests of execution hold it to that"
 LINES = b"".join(b"line %d\n" % n for n in range(1, 11))
 
@@ -24,9 +24,10 @@ async def gather(session: Session, spec_id: str, seen: bytearray) -> None:
         seen += chunk.data
 
 
-async def test_a_cut_line_loses_nothing(every_way: Way) -> None:
+async def test_a_cut_line_loses_nothing(every_way: Way, tmp_path: Path) -> None:
     session = await every_way.open()
-    spec = every_way.spec(SLOW)
+    go = tmp_path / "go"  # until then it cannot end, however busy the machine
+    spec = every_way.spec(SLOW.format(go=go))
     await session.start(spec)
     seen = bytearray()
     following = asyncio.create_task(gather(session, spec.id, seen))
@@ -40,6 +41,7 @@ async def test_a_cut_line_loses_nothing(every_way: Way) -> None:
     assert len(seen) < len(LINES)
     fresh = await every_way.open()
     assert (await fresh.status(spec.id)).phase is Phase.RUNNING
+    go.touch()
     await gather(fresh, spec.id, seen)
     assert (await fresh.wait(spec.id)).exit_code == 9
     assert bytes(seen) == LINES
