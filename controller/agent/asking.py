@@ -17,6 +17,7 @@ from controller.agent.proxy import ask_through
 from controller.agent.shown import shown
 from controller.agent.trial import explain
 from controller.agent.values import Address
+from controller.agent.within import within
 from controller.wire import enrolment
 from controller.wire.enrolment import (
     ALPN,
@@ -61,7 +62,7 @@ async def ask(
     """
     call = _Call(way, context)
     try:
-        answer = await asyncio.wait_for(call.ask(question), way.patience)
+        answer = await within(way.patience, call.ask(question))
     except (asyncio.TimeoutError, asyncio.IncompleteReadError, OSError) as error:
         words = _words(error, way)
         if call.sent and isinstance(question, Enroll):

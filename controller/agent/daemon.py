@@ -24,6 +24,7 @@ from controller.agent.pump import Pump
 from controller.agent.renewing import Renewal
 from controller.agent.settings import Settings, check_run
 from controller.agent.tls import Credentials, only_name
+from controller.agent.within import within
 from controller.execution.errors import BrokenError, FullError
 from controller.execution.threads import Threads
 from controller.wire.handshake import Identity
@@ -123,7 +124,7 @@ class Daemon:
         self._log.say("stops; attempts go on")
         pump.part(lambda _: Goodbye(reason="restarting"))
         try:
-            await asyncio.wait_for(pump.emptied(), LEAVE)
+            await within(LEAVE, pump.emptied())
         except asyncio.TimeoutError:
             self._log.say(f"leaves {pump.connections} connections without a goodbye")
 

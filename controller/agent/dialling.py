@@ -21,6 +21,7 @@ from controller.agent.proxy import ask_through
 from controller.agent.pump import Pump
 from controller.agent.tls import Credentials
 from controller.agent.values import Address
+from controller.agent.within import within
 from controller.wire.link import Link
 
 PATIENCE = 10.0
@@ -220,6 +221,6 @@ async def _open(address: Address) -> socket.socket:
 
 async def _in_time(doing: Awaitable[_Done], what: str, *, steps: int = 1) -> _Done:
     try:
-        return await asyncio.wait_for(doing, PATIENCE * steps)
+        return await within(PATIENCE * steps, doing)
     except asyncio.TimeoutError:
         raise ConnectionError(f"{what} in {PATIENCE * steps:.0f} s") from None

@@ -23,6 +23,7 @@ from controller.agent.owners import is_user
 from controller.agent.script import Offered, sum_up
 from controller.agent.scripts import NAME, Scripts
 from controller.agent.streams import StreamCancelledError, StreamLostError
+from controller.agent.within import within
 from controller.execution.spec import MAX_TEXT
 from controller.wire.messages.server import Inspect, ListScripts, ScriptPage, ScriptText
 
@@ -118,7 +119,7 @@ class Offers:
         if kept is not None and hashlib.sha256(kept).hexdigest() == digest:
             return kept
         try:
-            text = await asyncio.wait_for(_collect(name, digest, fetch), WITHIN)
+            text = await within(WITHIN, _collect(name, digest, fetch))
         except asyncio.TimeoutError as error:
             raise ScriptError(f"cannot fetch {name}: it took more than {WITHIN:.0f} s") from error
         except (StreamCancelledError, StreamLostError) as error:

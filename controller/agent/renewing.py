@@ -23,6 +23,7 @@ from controller.agent.streams import StreamLostError
 from controller.agent.talks import Talk
 from controller.agent.tls import BUNDLE, Credentials
 from controller.agent.trust import read_file
+from controller.agent.within import within
 from controller.execution.clock import wall
 from controller.wire.messages.greetings import Goodbye
 from controller.wire.messages.renewal import FEATURE, Renew, Renewed
@@ -105,7 +106,7 @@ class Renewal:
 
     async def _renew(self, talk: Talk, lifetime: Lifetime) -> None:
         request = await asyncio.to_thread(self._with_keys, KeyFolder.request)
-        reply = await asyncio.wait_for(talk.ask(Renew(request=request)), ANSWER)
+        reply = await within(ANSWER, talk.ask(Renew(request=request)))
         if isinstance(reply, Failed) and reply.code == "used-key":
             await asyncio.to_thread(self._with_keys, KeyFolder.drop)
         if not isinstance(reply, Renewed):

@@ -79,7 +79,8 @@ class LocalChannel:
         assert self._process.stdin is not None  # noqa: S101 - made with a pipe
         self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 2)
+            async with asyncio.timeout(2):
+                await self._process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

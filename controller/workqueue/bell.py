@@ -26,7 +26,8 @@ class Bell:
     async def wait(self, seconds: float) -> None:
         """Wait for a ring, or so long; rings since the last wait count."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         self._rung.clear()
 
     async def listen(self) -> None:

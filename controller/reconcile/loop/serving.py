@@ -94,7 +94,8 @@ class LiveServing:
             return None
         keyring = generation.reach.keyring
         try:
-            await asyncio.wait_for(keyring.gather([declared.webhook]), HOOK_SECONDS)
+            async with asyncio.timeout(HOOK_SECONDS):
+                await keyring.gather([declared.webhook])
             return keyring.read(declared.webhook).reveal_bytes()
         except (SecretError, TimeoutError):
             return None

@@ -62,7 +62,8 @@ class ShiftingClock:
         while (left := (until - self.now()).total_seconds()) > 0:
             shifted = self._shifted
             try:
-                await asyncio.wait_for(shifted.wait(), left)
+                async with asyncio.timeout(left):
+                    await shifted.wait()
             except TimeoutError:
                 continue
 
