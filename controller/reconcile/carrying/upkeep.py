@@ -17,7 +17,7 @@ from controller.model.observation import Holder
 from controller.model.plan import Plan
 from controller.model.work import Pair, Work
 from controller.planning import keepsakes, renames
-from controller.planning.inputs import PairKey
+from controller.planning.inputs import Observed, PairKey
 from controller.reconcile.rooms import Rooms
 from controller.reconcile.walk.known import known_connection, known_record, known_seen, known_today
 from controller.reconcile.walk.repos import reach_of
@@ -25,8 +25,11 @@ from controller.reconcile.walk.seen import Seen
 from controller.transport.port import Session
 
 
-async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
-    """Move renamed pairs and refresh what is kept of pairs in sync; what is not reached waits for the next time."""
+async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> frozenset[str]:
+    """Move renamed pairs and refresh what is kept of pairs in sync; what is not reached waits for the next time.
+
+    Gives the names of the servers on which markers were written, which no look knows yet.
+    """
     running = {(change.target, change.server) for change in plan.changes if change.runs}
     stored, today = known_seen(seen), known_today(seen)
     moved = [
@@ -61,6 +64,14 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> None:
         await rooms.store.records.forget(gone)
     for old, new in gone.items():
         await rooms.activity.append("pair-moved", rooms.actor, **told_of(old, new))
+    moves = {one.server for one in renamed}
+    return frozenset(moves | {one.server for one in fresh if one and changed(today, one)})
+
+
+def changed(today: Observed, record: Applied) -> bool:
+    """Say whether a record has more in it than how its server is reached that was not known: its marker was written, too."""
+    known = known_record(today, (record.target, record.server))
+    return known is None or replace(record, connection=None) != replace(known, connection=None)
 
 
 async def as_read(rooms: Rooms, seen: Seen, keys: Collection[PairKey]) -> set[PairKey]:

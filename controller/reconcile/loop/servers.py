@@ -16,6 +16,7 @@ from controller.planning.contacts import due_look, met
 from controller.reconcile.exchange.checks import InvalidDeclarationError
 from controller.reconcile.exchange.requests import PlanRequest
 from controller.reconcile.loop import outages
+from controller.reconcile.loop.backdating import backdate
 from controller.reconcile.loop.differences import changed_targets
 from controller.reconcile.loop.generation import Generation
 from controller.reconcile.loop.keys import Key, Kind
@@ -54,6 +55,7 @@ async def reconcile(world: World, name: str) -> Result:
     after = met(contact, found, server.check)
     if found.reached:
         after = replace(after, looked=_targets(generation, name))
+        await backdate(world, found, after.looked)
     await _keep(world, contact, after, found)
     rest = due_look(after, server.check, found.at) - found.at
     return After(rest.total_seconds(), "its interval" if after.reached else "it is tried again")

@@ -170,7 +170,8 @@ async def act(
         run = await record(world, seen, plan, orders, title=f"reconcile {name}")
     except LockedError as error:
         return After(LOCKED_SECONDS, error.message)
-    await keep_in_step(world.rooms, seen, plan)
+    for server in await keep_in_step(world.rooms, seen, plan):
+        await world.poke(Key(Kind.SERVER, server), why=f"what is kept of {name} was written there")
     if forgettable:
         await forget(world.rooms, seen, forgettable)
         for change in forgettable:

@@ -217,6 +217,43 @@ async def test_a_state_that_another_marker_stands_on_is_looked_at_again(tmp_path
         await here.applied("shop", "web-1", commit=sha)
 
 
+async def test_records_of_a_clock_that_was_ahead_outweigh_no_look(tmp_path: Path) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        await here.quiet()
+        land.clock.shift(-30 * 86400)
+        land.fleet.machine("web-1").markers.clear()
+        sha = await here.push("2")
+        for _ in range(3):
+            await here.quiet()
+            land.clock.shift(61)
+        await here.applied("shop", "web-1", "web-2", commit=sha)
+        met = [job.server for job in await here.jobs() if job.reason == "stale"]
+        assert sorted(met) == sorted(set(met))  # each server once, and then it is looked at
+
+
+async def test_what_is_kept_of_a_pair_in_sync_changes_and_the_next_commit_is_carried_out(
+    tmp_path: Path,
+) -> None:
+    land = Land(tmp_path)
+    land.declare(SHOP)
+    async with estate(land) as here:
+        await here.applied("shop", "web-1", "web-2")
+        for server in ("web-1", "web-2"):
+            await here.world.poke(Key(Kind.SERVER, server), why="a look after the jobs")
+        await here.quiet()
+        land.declare(SHOP.replace("repo: app", "repo: app, protect: true"))
+        await here.look_at_config()
+        await here.quiet()
+        record = (await land.store.records.all())["shop", "web-1"]
+        assert record.protect
+        sha = await here.push("2")
+        await here.applied("shop", "web-1", "web-2", commit=sha)
+        assert not [job for job in await here.jobs() if job.state is State.SKIPPED]
+
+
 async def test_a_refusal_of_what_never_ran_is_an_answer(tmp_path: Path) -> None:
     land = Land(tmp_path)
     land.declare(SHOP)
