@@ -119,7 +119,7 @@ class World:
 @pytest.fixture(
     params=[
         "agent",
-        pytest.param("pull", marks=(pytest.mark.sweep, pytest.mark.timeout(200))),
+        pytest.param("pull", marks=(pytest.mark.sweep, pytest.mark.timeout(600))),
     ]
 )
 def world(
@@ -253,7 +253,7 @@ def test_whatever_breaks_at_this_moment_it_runs_once_and_no_byte_is_lost(
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_a_connection_cut_after_any_byte_loses_and_repeats_nothing(world: World, way: Way) -> None:
     finished(world.fleet.spawn("apply", "-y"), seconds=PATIENCE).ended(0)

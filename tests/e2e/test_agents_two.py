@@ -144,7 +144,7 @@ def test_work_whose_controller_was_killed_keeps_its_lock_while_it_runs(
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_of_two_who_apply_at_the_same_moment_one_does_it(two: Two) -> None:
     two.gate.touch()
     for version in map(str, range(1, ROUNDS + 1)):

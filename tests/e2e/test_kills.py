@@ -208,7 +208,7 @@ def test_a_controller_killed_at_each_of_its_durable_operations_is_taken_up(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("server", ["here", "web-1"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_controller_killed_after_any_time_is_taken_up(ships: Fleet, server: str) -> None:
     log = declare(ships, server)
     began = time.monotonic()

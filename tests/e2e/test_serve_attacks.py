@@ -209,7 +209,7 @@ def test_a_backup_while_work_is_done_restores_whole(fleet: Fleet, tmp_path: Path
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_a_server_that_says_no_end_of_things_keeps_nobody_waiting(fleet: Fleet) -> None:
     fleet.declare(
         "tasks: {loud: {run: 'yes'}, quiet: {run: 'echo fine'}}\n"

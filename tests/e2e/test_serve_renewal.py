@@ -15,7 +15,7 @@ from tests.e2e.fleet import Fleet, wait_for
 from tests.e2e.serving import Served, serving
 from tests.pki.place import needs_openssl
 
-pytestmark = [pytest.mark.real, pytest.mark.sweep, pytest.mark.timeout(240), needs_openssl]
+pytestmark = [pytest.mark.real, pytest.mark.sweep, pytest.mark.timeout(600), needs_openssl]
 NAME = "edge-1"
 DAY = timedelta(days=1)
 

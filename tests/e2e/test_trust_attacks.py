@@ -37,7 +37,7 @@ LIES = {
 }
 
 
-SLOW = [pytest.mark.sweep, pytest.mark.timeout(120)]
+SLOW = [pytest.mark.sweep, pytest.mark.timeout(600)]
 """The look is given up after thirty seconds."""
 
 

@@ -67,7 +67,7 @@ def heal(load: Load, lives: list[Served]) -> None:
 
 @pytest.mark.sweep
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_full_disk_loses_nothing_that_was_accepted(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=1, targets=1)
     load.declare()
@@ -95,7 +95,7 @@ def test_a_full_disk_loses_nothing_that_was_accepted(fleet: Fleet) -> None:
 @pytest.mark.sweep
 @pytest.mark.skipif(STRACE is None, reason="no strace here")
 @pytest.mark.parametrize("when", [3, 40])
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_disk_that_takes_back_what_it_said_ends_the_controller(fleet: Fleet, when: int) -> None:
     assert STRACE is not None
     load = Load(fleet=fleet, seed=2, targets=1)

@@ -21,7 +21,7 @@ from tests.faults.load import Load, waited
 
 __all__ = ["Cluster", "cluster", "postgres"]  # fixtures
 
-pytestmark = [pytest.mark.real, pytest.mark.sweep, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.sweep, pytest.mark.timeout(600)]
 
 NOTING = """
 CREATE TABLE noted (seq bigserial PRIMARY KEY, who text NOT NULL, epoch bigint);

@@ -25,7 +25,7 @@ LARGEST = 64 << 20
 
 @pytest.mark.sweep
 @pytest.mark.real
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_servers_that_lie_keep_nobody_else_waiting(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=7, targets=1)
     load.declare()

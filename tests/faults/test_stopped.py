@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_controller_that_stood_still_goes_on_as_if_nothing_was(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=4, targets=2)
     load.declare()
@@ -45,7 +45,7 @@ def test_a_controller_that_stood_still_goes_on_as_if_nothing_was(fleet: Fleet) -
 
 
 @pytest.mark.sweep
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_one_that_is_told_to_end_under_load_ends_soon_and_loses_nothing(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=5, targets=2, concurrency=4)
     load.declare()
@@ -68,7 +68,7 @@ def test_one_that_is_told_to_end_under_load_ends_soon_and_loses_nothing(fleet: F
 
 @pytest.mark.sweep
 @pytest.mark.skipif(FAKETIME is None, reason="no faketime here; simulated clocks are set instead")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_controller_that_wakes_up_a_day_later_goes_on(fleet: Fleet) -> None:
     load = Load(fleet=fleet, seed=6, targets=1)
     load.declare()

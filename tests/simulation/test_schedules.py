@@ -167,7 +167,7 @@ async def test_in_peace_each_due_time_of_a_month_is_fired_once_and_in_time(
 
 @pytest.mark.sweep  # each run tries it in small worlds: `test_driver`, and `test_schedules` of the loop
 @pytest.mark.parametrize("seed", range(1, 7))
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_month_of_kills_and_clocks_that_are_set_fires_each_due_time_once(
     tmp_path: Path, seed: int
 ) -> None:
