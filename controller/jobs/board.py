@@ -124,6 +124,7 @@ class Board:
         parallel: int,
         widths: Mapping[str, int] | None = None,
         to_do: Collection[JobId] | None = None,
+        now: datetime | None = None,
     ) -> None:
         """Lay out the jobs of a run as they stand.
 
@@ -134,6 +135,7 @@ class Board:
             parallel: how many jobs at once.
             widths: how many jobs at once on a server, where that is not one.
             to_do: what is to be driven; without it, what has not ended.
+            now: pauses after what ended later, by a clock that was ahead, begin now.
         """
         every = tuple(jobs)
         open_ = {job.id for job in every if not job.state.ended} if to_do is None else to_do
@@ -154,7 +156,8 @@ class Board:
             if job.id in open_:
                 self._place(job, lane)
             else:
-                self._count(job, job.finished_at or job.created_at)
+                at = job.finished_at or job.created_at
+                self._count(job, at if now is None else min(at, now))
         for ids in self.at.values():
             ids.sort(key=self._turn)
         self._group(every)

@@ -5,6 +5,7 @@ Used by `engine`; gives a `conductor` what it leads: a board, a shift, and the t
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from controller.jobs.board import Board
@@ -58,7 +59,7 @@ class Driving:
         bodies = await self._equipment.store.jobs.bodies(open_)
         conductor = Conductor(
             name,
-            _board(jobs, run, parallel, bodies.values(), open_),
+            _board(jobs, run, parallel, bodies.values(), open_, now=self._equipment.clock.now()),
             Shift(
                 crew=crew,
                 jobs=open_,
@@ -106,6 +107,8 @@ def _board(
     parallel: int,
     bodies: Iterable[JobBody],
     to_do: Collection[JobId],
+    *,
+    now: datetime,
 ) -> Board:
     """Lay out what is to be done by the orders of a run."""
     return Board(
@@ -115,6 +118,7 @@ def _board(
         parallel=parallel,
         widths=_widths(bodies),
         to_do=to_do,
+        now=now,
     )
 
 

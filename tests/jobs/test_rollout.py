@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -253,6 +253,17 @@ async def test_a_pause_is_waited_for_between_waves() -> None:
     runs = [run for machine in fleet.fleet.machines.values() for run in machine.runs.values()]
     first, second = sorted(run.began for run in runs)
     assert 610 <= (second - first).total_seconds() < 630
+
+
+async def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
+    fleet = Fleet(rollout(1, 1, order=Order(max_failures=0, pause=600.0)))
+    engine = await fleet.submit_all()
+    assert (await engine.drive(RUN, within=100)).waiting
+    fleet.clock.set(fleet.clock.now() - timedelta(days=1))
+    began = fleet.clock.now()
+    report = await fleet.engine().drive(RUN)
+    assert report.counts.succeeded == 2
+    assert 600 <= (fleet.clock.now() - began).total_seconds() < 700
 
 
 async def offline(when: WhenOffline, *, limit: int | None) -> tuple[RunReport, Fleet]:

@@ -57,11 +57,15 @@ def choices(world: SimWorld) -> dict[str, tuple[int, Callable[[], Awaitable[None
         "crash-at": (6, lambda: world.crash_at(rng.randint(1, 40), after=rng.random() < 0.5)),
         "start": (12, world.start),
         "sigstop": (2, lambda: world.stop_and_continue(rng.choice((5.0, 60.0, 600.0)))),
-        "set-clock": (2, lambda: world.set_clock(rng.choice((-3600.0, -1.0, 1.0, 3600.0)))),
+        "set-clock": (
+            2,
+            lambda: world.set_clock(rng.choice((-86400.0, -3600.0, -1.0, 1.0, 3600.0, 86400.0))),
+        ),
         "lay-down": (3, lambda: world.lay_down(server)),
         "stand-up": (6, lambda: world.stand_up(server)),
         "cut": (6, lambda: world.cut(server)),
         "reboot": (2, lambda: world.reboot(server)),
+        "meddle": (2, lambda: world.meddle(server)),
         "weather": (
             4,
             lambda: world.blow(
