@@ -69,7 +69,7 @@ async def keep_in_step(rooms: Rooms, seen: Seen, plan: Plan) -> frozenset[str]:
 
 
 def changed(today: Observed, record: Applied) -> bool:
-    """Say whether a record has more in it than how its server is reached that was not known: its marker was written, too."""
+    """Say whether more of a record is new than how its server is reached: then its marker was written, too."""
     known = known_record(today, (record.target, record.server))
     return known is None or replace(record, connection=None) != replace(known, connection=None)
 
