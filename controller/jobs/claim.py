@@ -176,7 +176,7 @@ class TargetHold:
             return Hold.OURS if ours else Hold.REFUSED
         if (found.run, found.applied) != (job.run, job.digest):
             return Hold.REFUSED
-        self._left = replace(found, connection=self._body.server)
+        self._left = found
         return Hold.DONE
 
     def _removed(self) -> Hold:
@@ -191,12 +191,21 @@ class TargetHold:
         An earlier process wrote over what was tried before: where nothing was started since, the pair stays tried.
         """
         if state is State.SUCCEEDED:
-            return None if self._body.removes else self._left or self._applied()
+            return None if self._body.removes else self._as_left(self._applied())
         job, previous = self._assignment.job, self._assignment.previous
         taken_up = previous is not None and previous.tried and previous.tried.run == job.run
         if taken_up or any(step.attempts for step in job.steps):
             return self._tried(state)
         return None if self._body.expect is None else previous
+
+    def _as_left(self, record: Applied) -> Applied:
+        """Say of a record what the marker says that an earlier process wrote: what another process would write otherwise."""
+        left = self._left
+        if left is None:
+            return record
+        return replace(
+            record, key=left.key, secrets=left.secrets, files=left.files, at=left.at, by=left.by
+        )
 
     def _tried(self, state: State | None) -> Applied:
         """Give the record while this digest is being tried, or after it did not end well."""

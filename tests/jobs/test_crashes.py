@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,14 +10,16 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from controller.jobs.ledger import fold, in_order
 from controller.jobs.link import PATIENCE
+from controller.jobs.marker import encode_marker
+from controller.model.declaration import OnRemove
 from controller.model.files import SECRET_CLOSE, SECRET_OPEN, FileWork
 from controller.model.ids import RunId
 from controller.model.job import Job, JobBody, State
-from controller.model.work import StepWork
+from controller.model.work import StepWork, Work
 from controller.transport.port import AttemptSpec
 from tests.fakes.fleet import Program
 from tests.jobs.crashing import Crash, CrashingStore, Fuse, cause_of
-from tests.jobs.rig import Retry, Rig, chain, step
+from tests.jobs.rig import Retry, Rig, chain, digest, step
 
 STEPS: tuple[StepWork, ...] = (
     step("fetch"),
@@ -121,19 +124,23 @@ async def test_at_whatever_write_a_controller_is_killed_the_record_is_what_the_m
 ):
     """Each controller would make another key, and the value of a secret may be another by then."""
     file = FileWork(path="/etc/app", content=SECRET_OPEN + b"db" + SECRET_CLOSE, secrets=("db",))
+    plain = FileWork(path="/etc/plain", content=b"x")
     at, burnt = 0, True
     while burnt:
         at += 1
         store = CrashingStore()
         rig = Rig(store=store, secrets={"db": "first"})
-        made = rig.job(files=(file,))
+        job, body = rig.job(files=(file,))
+        undo = Work(task="wipe", digest=digest("u"), steps=chain("wipe"), files=(plain,))
+        made = (job, replace(body, undo=undo, on_remove=OnRemove.RUN))
         store.fuse = Fuse(at, after=True, bang=partial(rig.fleet.cut, "web-1"))
         await survive(rig, partial(begin, rig, made))
         burnt, store.fuse = store.fuse.burnt, Fuse()
         rig.secrets["db"] = "second"
         await rig.engine().settle()
-        assert (await store.jobs.get(made[0].id)) is not None
-        assert rig.marker() == await rig.record(), at
+        record, there = await rig.record(), rig.fleet.machine("web-1").markers
+        assert there == ({} if record is None else {("main", "shop"): encode_marker(record)}), at
+        assert record is None or record.undo == undo, at
     assert at > 8
 
 
