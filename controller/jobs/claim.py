@@ -101,7 +101,7 @@ class TargetHold:
         await self.remember(state)
 
     async def settle(self) -> None:
-        """Record a job whose marker of success is there already, as that marker has it.
+        """Record a job whose marker of success is there already, in step with that marker.
 
         Raises:
             TransportError: the server does not answer any more; nothing was recorded here.
